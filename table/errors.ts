@@ -1,0 +1,71 @@
+/**
+ * The one error class of the package. A caller decides by `kind` (what to do) or `code` (what happened),
+ * never by `message`.
+ */
+
+/** What the caller can do about it. A new kind is an API change; new detail is not. */
+export type ErrorKind =
+  /** The request or the configuration is wrong; change it. Exit code 2. */
+  | 'invalid'
+  /** The named object does not exist. Exit code 2. */
+  | 'not-found'
+  /** Another writer won; the same call may succeed later. Exit code 3. */
+  | 'conflict'
+  /** The store or the stream did not answer; the same call may succeed later. Exit code 3. */
+  | 'unavailable'
+  /** A commit may or may not have happened; look before acting. Exit code 4. */
+  | 'unknown-commit'
+  /** Stored bytes are not what the format says; a human has to look. Exit code 1. */
+  | 'corrupt'
+  /** The work was refused on its merits, e.g. too many bad records. Exit code 1. */
+  | 'failed'
+
+export type ErrorCode = `FIRN_${string}`
+export type ErrorDetail = Readonly<Record<string, string | number | boolean>>
+
+export interface FirnErrorOptions {
+  /** Ids, paths, sizes for the log line. JSON-safe; never secrets or row values. */
+  readonly detail?: ErrorDetail
+  /** The next step, in the imperative: a command to run or a setting to change. */
+  readonly help?: string
+  readonly cause?: unknown
+}
+
+const kFirnError: unique symbol = Symbol.for('firn.error') as never
+
+/** The one public error. The brand survives two copies of this package in one process. */
+export class FirnError extends Error {
+  override readonly name = 'FirnError'
+  readonly kind: ErrorKind
+  readonly code: ErrorCode
+  readonly detail: ErrorDetail
+  readonly help: string | undefined
+
+  constructor(kind: ErrorKind, code: ErrorCode, message: string, options: FirnErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.kind = kind
+    this.code = code
+    this.detail = options.detail ?? {}
+    this.help = options.help
+    Object.defineProperty(this, kFirnError, { value: true })
+  }
+
+  /** True when the same call may succeed later, unchanged. `unknown-commit` is not: check the table first. */
+  get retryable(): boolean {
+    return this.kind === 'conflict' || this.kind === 'unavailable'
+  }
+
+  static is(error: unknown, code?: ErrorCode): error is FirnError {
+    return (
+      typeof error === 'object' &&
+      error !== null &&
+      kFirnError in error &&
+      (code === undefined || (error as FirnError).code === code)
+    )
+  }
+}
+
+/** Closes an exhaustive `switch`: reaching it is a bug in this package. */
+export function assertNever(value: never): never {
+  throw new Error(`unreachable: ${JSON.stringify(value)}`)
+}
