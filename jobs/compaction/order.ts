@@ -1,0 +1,89 @@
+/** Which rows of a run survive, and in which order they are written. Pure but for the columns that it reads. */
+import type { CellValue } from './validate.ts'
+import { cellAt, type Column, Utf8Column } from './columns.ts'
+import type { EnrichedRows } from './enrich.ts'
+
+/**
+ * One row per key: the latest by (arrival, stream, shard, sequence).
+ *
+ * Rows were added by stream, shard and sequence, so among equal arrivals the later row is the later version.
+ * @returns row numbers, ascending.
+ */
+export function latestOfEachKey(rows: EnrichedRows): Uint32Array {
+  const keys = rows.columns.get(rows.dataset.key) as Utf8Column
+  const latest = new Map<string, number>()
+  for (let row = 0; row < rows.rowCount; row++) {
+    const key = keys.text(row)!
+    const other = latest.get(key)
+    if (other === undefined || rows.arrivals.compare(other, row) <= 0) latest.set(key, row)
+  }
+  return Uint32Array.from(latest.values()).sort()
+}
+
+/** Sorts by one column; nulls are placed whatever the direction. */
+export interface SortKey {
+  readonly column: Column
+  readonly direction: 'asc' | 'desc'
+  readonly nullOrder: 'nulls-first' | 'nulls-last'
+}
+
+/** Negative when row `a` comes before row `b`. */
+export function rowComparator(keys: readonly SortKey[]): (a: number, b: number) => number {
+  return (a, b) => {
+    for (const { column, direction, nullOrder } of keys) {
+      const nullA = column.nulls.has(a)
+      const nullB = column.nulls.has(b)
+      if (nullA && nullB) continue
+      if (nullA || nullB) return nullA === (nullOrder === 'nulls-first') ? -1 : 1
+      const difference = column.compare(a, b)
+      if (difference !== 0) return direction === 'asc' ? difference : -difference
+    }
+    return 0
+  }
+}
+
+export interface PartitionRows {
+  readonly tuple: readonly CellValue[]
+  /** In the table's sort order. */
+  readonly rows: Uint32Array
+}
+
+/** Computes one field of the partition tuple from the value of its source column. */
+export interface PartitionKey {
+  readonly column: Column
+  readonly transform: (value: CellValue) => CellValue
+}
+
+/**
+ * Rows by partition, partitions by the order of their values, rows of each sorted. Each partition is written as a run
+ * of files in this order, so no two files of a commit overlap on the sort key.
+ */
+export function partitionAndSort(
+  survivors: Uint32Array,
+  partitionKeys: readonly PartitionKey[],
+  sortKeys: readonly SortKey[],
+): readonly PartitionRows[] {
+  const groups = new Map<string, { tuple: readonly CellValue[]; rows: number[] }>()
+  for (const row of survivors) {
+    const tuple = partitionKeys.map((key) => key.transform(cellAt(key.column, row)))
+    const name = JSON.stringify(tuple, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))
+    const group = groups.get(name)
+    if (group === undefined) groups.set(name, { tuple, rows: [row] })
+    else group.rows.push(row)
+  }
+  const compare = rowComparator(sortKeys)
+  return [...groups.values()]
+    .sort((a, b) => compareTuples(a.tuple, b.tuple))
+    .map(({ tuple, rows }) => ({ tuple, rows: Uint32Array.from(rows).sort(compare) }))
+}
+
+function compareTuples(a: readonly CellValue[], b: readonly CellValue[]): number {
+  for (let i = 0; i < a.length; i++) {
+    const left = a[i]!
+    const right = b[i]!
+    if (left === right) continue
+    if (left === null || right === null) return left === null ? -1 : 1
+    if (left !== right) return left < right ? -1 : 1
+  }
+  return 0
+}

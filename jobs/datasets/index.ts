@@ -1,0 +1,53 @@
+/** Datasets by name or file. */
+import { readFile } from 'node:fs/promises'
+import { FirnError } from '../../table/errors.ts'
+import { articles } from './articles.ts'
+import { type DatasetDefinition, parseDataset } from './definition.ts'
+
+export { articles } from './articles.ts'
+export type { DatasetDefinition, DatasetField, FeatureName, FieldSource, FieldType } from './definition.ts'
+export { parseDataset } from './definition.ts'
+export {
+  createTableFor,
+  DATASET_PROPERTY,
+  datasetOfProperties,
+  layoutOf,
+  ROW_GROUP_ROWS_PROPERTY,
+  type TableLayout,
+  TARGET_FILE_SIZE_PROPERTY,
+} from './table-layout.ts'
+
+const BUILT_IN: ReadonlyMap<string, DatasetDefinition> = new Map([[articles.name, articles]])
+
+/**
+ * A built-in dataset by its name, else the definition in the JSON file of that path.
+ * @throws {FirnError} `FIRN_DATASET_NOT_FOUND` (not-found), `FIRN_DATASET_INVALID` (invalid).
+ */
+export async function resolveDataset(
+  nameOrFile: string,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<DatasetDefinition> {
+  const builtIn = BUILT_IN.get(nameOrFile)
+  if (builtIn !== undefined) return builtIn
+  let text: string
+  try {
+    text = await readFile(nameOrFile, {
+      encoding: 'utf8',
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    })
+  } catch (cause) {
+    options.signal?.throwIfAborted()
+    const known = [...BUILT_IN.keys()].join(', ')
+    throw new FirnError('not-found', 'FIRN_DATASET_NOT_FOUND', `no dataset and no readable file "${nameOrFile}"`, {
+      cause,
+      help: `use one of ${known}, or the path of a dataset definition in JSON`,
+    })
+  }
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (cause) {
+    throw new FirnError('invalid', 'FIRN_DATASET_INVALID', `dataset definition ${nameOrFile} is not JSON`, { cause })
+  }
+  return parseDataset(json, nameOrFile)
+}
