@@ -1,0 +1,254 @@
+/**
+ * One shard's chain while a run appends to it: gathers records, cuts them into chunks, creates each under the position
+ * that it continues, and yields to whoever was faster.
+ */
+import { type Clock, fullJitterMillis } from '../table/clock.ts'
+import { FirnError } from '../table/errors.ts'
+import { type AbortableOptions, getIfExists, type ObjectStore } from '../table/io/object-store.ts'
+import { type ChunkMeta, decodeChunk, encodeChunk, type FilePosition } from './chunk.ts'
+import { emptyRows, RowBuilder } from './chunk-rows.ts'
+import { comparePositions, START_POSITION } from './positions.ts'
+import type { SourcePage } from './source.ts'
+import { chunkKey, findChunkPast, readChunkMeta, type StreamIncarnation } from './staging.ts'
+
+/** A chunk is closed before it exceeds either; a single larger record has a chunk of its own. */
+export interface ChunkLimits {
+  readonly maxBytes: number
+  readonly maxRecords: number
+}
+
+export const defaultChunkLimits: ChunkLimits = { maxBytes: 8 * 1024 * 1024, maxRecords: 20_000 }
+
+export interface ChainContext {
+  readonly store: ObjectStore
+  readonly incarnation: StreamIncarnation
+  readonly clock: Clock
+  /** Random id of the run. */
+  readonly lander: string
+  readonly limits: ChunkLimits
+}
+
+export interface ChainProgress {
+  readonly shardId: string
+  readonly records: number
+  readonly bytes: number
+  readonly chunks: number
+}
+
+const CREATE_TRIES = 6
+const RETRY_BASE_MILLIS = 200
+const RETRY_CAP_MILLIS = 10_000
+/** Prune leaves chunks alone for three days; a lander that slept looks again long before that (see `#lookAgain`). */
+const RELIST_MILLIS = 3_600_000
+
+export class ShardChain {
+  readonly shardId: string
+  readonly #context: ChainContext
+  readonly #parents: readonly string[]
+  readonly #onProgress: ((progress: ChainProgress) => void) | undefined
+  readonly #rows = new RowBuilder()
+  #position: string
+  #ended: boolean
+  #gap = false
+  #file: FilePosition | undefined
+  #listedAtMonotonic: number
+  #records = 0
+  #bytes = 0
+  #chunks = 0
+  readonly #gaps: string[] = []
+
+  constructor(
+    context: ChainContext,
+    shard: { shardId: string; parents: readonly string[]; lastChunk: ChunkMeta | undefined },
+    listedAtMonotonic: number,
+    onProgress?: (progress: ChainProgress) => void,
+  ) {
+    this.#context = context
+    this.shardId = shard.shardId
+    this.#parents = shard.parents
+    this.#position = shard.lastChunk?.last ?? START_POSITION
+    this.#ended = shard.lastChunk?.ended ?? false
+    this.#listedAtMonotonic = listedAtMonotonic
+    this.#onProgress = onProgress
+  }
+
+  /** Newest landed position, by us or by another lander; `'0'` before the first record. */
+  get position(): string {
+    return this.#position
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** A gap was seen that no chunk carries yet. */
+  get gapPending(): boolean {
+    return this.#gap
+  }
+
+  /** Positions after which our chunks reported a gap. */
+  get gaps(): readonly string[] {
+    return this.#gaps
+  }
+
+  /** What this run added. `bytes` counts record data. */
+  get progress(): ChainProgress {
+    return { shardId: this.shardId, records: this.#records, bytes: this.#bytes, chunks: this.#chunks }
+  }
+
+  /** Gather a page's records, skipping those already in the chain; full chunks are written. */
+  async add(page: SourcePage, options: AbortableOptions = {}): Promise<void> {
+    const { maxBytes, maxRecords } = this.#context.limits
+    if (page.gap) {
+      await this.flush(options) // records before the loss belong to a chunk of their own
+      this.#gap = true
+    }
+    for (const [index, record] of page.records.entries()) {
+      if (this.#ended) return
+      const newest = this.#rows.last ?? this.#position
+      if (comparePositions(record.sequenceNumber, newest) <= 0) continue
+      const full = this.#rows.count >= maxRecords || this.#rows.dataBytes + record.data.byteLength > maxBytes
+      if (full && this.#rows.count > 0) {
+        await this.flush(options)
+        if (comparePositions(record.sequenceNumber, this.#position) <= 0) continue
+      }
+      this.#rows.append(record)
+      const next = page.records[index + 1]
+      const cutAfter =
+        next === undefined || this.#rows.count >= maxRecords || this.#rows.dataBytes + next.data.byteLength > maxBytes
+      if (cutAfter) this.#file = page.fileAt?.(index)
+    }
+  }
+
+  /** Write what is gathered. Returns when every record seen is in the chain, ours or another lander's. */
+  async flush(options: AbortableOptions = {}): Promise<void> {
+    while (this.#rows.count > 0 && !this.#ended) {
+      const rows = this.#rows.view()
+      const last = this.#rows.last as string
+      let [minArrivalMillis, maxArrivalMillis] = [Number.MAX_SAFE_INTEGER, 0]
+      for (const arrival of rows.arrivals) {
+        minArrivalMillis = Math.min(minArrivalMillis, Number(arrival))
+        maxArrivalMillis = Math.max(maxArrivalMillis, Number(arrival))
+      }
+      const file = this.#file === undefined ? {} : { file: this.#file }
+      const meta = { last, count: rows.count, minArrivalMillis, maxArrivalMillis, ended: false, ...file }
+      if (await this.#create({ ...this.#base(), ...meta }, rows, options)) {
+        this.#records += rows.count
+        this.#bytes += this.#rows.dataBytes
+        this.#position = last
+        this.#rows.clear()
+        this.#onProgress?.(this.progress)
+      }
+    }
+  }
+
+  /** Close the chain with an end marker, after everything gathered. */
+  async end(options: AbortableOptions & { gap?: boolean } = {}): Promise<void> {
+    await this.flush(options)
+    if (options.gap === true) this.#gap = true
+    while (!this.#ended) {
+      const meta = { ...this.#base(), last: this.#position, count: 0, ended: true }
+      if (await this.#create(meta, emptyRows, options)) this.#ended = true
+    }
+  }
+
+  #base(): Pick<ChunkMeta, 'stream' | 'created' | 'shardId' | 'parents' | 'after' | 'gap' | 'lander'> {
+    const { incarnation, lander } = this.#context
+    const { stream, created } = incarnation
+    const { shardId } = this
+    return { stream, created, shardId, parents: this.#parents, after: this.#position, gap: this.#gap, lander }
+  }
+
+  /** True: the chunk is ours. False: another lander's chunk continues our position, and we moved on to its end. */
+  async #create(meta: ChunkMeta, rows: Parameters<typeof encodeChunk>[1], options: AbortableOptions): Promise<boolean> {
+    const { store, incarnation, clock } = this.#context
+    const body = await encodeChunk(meta, rows)
+    options.signal?.throwIfAborted()
+    if (await this.#lookAgain(options)) return false
+    const key = chunkKey(incarnation, this.shardId, meta.after)
+    const winner = await createOrReadWinner(store, clock, key, body, options)
+    if (winner !== undefined) {
+      this.#follow(winner)
+      return false
+    }
+    this.#chunks++
+    if (meta.gap) {
+      this.#gaps.push(meta.after)
+      this.#gap = false
+    }
+    return true
+  }
+
+  /**
+   * A create-only key protects only while its object exists. A run that was suspended for days could write below what
+   * has been pruned meanwhile; prune always leaves the last chunk, so a new listing shows it.
+   */
+  async #lookAgain(options: AbortableOptions): Promise<boolean> {
+    const { store, incarnation, clock } = this.#context
+    const now = clock.monotonicMillis()
+    if (now - this.#listedAtMonotonic < RELIST_MILLIS) return false
+    this.#listedAtMonotonic = now
+    const newer = await findChunkPast(store, incarnation, this.shardId, this.#position, options)
+    if (newer === undefined) return false
+    this.#follow(await readChunkMeta(store, newer, options))
+    return true
+  }
+
+  #follow(winner: ChunkMeta): void {
+    this.#position = winner.last
+    this.#rows.dropThrough(winner.last)
+    if (winner.gap) this.#gap = false
+    if (!winner.ended) return
+    this.#ended = true
+    if (this.#rows.count === 0 || winner.gap) return
+    throw new FirnError(
+      'corrupt',
+      'FIRN_CHAIN_CONFLICT',
+      `shard ${this.shardId} of ${winner.stream} was marked as ended after ${winner.last}, but has newer records`,
+      {
+        detail: { shardId: this.shardId, last: winner.last },
+        help: `Look at ${chunkKey(winner, winner.shardId, winner.after)}; delete it if no table has consumed it, and land again.`,
+      },
+    )
+  }
+}
+
+/**
+ * Create `key`, however often the store leaves the outcome open.
+ * @returns `undefined` when the object is ours, else what is there.
+ */
+async function createOrReadWinner(
+  store: ObjectStore,
+  clock: Clock,
+  key: string,
+  body: Uint8Array,
+  options: AbortableOptions,
+): Promise<ChunkMeta | undefined> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await store.put(key, body, { ...options, ifNoneMatch: '*' })
+      return undefined
+    } catch (error) {
+      const open = FirnError.is(error, 'FIRN_PRECONDITION_FAILED') || FirnError.is(error, 'FIRN_STORE_UNAVAILABLE')
+      if (!open) throw error
+      const existing = await readBack(store, key, options)
+      if (existing !== undefined) {
+        // Our own first attempt may be what refused the second.
+        if (Buffer.compare(existing, body) === 0) return undefined
+        return (await decodeChunk(existing, `${store.url}/${key}`)).meta
+      }
+      if (attempt + 1 >= CREATE_TRIES) throw error
+    }
+    await clock.sleep(fullJitterMillis(clock, attempt, RETRY_BASE_MILLIS, RETRY_CAP_MILLIS), options.signal)
+  }
+}
+
+/** The object's bytes; `undefined` when it is absent, or cannot be read now: the create is then tried again. */
+async function readBack(store: ObjectStore, key: string, options: AbortableOptions): Promise<Uint8Array | undefined> {
+  try {
+    return (await getIfExists(store, key, options))?.bytes
+  } catch (error) {
+    if (FirnError.is(error, 'FIRN_STORE_UNAVAILABLE')) return undefined
+    throw error
+  }
+}

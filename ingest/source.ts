@@ -1,0 +1,69 @@
+/**
+ * What a landing run reads from: shards, each an ordered sequence of records with positions. Kinesis
+ * (kinesis-source.ts) and files (replay.ts) implement it; `land` knows neither.
+ */
+import type { EpochMillis } from '../table/ids.ts'
+import type { AbortableOptions } from '../table/io/object-store.ts'
+import type { ChunkMeta, FilePosition } from './chunk.ts'
+import type { SourceRecord } from './chunk-rows.ts'
+
+/** Where shards without a chain begin. LATEST is stored as the timestamp that it meant. */
+export type StreamStart =
+  | { readonly type: 'TRIM_HORIZON' }
+  | { readonly type: 'AT_TIMESTAMP'; readonly timestampMillis: EpochMillis }
+
+/** Where a source would like its stream to begin; LATEST is the start of the stream's first run. */
+export type RequestedStart = StreamStart | { readonly type: 'LATEST' }
+
+export interface SourceShard {
+  readonly shardId: string
+  /** Shards whose records come before this one's; some may be gone already. */
+  readonly parents: readonly string[]
+}
+
+/** Where to go on in a shard. */
+export interface ResumePoint {
+  /** Newest landed position; `'0'`: begin at `start`. */
+  readonly after: string
+  readonly start: StreamStart
+  /** Last chunk of the shard's chain. */
+  readonly lastChunk: ChunkMeta | undefined
+  /** When the shard was last read to its tip, if it is known. */
+  readonly caughtUpMillis: EpochMillis | undefined
+  /** Stop once the shard was read up to this time. */
+  readonly untilMillis: EpochMillis
+}
+
+/** Some consecutive records. The arrays and bytes are valid until the next page is pulled. */
+export interface SourcePage {
+  /** Positions strictly ascending; they may begin at or below the resume point, `land` skips those. */
+  readonly records: readonly SourceRecord[]
+  /** Distance from the tip after this page; `null` where a source has none. */
+  readonly millisBehindLatest: number | null
+  /** Records before this page may have been lost. */
+  readonly gap: boolean
+  /** Nothing will ever follow. */
+  readonly ended: boolean
+  /** The shard was read to its tip as of `untilMillis`. */
+  readonly caughtUp: boolean
+  /** File sources: where the file stands after `records[index]`. */
+  readonly fileAt?: (index: number) => FilePosition
+  /** File sources: bytes after the last line end that were left because they are no whole line yet. */
+  readonly pendingBytes?: number
+}
+
+export interface RecordSource {
+  readonly stream: string
+  /** Used by the stream's first run only. */
+  readonly start: RequestedStart
+  /**
+   * `listShards` names every shard that still exists: a chain that it does not name, and that has not ended, lost
+   * its tail. Files come and go as the caller names them.
+   */
+  readonly listsEveryShard: boolean
+  /** Checks that the source is there. @returns creation time, epoch seconds. */
+  open(options?: AbortableOptions): Promise<{ readonly created: number }>
+  listShards(options?: AbortableOptions): Promise<SourceShard[]>
+  /** Pages until the shard's end, its tip or `untilMillis`. Leaving the loop early releases everything. */
+  read(shard: SourceShard, from: ResumePoint, options?: AbortableOptions): AsyncIterable<SourcePage>
+}
