@@ -1,0 +1,288 @@
+/**
+ * Settings: flags > environment > firn.config.json > defaults, merged once into one frozen value. The only file
+ * that reads or writes the environment. Every setting has a `FIRN_` name, nested by `__`:
+ * `run.land.cron` is `FIRN_RUN__LAND__CRON`.
+ */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { parseEnv } from 'node:util'
+import * as z from 'zod'
+import { FirnError } from '../table/errors.ts'
+
+export type OutputFormat = 'table' | 'json' | 'jsonl' | 'csv' | 'arrow'
+export type Environment = Readonly<Record<string, string | undefined>>
+
+const text = z.string().min(1)
+const service = z.strictObject({ endpoint: z.url().optional(), region: text.optional() })
+
+/** How to reach one AWS service; left out, the SDK's own chain decides. */
+export interface ServiceConfig {
+  readonly endpoint?: string | undefined
+  readonly region?: string | undefined
+}
+
+/** A table that `firn run` compacts into. */
+export interface TableConfig {
+  readonly table: string
+  readonly dataset?: string | undefined
+  readonly streams?: readonly string[] | undefined
+}
+
+/** All settings, validated and frozen. */
+export interface Config {
+  readonly $schema?: string | undefined
+  /** URL of the warehouse; `table/io/open-store.ts` knows the schemes. */
+  readonly warehouse: string
+  readonly stream?: string | undefined
+  readonly table?: string | undefined
+  readonly dataset?: string | undefined
+  readonly output: OutputFormat
+  readonly verbose: boolean
+  readonly quiet: boolean
+  readonly logFormat: 'text' | 'json'
+  /** Share of a compaction's records that may be refused before the run fails instead of committing. */
+  readonly maxBadRatio: number
+  readonly s3: ServiceConfig
+  readonly kinesis: ServiceConfig
+  readonly run: {
+    readonly land: { readonly cron: string; readonly streams: readonly string[]; readonly start?: string | undefined }
+    readonly compact: { readonly cron: string; readonly tables: readonly TableConfig[] }
+  }
+}
+
+const schema: z.ZodType<Config> = z.strictObject({
+  $schema: text.optional(),
+  warehouse: text,
+  stream: text.optional(),
+  table: text.optional(),
+  dataset: text.optional(),
+  output: z.enum(['table', 'json', 'jsonl', 'csv', 'arrow']).default('table'),
+  verbose: z.boolean().default(false),
+  quiet: z.boolean().default(false),
+  logFormat: z.enum(['text', 'json']).default('text'),
+  maxBadRatio: z.number().min(0).max(1).default(0.05),
+  s3: service.prefault({}),
+  kinesis: service.prefault({}),
+  run: z
+    .strictObject({
+      land: z
+        .strictObject({ cron: text.default('*/5 * * * *'), streams: z.array(text).default([]), start: text.optional() })
+        .prefault({}),
+      compact: z
+        .strictObject({
+          cron: text.default('7 * * * *'),
+          tables: z
+            .array(z.strictObject({ table: text, dataset: text.optional(), streams: z.array(text).optional() }))
+            .default([]),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
+})
+
+type LeafKind = 'string' | 'number' | 'boolean' | 'list' | 'json'
+const LEAVES: Readonly<Record<string, LeafKind>> = {
+  warehouse: 'string',
+  stream: 'string',
+  table: 'string',
+  dataset: 'string',
+  output: 'string',
+  verbose: 'boolean',
+  quiet: 'boolean',
+  logFormat: 'string',
+  maxBadRatio: 'number',
+  's3.endpoint': 'string',
+  's3.region': 'string',
+  'kinesis.endpoint': 'string',
+  'kinesis.region': 'string',
+  'run.land.cron': 'string',
+  'run.land.streams': 'list',
+  'run.land.start': 'string',
+  'run.compact.cron': 'string',
+  'run.compact.tables': 'json',
+}
+
+/** `run.land.cron` or `max-bad-ratio` to `FIRN_RUN__LAND__CRON`, `FIRN_MAX_BAD_RATIO`. */
+export function environmentName(path: string): string {
+  const segment = (part: string): string =>
+    part
+      .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+      .replaceAll('-', '_')
+      .toUpperCase()
+  return `FIRN_${path.split('.').map(segment).join('__')}`
+}
+
+/** Names of the settings that this file takes from the environment. */
+export const settingNames: readonly string[] = [...Object.keys(LEAVES).map(environmentName), 'FIRN_CONFIG']
+
+export interface LoadConfigOptions {
+  /** Settings given as flags; `undefined` values do not count. */
+  readonly flags?: Readonly<Record<string, unknown>>
+  readonly env: Environment
+  readonly cwd: string
+  /** `--config`: must exist. Else `FIRN_CONFIG` (must exist too), else `firn.config.json` in `cwd` when there is one. */
+  readonly configFile?: string | undefined
+}
+
+/** @throws {FirnError} `FIRN_CONFIG_INVALID`, `FIRN_CONFIG_NOT_FOUND`, both of kind `invalid`. */
+export function loadConfig(options: LoadConfigOptions): Config {
+  const file = readConfigFile(options)
+  const defaults = { warehouse: defaultWarehouse(options.cwd) }
+  const merged = [file.values, environmentLayer(options.env), definedOnly(options.flags ?? {})].reduce(merge, defaults)
+  const parsed = schema.safeParse(merged)
+  if (!parsed.success) throw invalidConfig(parsed.error, file.path)
+  return deepFreeze(parsed.data)
+}
+
+/** Where a table goes when nothing else is said: `file://<cwd>/.firn/warehouse`. */
+export const defaultWarehouse = (cwd: string): string => pathToFileURL(resolve(cwd, '.firn/warehouse')).href
+
+/**
+ * The process's environment, with `.env` of the current folder below it. Real variables win. The merged values are
+ * put into `process.env`, because the AWS SDK and commander look there.
+ */
+export function loadEnvironment(cwd: string): Environment {
+  for (const [name, value] of Object.entries(readDotEnv(resolve(cwd, '.env')))) process.env[name] ??= value
+  return process.env
+}
+
+function readDotEnv(path: string): Readonly<Record<string, string | undefined>> {
+  try {
+    return parseEnv(readFileSync(path, 'utf8'))
+  } catch (error) {
+    if (isMissing(error)) return {}
+    throw new FirnError('invalid', 'FIRN_CONFIG_INVALID', `cannot read ${path}`, { cause: error })
+  }
+}
+
+/** True for `1 true yes on`: what a variable that stands for a flag without a value may say. */
+export const isTruthy = (value: string | undefined): boolean => /^(1|true|yes|on)$/i.test(value ?? '')
+
+/** A copy fit for printing: values under secret-looking names and passwords in URLs are replaced. */
+export function redact(value: unknown, key = ''): unknown {
+  if (/secret|token|password|credential|access_?key/i.test(key) && value !== undefined) return '[redacted]'
+  if (typeof value === 'string') return value.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@\s]+@/i, '$1[redacted]@')
+  if (Array.isArray(value)) return value.map((item) => redact(item))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, redact(item, name)]))
+}
+
+function readConfigFile({ configFile, env, cwd }: LoadConfigOptions): { path: string; values: object } {
+  const named = configFile ?? env['FIRN_CONFIG']
+  const path = resolve(cwd, named ?? 'firn.config.json')
+  let content: string
+  try {
+    content = readFileSync(path, 'utf8')
+  } catch (error) {
+    if (named === undefined && isMissing(error)) return { path, values: {} }
+    throw new FirnError('invalid', 'FIRN_CONFIG_NOT_FOUND', `cannot read the configuration file ${path}`, {
+      cause: error,
+      help: 'check --config and FIRN_CONFIG, or leave both out to use firn.config.json of the current folder',
+    })
+  }
+  try {
+    const values: unknown = JSON.parse(content)
+    if (typeof values !== 'object' || values === null || Array.isArray(values)) throw new Error('not a JSON object')
+    return { path, values: nestDottedKeys(values) }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new FirnError('invalid', 'FIRN_CONFIG_INVALID', `${path} is not a JSON object: ${reason}`, { cause: error })
+  }
+}
+
+/** `{"s3.endpoint": x}` to `{s3: {endpoint: x}}`, so that a block written for another Iceberg tool can be pasted. */
+function nestDottedKeys(values: object): object {
+  return Object.entries(values).reduce<object>((all, [key, value]) => merge(all, nest(key.split('.'), value)), {})
+}
+
+function environmentLayer(env: Environment): object {
+  const layers: object[] = [
+    definedOnly({
+      s3: definedOnly(awsService(env, 'S3')),
+      kinesis: definedOnly(awsService(env, 'KINESIS')),
+    }),
+  ]
+  for (const [path, kind] of Object.entries(LEAVES)) {
+    const name = environmentName(path)
+    const value = env[name]
+    if (value !== undefined && value !== '') layers.push(nest(path.split('.'), coerce(name, value, kind)))
+  }
+  return layers.reduce(merge, {})
+}
+
+/** The AWS SDK's own variables, so that one setting serves every tool on the machine. */
+function awsService(env: Environment, name: 'S3' | 'KINESIS'): Readonly<Record<string, unknown>> {
+  const endpoint = env[`AWS_ENDPOINT_URL_${name}`] || env['AWS_ENDPOINT_URL'] || undefined
+  const ignored = isTruthy(env['AWS_IGNORE_CONFIGURED_ENDPOINT_URLS'])
+  return {
+    endpoint: ignored ? undefined : endpoint,
+    region: env['AWS_REGION'] || env['AWS_DEFAULT_REGION'] || undefined,
+  }
+}
+
+function coerce(name: string, value: string, kind: LeafKind): unknown {
+  switch (kind) {
+    case 'string':
+      return value
+    case 'number':
+      return Number(value)
+    case 'boolean':
+      return isTruthy(value)
+    case 'list':
+      return value.split(',').map((item) => item.trim())
+    case 'json':
+      try {
+        return JSON.parse(value)
+      } catch (error) {
+        throw new FirnError('invalid', 'FIRN_CONFIG_INVALID', `${name} is not JSON`, { cause: error })
+      }
+  }
+}
+
+function invalidConfig(error: z.ZodError, path: string): FirnError {
+  const lines = error.issues.map((issue) => {
+    const at = issue.path.map(String).join('.')
+    if (issue.code !== 'unrecognized_keys') return `${at || 'the configuration'}: ${issue.message}`
+    const keys = issue.keys.map((key) => [...issue.path.map(String), key].join('.')).join(', ')
+    return `unknown key ${keys}; allowed here: ${allowedKeys(issue.path).join(', ')}`
+  })
+  return new FirnError('invalid', 'FIRN_CONFIG_INVALID', `invalid configuration: ${lines.join('; ')}`, {
+    help: `correct ${path}, the flag, or the FIRN_ variable of that setting`,
+  })
+}
+
+/** The names that the schema knows below `path`. */
+function allowedKeys(path: readonly PropertyKey[]): string[] {
+  let node: unknown = z.toJSONSchema(schema, { io: 'input' })
+  for (const step of path) {
+    const { properties, items } = node as { properties?: Record<string, unknown>; items?: unknown }
+    node = typeof step === 'number' ? items : properties?.[String(step)]
+  }
+  return Object.keys((node as { properties?: object } | undefined)?.properties ?? {})
+}
+
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException | null)?.code === 'ENOENT'
+
+const isPlain = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const nest = (path: readonly string[], value: unknown): object =>
+  path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as object
+
+function merge(below: object, above: object): object {
+  const result: Record<string, unknown> = { ...below }
+  for (const [key, value] of Object.entries(above)) {
+    const old = result[key]
+    result[key] = isPlain(old) && isPlain(value) ? merge(old, value) : value
+  }
+  return result
+}
+
+const definedOnly = (values: Readonly<Record<string, unknown>>): object =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) for (const item of Object.values(value)) deepFreeze(item)
+  return Object.freeze(value)
+}

@@ -1,0 +1,188 @@
+/**
+ * What a command may use. Made before the command line is parsed (commands close over it) and filled in once the
+ * configuration is known; the store and the catalog are loaded only then, so that `firn --help` stays quick.
+ */
+import { type Clock, systemClock } from '../table/clock.ts'
+import { FirnError } from '../table/errors.ts'
+import type { Catalog, Table } from '../table/index.ts'
+import type { ObjectStore } from '../table/io/object-store.ts'
+import type { StoreOptions } from '../table/io/open-store.ts'
+import type { Config } from './config.ts'
+import { type Printable, renderCsv, renderFields, renderTable, toJson, toJsonLines } from './render.ts'
+import type { Logger } from './telemetry.ts'
+
+export type { Printable } from './render.ts'
+
+export interface CommandContext {
+  readonly config: Config
+  readonly clock: Clock
+  /** Aborts at the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal
+  readonly log: Logger
+  /** The warehouse's root. */
+  warehouse(): ObjectStore
+  catalog(): Catalog
+  /** `namespace.name` in the warehouse, or the URL of a table's folder or of one of its metadata files. */
+  openTable(nameOrLocation: string): Promise<Table>
+  /** How stores are opened here; plain data, for workers. */
+  readonly storeOptions: Omit<StoreOptions, 'clock'>
+  /** Write a command's result to standard output in the format that was asked for. */
+  print(result: Printable): void
+  /** Write one piece of a long result; resolves when the reader took it. */
+  write(chunk: string | Uint8Array): Promise<void>
+  /** True when a person watches standard output. */
+  readonly terminal: boolean
+  /** Set an exit code without an error, e.g. for a check that did its work and found a problem. */
+  fail(exitCode: number): void
+}
+
+export interface ContextHandle {
+  readonly context: CommandContext
+  activate(config: Config): Promise<void>
+  readonly exitCode: number
+}
+
+export interface ContextOptions {
+  readonly signal: AbortSignal
+  readonly stdout: NodeJS.WriteStream
+  readonly clock?: Clock
+}
+
+export function createContext({ signal, stdout, clock = systemClock }: ContextOptions): ContextHandle {
+  let active: Active | undefined
+  let exitCode = 0
+  const need = (): Active => {
+    if (active === undefined) throw new Error('the context is used before the command line was parsed')
+    return active
+  }
+  const context: CommandContext = {
+    clock,
+    signal,
+    terminal: stdout.isTTY === true,
+    get config() {
+      return need().config
+    },
+    get log() {
+      return need().log
+    },
+    get storeOptions() {
+      return storeOptionsOf(need().config)
+    },
+    warehouse: () => need().warehouse(),
+    catalog: () => need().catalog(),
+    openTable: (nameOrLocation) => need().openTable(nameOrLocation),
+    print: (result) => stdout.write(renderResult(result, need().config, stdout.isTTY === true)),
+    write: (chunk) => writeChunk(stdout, chunk),
+    fail: (code) => {
+      exitCode = Math.max(exitCode, code)
+    },
+  }
+  return {
+    context,
+    activate: async (config) => {
+      active = await activate(config, clock, signal)
+    },
+    get exitCode() {
+      return exitCode
+    },
+  }
+}
+
+interface Active {
+  readonly config: Config
+  readonly log: Logger
+  warehouse(): ObjectStore
+  catalog(): Catalog
+  openTable(nameOrLocation: string): Promise<Table>
+}
+
+const storeOptionsOf = ({ s3 }: Config): Omit<StoreOptions, 'clock'> => ({
+  s3: {
+    ...(s3.endpoint === undefined ? {} : { endpoint: s3.endpoint }),
+    ...(s3.region === undefined ? {} : { region: s3.region }),
+  },
+})
+
+async function activate(config: Config, clock: Clock, signal: AbortSignal): Promise<Active> {
+  const [{ createLogger }, { openStore }, { openCatalog, openTableAt }] = await Promise.all([
+    import('./telemetry.ts'),
+    import('../table/io/open-store.ts'),
+    import('../table/index.ts'),
+  ])
+  const level = config.verbose ? 'debug' : config.quiet ? 'error' : 'info'
+  const options: StoreOptions = { ...storeOptionsOf(config), clock }
+  let store: ObjectStore | undefined
+  let catalog: Catalog | undefined
+  const warehouse = (): ObjectStore => {
+    store ??= openStore(config.warehouse, options)
+    return store
+  }
+  const openCatalogOnce = (): Catalog => {
+    catalog ??= openCatalog(warehouse(), { clock })
+    return catalog
+  }
+  return {
+    config,
+    log: createLogger({ format: config.logFormat, level, clock }),
+    warehouse,
+    catalog: openCatalogOnce,
+    openTable: async (nameOrLocation) => {
+      const target = parseTableTarget(nameOrLocation)
+      if (target.kind === 'name') return await openCatalogOnce().loadTable(target.name, { signal })
+      const { folder, metadataFile } = target
+      return await openTableAt(openStore(folder, options), {
+        clock,
+        ...(metadataFile === undefined ? {} : { metadataFile }),
+      })
+    },
+  }
+}
+
+export type TableTarget =
+  | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'location'; readonly folder: string; readonly metadataFile: string | undefined }
+
+/** @throws {FirnError} `FIRN_TABLE_NAME_INVALID` (invalid). */
+export function parseTableTarget(text: string): TableTarget {
+  if (/^(s3|file|memory):/.test(text)) {
+    const split = /^(.*?)\/+metadata\/([^/]+\.metadata\.json)$/.exec(text)
+    return split
+      ? { kind: 'location', folder: split[1]!, metadataFile: `metadata/${split[2]}` }
+      : { kind: 'location', folder: text.replace(/\/+$/, ''), metadataFile: undefined }
+  }
+  if (/^[A-Za-z0-9][\w-]*\.[A-Za-z0-9][\w-]*$/.test(text)) return { kind: 'name', name: text }
+  throw new FirnError('invalid', 'FIRN_TABLE_NAME_INVALID', `not a table: ${JSON.stringify(text)}`, {
+    help: 'name it namespace.table, like news.articles; reading commands also take the s3:// or file:// URL of its folder or of one metadata file',
+  })
+}
+
+function renderResult(result: Printable, { output }: Config, color: boolean): string {
+  const rows = result.rows ?? (Array.isArray(result.json) ? (result.json as Record<string, unknown>[]) : undefined)
+  switch (output) {
+    case 'json':
+      return `${toJson(result.json, 2)}\n`
+    case 'jsonl':
+      return rows === undefined ? `${toJson(result.json)}\n` : toJsonLines(rows)
+    case 'csv':
+      if (rows !== undefined) return renderCsv(rows)
+      throw new FirnError('invalid', 'FIRN_USAGE', 'this command has no rows to write as csv', {
+        help: 'use --output table, json or jsonl',
+      })
+    case 'arrow':
+      throw new FirnError('invalid', 'FIRN_USAGE', 'only scan and sample write arrow', {
+        help: 'use --output table, json, jsonl or csv',
+      })
+    case 'table': {
+      if (result.text !== undefined) return result.text.endsWith('\n') ? result.text : `${result.text}\n`
+      if (rows !== undefined) return renderTable(rows, { color })
+      return renderFields(result.json as Record<string, unknown>)
+    }
+  }
+}
+
+/** Waits while the reader of the pipe is behind, so that a long result does not pile up in memory. */
+function writeChunk(stdout: NodeJS.WriteStream, chunk: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stdout.write(chunk, (error) => (error ? reject(error) : resolve()))
+  })
+}

@@ -1,0 +1,52 @@
+/** Errors to what a person reads on standard error, and to exit codes. */
+import { CommanderError } from 'commander'
+import { type ErrorKind, FirnError } from '../table/errors.ts'
+
+const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
+  invalid: 2,
+  'not-found': 2,
+  conflict: 3,
+  unavailable: 3,
+  'unknown-commit': 4,
+  corrupt: 1,
+  failed: 1,
+}
+
+/** 1 failed, 2 usage or configuration, 3 try again later, 4 commit state unknown. A scheduler may repeat 3 only. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  return FirnError.is(error) ? EXIT_CODES[error.kind] : 1
+}
+
+const KIND_HELP: Readonly<Partial<Record<ErrorKind, string>>> = {
+  conflict: 'run the same command again: another writer was faster',
+  unavailable: 'run the same command again later',
+  'unknown-commit': 'run "firn verify" before anything else: the commit may have happened',
+}
+
+/** `error: …`, `help: …`, `code: …`, one line each; the stack of unexpected errors only when `verbose`. */
+export function describeError(error: unknown, verbose: boolean): string {
+  if (error instanceof CommanderError) {
+    const message = error.message.replace(/^error: /, '').trim()
+    return lines(message, 'see firn --help, or firn <command> --help', 'FIRN_USAGE')
+  }
+  if (FirnError.is(error)) {
+    const stack = verbose ? `${error.stack ?? ''}\n${causes(error)}` : ''
+    return lines(error.message, error.help ?? KIND_HELP[error.kind], error.code) + stack
+  }
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  const stack = verbose && error instanceof Error ? `${error.stack ?? ''}\n${causes(error)}` : ''
+  return (
+    lines(message, verbose ? undefined : 'run again with -v to see where this comes from', 'FIRN_UNEXPECTED') + stack
+  )
+}
+
+const lines = (message: string, help: string | undefined, code: string): string =>
+  `error: ${message}\n${help === undefined ? '' : `help: ${help}\n`}code: ${code}\n`
+
+function causes(error: Error): string {
+  let text = ''
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause)
+    text += `caused by: ${cause.stack ?? cause.message}\n`
+  return text
+}

@@ -1,0 +1,12 @@
+/** Door of the package `firnlake/jobs`: the pieces of the command line, for programs that schedule by themselves. */
+export { type CompactOptions, type CompactResult, compact } from './compaction/index.ts'
+export { type Config, type LoadConfigOptions, loadConfig } from './config.ts'
+export {
+  createTableFor,
+  type DatasetDefinition,
+  type DatasetField,
+  parseDataset,
+  resolveDataset,
+} from './datasets/index.ts'
+export { type LandOptions, type LandStart, type LandTarget, landJson, parseStart, runLanding } from './landing.ts'
+export { type RunOutcome, type RunRecord, writeRunRecord } from './runs.ts'

@@ -1,0 +1,120 @@
+/** One landing run as the command line and the scheduler know it: source chosen, result in wire names. */
+import { fileSource, kinesisSource, type LandResult, land, type RecordSource } from '../ingest/index.ts'
+import type { Clock } from '../table/clock.ts'
+import { FirnError } from '../table/errors.ts'
+import { type EpochMillis, epochMillis } from '../table/ids.ts'
+import type { ObjectStore } from '../table/io/object-store.ts'
+import type { Config } from './config.ts'
+import { formatBytes, formatCount, plural, renderTable } from './render.ts'
+import type { WorkResult } from './runs.ts'
+import type { Logger } from './telemetry.ts'
+import { parseTime } from './times.ts'
+
+/** Where a landing run reads. */
+export type LandTarget =
+  | { readonly kind: 'stream'; readonly stream: string; readonly start: LandStart }
+  | { readonly kind: 'files'; readonly paths: readonly string[]; readonly as: string }
+
+/** Where shards that were never read begin; only the first landing run of a stream uses it. */
+export type LandStart =
+  | { readonly type: 'TRIM_HORIZON' }
+  | { readonly type: 'LATEST' }
+  | { readonly type: 'AT_TIMESTAMP'; readonly timestampMillis: EpochMillis }
+
+/** `TRIM_HORIZON`, `LATEST` or an ISO time. @throws {FirnError} `FIRN_USAGE`. */
+export function parseStart(text: string): LandStart {
+  const word = text.toUpperCase().replaceAll('-', '_')
+  if (word === 'TRIM_HORIZON' || word === 'LATEST') return { type: word }
+  const timestampMillis = parseTime(text)
+  if (timestampMillis !== undefined) return { type: 'AT_TIMESTAMP', timestampMillis: epochMillis(timestampMillis) }
+  throw new FirnError('invalid', 'FIRN_USAGE', `not a place to start: ${JSON.stringify(text)}`, {
+    help: 'use TRIM_HORIZON, LATEST or a time like 2026-01-31T00:00:00Z',
+  })
+}
+
+export interface LandOptions {
+  readonly store: ObjectStore
+  readonly target: LandTarget
+  readonly config: Config
+  readonly clock: Clock
+  readonly log: Logger
+  readonly signal?: AbortSignal | undefined
+}
+
+export async function runLanding({ store, target, config, clock, log, signal }: LandOptions): Promise<LandResult> {
+  const source = sourceOf(target, config, clock)
+  return await land({
+    store,
+    source,
+    clock,
+    ...(signal === undefined ? {} : { signal }),
+    onProgress: (progress) => log.debug({ ...progress }, 'landing'),
+  })
+}
+
+function sourceOf(target: LandTarget, config: Config, clock: Clock): RecordSource {
+  if (target.kind === 'files') return fileSource({ paths: target.paths, as: target.as, clock })
+  return openKinesisSource(target, config, clock)
+}
+
+/** The source of a stream, reached as the settings say. Opening does no I/O. */
+export function openKinesisSource(
+  target: { readonly stream: string; readonly start: LandStart },
+  { kinesis: { endpoint, region } }: Config,
+  clock: Clock,
+): RecordSource {
+  const client = {
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(region === undefined ? {} : { region }),
+  }
+  return kinesisSource({ stream: target.stream, client, start: target.start, clock })
+}
+
+/** `runLanding` as `recordRun` wants it. */
+export async function landingWork(options: LandOptions): Promise<WorkResult<LandResult>> {
+  const value = await runLanding(options)
+  const outcome = value.records === 0 ? 'nothing-to-do' : 'ok'
+  return { value, json: landJson(value), outcome, text: landText(value) }
+}
+
+/** The JSON result of `firn land`. */
+export function landJson(result: LandResult): Record<string, unknown> {
+  return {
+    schema: 'firn.land/1',
+    stream: result.stream,
+    created: result.created,
+    records: result.records,
+    bytes: result.bytes,
+    chunks: result.chunks,
+    gaps: result.gaps.map(({ shardId, after }) => ({ shard_id: shardId, after })),
+    shards: result.shards.map((shard) => ({
+      shard_id: shard.shardId,
+      records: shard.records,
+      last_sequence_number: shard.lastSequenceNumber,
+      millis_behind_latest: shard.millisBehindLatest,
+      ended: shard.ended,
+    })),
+  }
+}
+
+/** What a person reads after `firn land`. */
+export function landText(result: LandResult): string {
+  const gaps = result.gaps.map(
+    ({ shardId, after }) => `warning: records after ${after} of shard ${shardId} were lost before they could be read\n`,
+  )
+  const shards = plural(result.shards.length, 'shard')
+  if (result.records === 0) {
+    return `${gaps.join('')}nothing to do: ${result.stream} has nothing new (${shards})\n`
+  }
+  const read = result.shards.filter((shard) => shard.records > 0)
+  const rows = read.slice(0, 20).map((shard) => ({
+    shard: shard.shardId,
+    records: formatCount(shard.records),
+    last_sequence_number: shard.lastSequenceNumber,
+    behind: shard.millisBehindLatest === null ? null : `${shard.millisBehindLatest} ms`,
+    ended: shard.ended,
+  }))
+  const more = read.length > rows.length ? `and ${plural(read.length - rows.length, 'more shard')}\n` : ''
+  const head = `landed ${plural(result.records, 'record')} (${formatBytes(result.bytes)}) of ${result.stream} in ${plural(result.chunks, 'chunk')}, ${shards}\n`
+  return head + gaps.join('') + renderTable(rows) + more
+}

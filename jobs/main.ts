@@ -1,0 +1,129 @@
+/** The command line: wiring, signals, exit codes. `bin.ts` calls `main` once the Node version is known to be right. */
+import { Command, CommanderError, Option } from 'commander'
+import { FirnError } from '../table/errors.ts'
+import { averagesCommand } from './commands/averages.ts'
+import { compactCommand } from './commands/compact.ts'
+import { doctorCommand } from './commands/doctor.ts'
+import { exportCommand } from './commands/export.ts'
+import { initCommand } from './commands/init.ts'
+import { inspectCommand } from './commands/inspect.ts'
+import { landCommand } from './commands/land.ts'
+import { runCommand } from './commands/run.ts'
+import { sampleCommand } from './commands/sample.ts'
+import { scanCommand } from './commands/scan.ts'
+import { tagCommand } from './commands/tag.ts'
+import { verifyCommand } from './commands/verify.ts'
+import { type Environment, environmentName, isTruthy, loadConfig, loadEnvironment, settingNames } from './config.ts'
+import { type CommandContext, type ContextHandle, createContext } from './context.ts'
+import { describeError, exitCodeOf } from './exit.ts'
+import { interruptible } from './signals.ts'
+import { version } from './version.ts'
+
+const COMMANDS: readonly ((ctx: CommandContext) => Command)[] = [
+  initCommand,
+  landCommand,
+  compactCommand,
+  inspectCommand,
+  scanCommand,
+  sampleCommand,
+  averagesCommand,
+  verifyCommand,
+  tagCommand,
+  runCommand,
+  doctorCommand,
+  exportCommand,
+]
+
+/** Run one command line and end the process with its exit code. */
+export async function main(argv: readonly string[]): Promise<void> {
+  // `firn scan … | head` closes our pipe early: that is the reader's choice, not an error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  const interrupt = interruptible()
+  let verbose = argv.includes('-v') || argv.includes('--verbose')
+  let exitCode: number
+  try {
+    const env = loadEnvironment(process.cwd())
+    verbose ||= isTruthy(env['FIRN_VERBOSE'])
+    const handle = createContext({ signal: interrupt.signal, stdout: process.stdout })
+    const program = buildProgram(handle, env)
+    await program.parseAsync([...argv], { from: 'user' })
+    exitCode = handle.exitCode
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) exitCode = 0
+    else {
+      exitCode = interrupt.exitCode ?? exitCodeOf(error)
+      process.stderr.write(interrupt.exitCode === undefined ? describeError(error, verbose) : 'interrupted\n')
+    }
+  }
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)])
+  process.exit(interrupt.exitCode ?? exitCode)
+}
+
+/** The whole command tree. Every option of every command can also come from the environment. */
+export function buildProgram(handle: ContextHandle, env: Environment): Command {
+  const program = new Command('firn')
+    .description('Kinesis to an Apache Iceberg table on S3, and shuffled Arrow batches to train on.')
+    .version(version, '--version', 'print the version')
+    .option('--warehouse <url>', 's3://bucket/prefix or file:///folder (default: file://$PWD/.firn/warehouse)')
+    .option('--config <file>', 'settings file (default: firn.config.json of the current folder)')
+    .addOption(
+      new Option('--output <format>', 'how results are printed').choices(['table', 'json', 'jsonl', 'csv', 'arrow']),
+    )
+    .option('-v, --verbose', 'more log lines; stack traces of unexpected errors')
+    .option('--quiet', 'only errors on standard error')
+    .addOption(new Option('--log-format <format>', 'log lines on standard error').choices(['text', 'json']))
+    .addHelpText('after', HELP_AFTER)
+    .showSuggestionAfterError()
+  for (const command of COMMANDS) program.addCommand(command(handle.context))
+  const known = new Set<string>(settingNames)
+  for (const command of walk(program)) {
+    command.exitOverride().configureOutput({ outputError: () => {}, writeErr: () => {} })
+    for (const option of command.options) known.add(bindEnvironment(option, env))
+  }
+  refuseUnknownVariables(env, known)
+  program.hook('preAction', async () => {
+    const flags = program.opts<Record<string, unknown>>()
+    const { config: configFile, version: _version, ...rest } = flags
+    const config = loadConfig({ flags: rest, env, cwd: process.cwd(), configFile: configFile as string | undefined })
+    await handle.activate(config)
+  })
+  return program
+}
+
+const HELP_AFTER = `
+Every option is also read from the environment: --warehouse is FIRN_WAREHOUSE, nested settings are joined by __.
+AWS is found by the usual chain and variables: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_KINESIS, …
+
+Exit codes: 0 done or nothing to do, 1 failed, 2 usage or configuration, 3 try again later,
+            4 commit state unknown (run firn verify), 130/143 interrupted.
+
+Example:
+  $ firn land --stream MyStream && firn compact news.articles && firn sample news.articles`
+
+function* walk(command: Command): Generator<Command> {
+  yield command
+  for (const child of command.commands) yield* walk(child)
+}
+
+/** An option without a value is only bound when its variable says yes: commander would take `0` for a yes too. */
+function bindEnvironment(option: Option, env: Environment): string {
+  const name = environmentName(option.long?.slice(2) ?? option.attributeName())
+  const takesValue = option.required || option.optional
+  if (option.envVar === undefined && (takesValue ? (env[name] ?? '') !== '' : isTruthy(env[name]))) option.env(name)
+  return name
+}
+
+/** A misspelt variable would otherwise silently mean "the default", e.g. another warehouse. */
+function refuseUnknownVariables(env: Environment, known: ReadonlySet<string>): void {
+  const unknown = Object.keys(env).filter((name) => name.startsWith('FIRN_') && !known.has(name))
+  if (unknown.length === 0) return
+  throw new FirnError('invalid', 'FIRN_CONFIG_INVALID', `unknown variable ${unknown.join(', ')} in the environment`, {
+    help: `unset it, or use one of ${[...known].sort().join(' ')}`,
+  })
+}
+
+const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => {
+    if (stream.writableLength === 0) resolve()
+    else stream.write('', () => resolve())
+  })

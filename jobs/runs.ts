@@ -1,0 +1,129 @@
+/**
+ * Run records: `_runs/<job>/<startedAt>-<runId>.json` in the warehouse says what a run read, wrote and skipped, and
+ * why it ended. Derived, never read by a job; failing to write one never fails the run it describes.
+ */
+import { type Clock, newRunId } from '../table/clock.ts'
+import { FirnError } from '../table/errors.ts'
+import type { EpochMillis, RunId } from '../table/ids.ts'
+import type { ObjectStore } from '../table/io/object-store.ts'
+import { plain, toJson } from './render.ts'
+import type { Logger } from './telemetry.ts'
+
+export type RunOutcome = 'ok' | 'nothing-to-do' | 'failed' | 'interrupted'
+
+export interface RunRecord {
+  readonly schema: 'firn.run/1'
+  readonly job: string
+  readonly run_id: RunId
+  /** What was run: the stream, the table. */
+  readonly subject: string
+  readonly started_at: string
+  readonly finished_at: string
+  readonly duration_ms: number
+  readonly outcome: RunOutcome
+  readonly error?: {
+    readonly kind: string
+    readonly code: string
+    readonly message: string
+    readonly help?: string | undefined
+  }
+  /** The command's JSON result. */
+  readonly result?: unknown
+}
+
+/** Key of a record: times sort as text, and hold no character that a file system or a URL would mind. */
+export function runRecordKey(job: string, startedAtMillis: EpochMillis, id: RunId): string {
+  return `_runs/${job}/${new Date(startedAtMillis).toISOString().replaceAll(/[-:]/g, '')}-${id}.json`
+}
+
+/** Create the record of a finished run. @throws {FirnError} what `store.put` throws. */
+export async function writeRunRecord(
+  store: ObjectStore,
+  job: string,
+  record: RunRecord,
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  const startedAtMillis = Date.parse(record.started_at) as EpochMillis
+  const body = new TextEncoder().encode(`${toJson(record, 2)}\n`)
+  await store.put(runRecordKey(job, startedAtMillis, record.run_id), body, { ifNoneMatch: '*', signal })
+}
+
+export interface RecordedRun<T> {
+  readonly record: RunRecord
+  readonly result: T | undefined
+  readonly text: string
+  /** What the work threw. */
+  readonly error: unknown
+}
+
+export interface RecordRunOptions {
+  readonly store: ObjectStore
+  readonly job: string
+  readonly subject: string
+  readonly clock: Clock
+  readonly log: Logger
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What a piece of recorded work reports: its JSON result, and whether there was anything to do. */
+export interface WorkResult<T> {
+  readonly value: T
+  readonly json: unknown
+  readonly outcome: 'ok' | 'nothing-to-do'
+  /** What a person reads about it. */
+  readonly text: string
+  /** The run id that the work put in its file names, when it made one itself. */
+  readonly runId?: RunId
+}
+
+/**
+ * Do `work` and write its record, whatever its end. Never throws what the work threw: see `error`. A request that
+ * was wrong from the start (unknown table, bucket missing) is not a run and leaves no record.
+ */
+export async function recordRun<T>(
+  options: RecordRunOptions,
+  work: () => Promise<WorkResult<T>>,
+): Promise<RecordedRun<T>> {
+  const { clock, job, subject, signal } = options
+  const startedAtMillis = clock.nowMillis()
+  const startedMonotonic = clock.monotonicMillis()
+  let done: WorkResult<T> | undefined
+  let error: unknown
+  try {
+    done = await work()
+  } catch (thrown) {
+    error = thrown ?? new Error('the run failed without a reason')
+  }
+  const record: RunRecord = {
+    schema: 'firn.run/1',
+    job,
+    run_id: done?.runId ?? newRunId(clock),
+    subject,
+    started_at: new Date(startedAtMillis).toISOString(),
+    finished_at: new Date(clock.nowMillis()).toISOString(),
+    duration_ms: Math.round(clock.monotonicMillis() - startedMonotonic),
+    outcome: done?.outcome ?? (signal?.aborted ? 'interrupted' : 'failed'),
+    ...(done === undefined ? { error: describe(error) } : { result: plain(done.json) }),
+  }
+  const neverStarted = FirnError.is(error) && (error.kind === 'invalid' || error.kind === 'not-found')
+  if (!neverStarted) await writeQuietly(options, record)
+  return { record, result: done?.value, text: done?.text ?? '', error }
+}
+
+async function writeQuietly({ store, job, log }: RecordRunOptions, record: RunRecord): Promise<void> {
+  try {
+    // Not under the run's signal: an interrupted run is recorded too.
+    await writeRunRecord(store, job, record, { signal: AbortSignal.timeout(10_000) })
+  } catch (error) {
+    log.warn({ err: error, job, run_id: record.run_id }, 'the run record was not written')
+  }
+}
+
+function describe(error: unknown): NonNullable<RunRecord['error']> {
+  if (FirnError.is(error)) return { kind: error.kind, code: error.code, message: error.message, help: error.help }
+  return {
+    kind: 'unexpected',
+    code: 'FIRN_UNEXPECTED',
+    message: error instanceof Error ? error.message : String(error),
+  }
+}

@@ -1,0 +1,40 @@
+/** Times and durations as people type them. */
+import { InvalidArgumentError } from 'commander'
+
+const TIME = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/i
+
+/** ISO 8601 to milliseconds since the epoch; a time without a zone is UTC. `undefined` when it is not a time. */
+export function parseTime(text: string): number | undefined {
+  const match = TIME.exec(text.trim())
+  if (match === null) return undefined
+  const dateOnly = !/[T ]\d\d:/.test(text)
+  const millis = Date.parse(dateOnly || match[1] !== undefined ? text.trim() : `${text.trim()}Z`)
+  return Number.isNaN(millis) ? undefined : millis
+}
+
+/** For commander. @throws InvalidArgumentError */
+export function timeArgument(text: string): number {
+  const millis = parseTime(text)
+  if (millis === undefined) throw new InvalidArgumentError('Expected a time like 2026-01-31 or 2026-01-31T12:00:00Z.')
+  return millis
+}
+
+const UNIT_MILLIS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** `90m`, `36h`, `7d` to milliseconds; a bare number is refused, because the unit is the point. */
+export function durationArgument(text: string): number {
+  const match = /^(\d{1,9})([smhd])$/.exec(text)
+  if (match === null || Number(match[1]) === 0) throw new InvalidArgumentError('Expected a number and a unit, like 7d.')
+  return Number(match[1]) * UNIT_MILLIS[match[2] as keyof typeof UNIT_MILLIS]
+}
+
+/** A whole number in `[min, 2^31)`. */
+export const integerArgument =
+  (min: number) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (!/^\d{1,10}$/.test(text) || value < min || value >= 2 ** 31) {
+      throw new InvalidArgumentError(`Expected a whole number, ${min} or more.`)
+    }
+    return value
+  }
