@@ -270,13 +270,14 @@ const isPlain = (value: unknown): value is Record<string, unknown> =>
 const nest = (path: readonly string[], value: unknown): object =>
   path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as object
 
+// By entries, not by assignment: a member called `__proto__` then is a member, and the schema refuses it.
 function merge(below: object, above: object): object {
-  const result: Record<string, unknown> = { ...below }
+  const result = new Map<string, unknown>(Object.entries(below))
   for (const [key, value] of Object.entries(above)) {
-    const old = result[key]
-    result[key] = isPlain(old) && isPlain(value) ? merge(old, value) : value
+    const old = result.get(key)
+    result.set(key, isPlain(old) && isPlain(value) ? merge(old, value) : value)
   }
-  return result
+  return Object.fromEntries(result)
 }
 
 const definedOnly = (values: Readonly<Record<string, unknown>>): object =>

@@ -99,7 +99,8 @@ export async function runOnce(options: ScheduleOptions): Promise<unknown> {
   let failure: unknown
   for (const job of options.jobs) {
     options.signal.throwIfAborted()
-    failure ??= await runJob(options, job)
+    const error = await runJob(options, job)
+    failure ??= error
   }
   return failure
 }

@@ -23,7 +23,7 @@ export function doctorCommand(ctx: CommandContext): Command {
       })
       ctx.print({
         json: { schema: 'firn.doctor/1', ok: checks.every(({ ok }) => ok), checks },
-        rows: checks,
+        rows: checks.map((check) => ({ ...check })),
         text: textOf(checks),
       })
       ctx.fail(exitCodeOfChecks(checks))
