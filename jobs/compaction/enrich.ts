@@ -4,7 +4,7 @@
  */
 import { decodeRecord } from '../../ingest/index.ts'
 import type { DatasetDefinition, DatasetField, FeatureName } from '../datasets/index.ts'
-import { type Column, columnFor, Int32Column, Int64Column, Utf8Column } from './columns.ts'
+import { type Column, columnFor, type Int32Column, Int64Column, type Utf8Column } from './columns.ts'
 import { measureText, sha256Hex, type TextFeatures } from './features.ts'
 import { type CellValue, type Refusal, recordFields, recordValidator } from './validate.ts'
 

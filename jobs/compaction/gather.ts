@@ -2,10 +2,18 @@
  * Columns in any row order to Arrow batches: the second and last copy of the text.
  * The only file of this folder that builds Arrow arrays.
  */
-import { type Data, type DataType, makeData, RecordBatch, Struct, type Schema as ArrowSchema } from 'apache-arrow'
+import {
+  type Schema as ArrowSchema,
+  type Data,
+  type DataType,
+  makeBuilder,
+  makeData,
+  RecordBatch,
+  Struct,
+} from 'apache-arrow'
 import { FirnError } from '../../table/errors.ts'
 import type { EpochMicros } from '../../table/ids.ts'
-import { BooleanColumn, type Column, Float64Column, Int32Column, Int64Column, Utf8Column } from './columns.ts'
+import { BooleanColumn, type Column, type Float64Column, Int32Column, Int64Column, Utf8Column } from './columns.ts'
 import type { EnrichedRows } from './enrich.ts'
 
 /** Rows `order[start, end)` as one batch of `schema`, whose fields are found by name. */
@@ -82,9 +90,14 @@ function gatherText(
   for (let i = 0; i < length; i++) {
     total += column.byteLength(order[start + i]!)
     if (total > 0x7fff_ffff) {
-      throw new FirnError('failed', 'FIRN_BATCH_TOO_LARGE', `${length} rows hold more than 2 GiB of text in one column`, {
-        help: 'lower maxRecordBytes of the dataset',
-      })
+      throw new FirnError(
+        'failed',
+        'FIRN_BATCH_TOO_LARGE',
+        `${length} rows hold more than 2 GiB of text in one column`,
+        {
+          help: 'lower maxRecordBytes of the dataset',
+        },
+      )
     }
     valueOffsets[i + 1] = total
   }
@@ -118,7 +131,9 @@ function fixed(type: DataType, data: ArrayBufferView & { length: number }, nulls
 }
 
 function allNull(type: DataType, length: number): Data {
-  return makeData({ type, length, nullCount: length, nullBitmap: new Uint8Array((length + 7) >> 3) } as never)
+  const builder = makeBuilder({ type, nullValues: [null] })
+  for (let i = 0; i < length; i++) builder.append(null)
+  return builder.flush()
 }
 
 /** `makeData` picks its overload by a type that is only known at run time here. */

@@ -1,7 +1,8 @@
 /** Which rows of a run survive, and in which order they are written. Pure but for the columns that it reads. */
-import type { CellValue } from './validate.ts'
-import { cellAt, type Column, Utf8Column } from './columns.ts'
+
+import { type Column, cellAt, type Utf8Column } from './columns.ts'
 import type { EnrichedRows } from './enrich.ts'
+import type { CellValue } from './validate.ts'
 
 /**
  * One row per key: the latest by (arrival, stream, shard, sequence).

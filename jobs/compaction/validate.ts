@@ -56,11 +56,7 @@ export function recordValidator(dataset: DatasetDefinition): RecordValidator {
 export const recordFields = (dataset: DatasetDefinition): readonly DatasetField[] =>
   dataset.fields.filter((field) => field.from.kind === 'record')
 
-type FieldReader = (
-  record: Readonly<Record<string, unknown>>,
-  cells: CellValue[],
-  index: number,
-) => Refusal | undefined
+type FieldReader = (record: Readonly<Record<string, unknown>>, cells: CellValue[], index: number) => Refusal | undefined
 
 function fieldReader(field: DatasetField, isKey: boolean): FieldReader {
   const member = (field.from.kind === 'record' && field.from.member) || field.name
@@ -106,7 +102,9 @@ function converter(field: DatasetField, pointer: string): Converter {
         return undefined
       }
     case 'int':
-      return put((value) => (Number.isInteger(value) && within(value as number, INT_MIN, INT_MAX) ? (value as number) : undefined))
+      return put((value) =>
+        Number.isInteger(value) && within(value as number, INT_MIN, INT_MAX) ? (value as number) : undefined,
+      )
     case 'long':
       // larger integers have already lost digits in JSON.parse
       return put((value) => (Number.isSafeInteger(value) ? BigInt(value as number) : undefined))

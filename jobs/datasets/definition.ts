@@ -57,7 +57,9 @@ const MAX_RECORD_BYTES = 10 * 1024 * 1024
 /** A record is parsed as one string; this keeps it far from the engine's limits. */
 const LARGEST_RECORD_BYTES = 256 * 1024 * 1024
 
-const columnName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be letters, digits and _, not starting with a digit')
+const columnName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be letters, digits and _, not starting with a digit')
 const fieldSource = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('record'), member: z.string().min(1).optional() }),
   z.strictObject({
@@ -88,9 +90,7 @@ const shape: z.ZodType<DatasetDefinition> = z.strictObject({
     .array(
       z.strictObject({
         source: columnName,
-        transform: z
-          .string()
-          .regex(/^(identity|month|day|hour)$/, 'must be identity, month, day or hour'),
+        transform: z.string().regex(/^(identity|month|day|hour)$/, 'must be identity, month, day or hour'),
         name: columnName.optional(),
       }),
     )
@@ -148,8 +148,7 @@ function contradictions(dataset: DatasetDefinition): string[] {
     faults.push(`key: ${dataset.key} must be a required string field that comes from the record`)
   if (dataset.eventTime !== undefined && fields.get(dataset.eventTime)?.type !== 'timestamptz')
     faults.push(`eventTime: ${dataset.eventTime} must be a timestamptz field`)
-  if (fields.get(dataset.averageOf)?.type !== 'int')
-    faults.push(`averageOf: ${dataset.averageOf} must be an int field`)
+  if (fields.get(dataset.averageOf)?.type !== 'int') faults.push(`averageOf: ${dataset.averageOf} must be an int field`)
   const partitionNames = dataset.partition.map((part) => part.name ?? defaultPartitionName(part.source, part.transform))
   if (new Set(partitionNames).size < partitionNames.length) faults.push('partition: names must be unique')
   for (const part of dataset.partition) {

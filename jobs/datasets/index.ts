@@ -10,11 +10,14 @@ export { parseDataset } from './definition.ts'
 export {
   createTableFor,
   DATASET_PROPERTY,
+  DEFAULT_ROW_GROUP_ROWS,
+  DEFAULT_TARGET_FILE_SIZE_BYTES,
   datasetOfProperties,
   layoutOf,
   ROW_GROUP_ROWS_PROPERTY,
-  type TableLayout,
+  sizeProperty,
   TARGET_FILE_SIZE_PROPERTY,
+  type TableLayout,
 } from './table-layout.ts'
 
 const BUILT_IN: ReadonlyMap<string, DatasetDefinition> = new Map([[articles.name, articles]])

@@ -1,7 +1,7 @@
 /** From a dataset definition to an Iceberg table and back: schema, partitioning, sort order, properties. */
 import { FirnError } from '../../table/errors.ts'
-import type { AbortableOptions } from '../../table/io/object-store.ts'
 import type { Catalog, PartitionSpec, Schema, SortOrder, Table } from '../../table/index.ts'
+import type { AbortableOptions } from '../../table/io/object-store.ts'
 import { type DatasetDefinition, defaultPartitionName, parseDataset } from './definition.ts'
 
 /** Property that holds the definition, so that later runs need no flag. */
@@ -107,5 +107,9 @@ export function sizeProperty(properties: Readonly<Record<string, string>>, name:
   if (text === undefined) return fallback
   const value = Number(text)
   if (Number.isSafeInteger(value) && value > 0) return value
-  throw new FirnError('invalid', 'FIRN_PROPERTY_INVALID', `table property ${name} is "${text}", expected a positive integer`)
+  throw new FirnError(
+    'invalid',
+    'FIRN_PROPERTY_INVALID',
+    `table property ${name} is "${text}", expected a positive integer`,
+  )
 }

@@ -55,15 +55,32 @@ describe('measureText', () => {
     for (let codePoint = 0; codePoint < 0x110000; codePoint++) {
       if (codePoint >= 0xd800 && codePoint < 0xe000) continue
       const character = String.fromCodePoint(codePoint)
-      if (/\p{White_Space}/u.test(character) !== space.has(character)) expect(codePoint.toString(16)).toBe('White_Space')
+      if (/\p{White_Space}/u.test(character) !== space.has(character))
+        expect(codePoint.toString(16)).toBe('White_Space')
       // the class of every single character, seen through the word count
-      if ((measured(`a${character}b`).words === 2) !== space.has(character)) expect(codePoint.toString(16)).toBe('a word break')
+      if ((measured(`a${character}b`).words === 2) !== space.has(character))
+        expect(codePoint.toString(16)).toBe('a word break')
     }
   })
 
   it('agrees with the definitions on any text', () => {
-    const marks = fc.constantFrom(...WHITE_SPACE, ...TERMINATORS, ...CLOSING_MARKS, '\ufeff', '\u200b', '‚', 'ア', '！', '﹖')
-    const character = fc.oneof(marks, marks, fc.string({ unit: 'binary', maxLength: 3 }), fc.constantFrom('a', 'é', '今', '😀'))
+    const marks = fc.constantFrom(
+      ...WHITE_SPACE,
+      ...TERMINATORS,
+      ...CLOSING_MARKS,
+      '\ufeff',
+      '\u200b',
+      '‚',
+      'ア',
+      '！',
+      '﹖',
+    )
+    const character = fc.oneof(
+      marks,
+      marks,
+      fc.string({ unit: 'binary', maxLength: 3 }),
+      fc.constantFrom('a', 'é', '今', '😀'),
+    )
     fc.assert(
       fc.property(fc.array(character, { maxLength: 60 }), (parts) => {
         const text = parts.join('').toWellFormed()

@@ -1,0 +1,71 @@
+/** `firn compact <table>`: one compaction run, from staging to one snapshot. */
+import { Command, InvalidArgumentError } from 'commander'
+import type { CompactionPlan } from '../compaction/plan.ts'
+import type { CommandContext } from '../context.ts'
+
+interface CompactFlags {
+  readonly stream?: readonly string[]
+  readonly dataset?: string
+  readonly maxBadRatio?: number
+  readonly dryRun: boolean
+}
+
+export function compactCommand(ctx: CommandContext): Command {
+  return new Command('compact')
+    .description('turn what is staged into rows of a table: one run, one snapshot')
+    .argument('<table>', 'namespace.name; created when it does not exist')
+    .option('--stream <names...>', 'streams to read (default: those that the table read before)')
+    .option('--dataset <name>', 'what to create the table from: a name or a file (default: articles)')
+    .option(
+      '--max-bad-ratio <share>',
+      'fail when more than this share of the records is bad (default: 0.05)',
+      parseShare,
+    )
+    .option('--dry-run', 'print what would be read; change nothing', false)
+    .addHelpText('after', '\nExample:\n  $ firn compact news.articles --stream MyStream')
+    .action((table: string, flags: CompactFlags) => run(ctx, table, flags))
+}
+
+async function run(ctx: CommandContext, table: string, flags: CompactFlags): Promise<void> {
+  const [{ compactionWork, previewCompaction }, { resolveDataset }, { executorFor }, { recordRun }] = await Promise.all(
+    [import('../compaction/index.ts'), import('../datasets/index.ts'), import('../executor.ts'), import('../runs.ts')],
+  )
+  const { clock, config, log, signal } = ctx
+  const store = ctx.warehouse()
+  const options = {
+    store,
+    catalog: ctx.catalog(),
+    table,
+    dataset: await resolveDataset(flags.dataset ?? config.dataset ?? 'articles', { signal }),
+    streams: flags.stream,
+    clock,
+    maxBadRatio: flags.maxBadRatio ?? config.maxBadRatio,
+    log,
+    signal,
+  }
+  if (flags.dryRun) {
+    const plan = await previewCompaction(options)
+    ctx.print({ json: { schema: 'firn.compact/1', dry_run: true, table, plan }, text: planText(table, plan) })
+    return
+  }
+  const executor = executorFor(store, ctx.storeOptions)
+  const record = { store, job: 'compact', subject: table, clock, log, signal }
+  const { result, text, error } = await recordRun(record, () => compactionWork({ ...options, executor }))
+  if (result === undefined) throw error
+  ctx.print({ json: result, text })
+}
+
+function planText(table: string, plan: CompactionPlan): string {
+  if (plan.nothingToDo) return `dry run: nothing to do, ${table} has everything that is in staging\n`
+  const chunks = plan.inputs.flatMap((input) => input.chunks)
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.sizeBytes, 0)
+  return `dry run, nothing changed: would read ${chunks.length} chunks (${bytes} bytes) of ${plan.inputs.length} shards into ${table}\n`
+}
+
+/** `0.05` */
+function parseShare(text: string): number {
+  const share = Number(text)
+  if (text.trim() === '' || !(share >= 0 && share <= 1))
+    throw new InvalidArgumentError('Expected a share from 0 to 1, like 0.05.')
+  return share
+}

@@ -1,0 +1,291 @@
+/**
+ * One compaction run: plan, run the tasks, commit once. When another run moved the table's positions meanwhile, this
+ * one's files are abandoned and it plans anew on what is left.
+ */
+import { registerConsumer, type StreamIncarnation } from '../../ingest/index.ts'
+import { type Clock, newRunId } from '../../table/clock.ts'
+import { FirnError } from '../../table/errors.ts'
+import type { EpochMicros, RunId } from '../../table/ids.ts'
+import {
+  type Catalog,
+  currentSchema,
+  defaultSortOrder,
+  defaultSpec,
+  printPartitionSpec,
+  printSchema,
+  printSortOrder,
+  type Table,
+} from '../../table/index.ts'
+import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
+import {
+  createTableFor,
+  type DatasetDefinition,
+  DEFAULT_ROW_GROUP_ROWS,
+  DEFAULT_TARGET_FILE_SIZE_BYTES,
+  datasetOfProperties,
+  ROW_GROUP_ROWS_PROPERTY,
+  sizeProperty,
+  TARGET_FILE_SIZE_PROPERTY,
+} from '../datasets/index.ts'
+import type { Executor } from '../executor.ts'
+import type { Averages } from './averages.ts'
+import { averagesOf, NO_AVERAGES } from './averages.ts'
+import {
+  type CommittedRun,
+  checkBadRatio,
+  commitRun,
+  isoMicros,
+  plannedTime,
+  type RunTotals,
+  totalsOf,
+} from './commit.ts'
+import { type CompactionPlan, planCompaction } from './plan.ts'
+import { incarnationName, positionsOf } from './positions.ts'
+import { type QuarantineObject, reasonsOf } from './quarantine.ts'
+import { incarnationsFor, listStaging } from './staged.ts'
+import type { CompactionTask } from './task.ts'
+
+export interface CompactOptions extends AbortableOptions {
+  /** The warehouse. */
+  readonly store: ObjectStore
+  readonly catalog: Catalog
+  /** `namespace.name`. */
+  readonly table: string
+  /** What to create the table from when there is none; an existing table keeps its own definition. */
+  readonly dataset?: DatasetDefinition | undefined
+  /** Default: what the table read before, else the only stream in staging. */
+  readonly streams?: readonly string[] | undefined
+  readonly clock: Clock
+  readonly executor: Executor
+  /** Share of bad records above which the run fails, 0 to 1. Default 0.05. */
+  readonly maxBadRatio?: number | undefined
+  /** Compressed staging bytes that one run reads at most; the rest is left for the next. Default: everything. */
+  readonly maxReadBytes?: number | undefined
+  readonly log?: { info(detail: object, message: string): void } | undefined
+}
+
+/** The JSON document of `firn compact`. */
+export interface CompactResult {
+  readonly schema: 'firn.compact/1'
+  readonly table: string
+  readonly run_id: RunId
+  /** Decimal; null when there was nothing to do. */
+  readonly snapshot_id: string | null
+  readonly nothing_to_do: boolean
+  readonly compacted_at: string | null
+  readonly kinesis_records: number
+  readonly records_read: number
+  readonly rows_added: number
+  /** Records by reason. */
+  readonly quarantined: Readonly<Record<string, number>>
+  readonly quarantine_objects: readonly string[]
+  readonly duplicates: number
+  readonly files_added: number
+  readonly bytes_added: number
+  /** Places where records were lost before they could be landed. */
+  readonly gaps: readonly { readonly stream: string; readonly shard_id: string; readonly after: string }[]
+  /** Shards whose beginning had been pruned before the table first read them. */
+  readonly late_starts: readonly { readonly stream: string; readonly shard_id: string; readonly after: string }[]
+  /** Chunks that a read limit left for the next run. */
+  readonly chunks_left: number
+  /** Times the run was planned: more than once when other runs were faster. */
+  readonly plans: number
+  readonly commit_attempts: number
+  readonly averages: Averages
+}
+
+/** Plans of one run; each lost to a run that made progress. */
+const MAX_PLANS = 5
+const DEFAULT_MAX_BAD_RATIO = 0.05
+/** Quarantine objects of one plan have numbers of their own below this. */
+const QUARANTINE_NUMBERS = 1_000_000
+
+/**
+ * @throws {FirnError} `FIRN_TOO_MANY_BAD_RECORDS`, `FIRN_CLOCK_BEHIND`, `FIRN_ACCOUNTING_FAILED` (failed);
+ *   `FIRN_STREAM_AMBIGUOUS`, `FIRN_DATASET_UNKNOWN` (invalid); `FIRN_TABLE_NOT_FOUND`, `FIRN_STREAM_NOT_STAGED`
+ *   (not-found); `FIRN_CHAIN_BROKEN`, `FIRN_CHUNK_CORRUPT` (corrupt); `FIRN_COMPACTION_RACE`, `FIRN_COMMIT_CONFLICT`
+ *   (conflict); `FIRN_COMMIT_STATE_UNKNOWN` (unknown-commit).
+ */
+export async function compact(options: CompactOptions): Promise<CompactResult> {
+  const { maxBadRatio = DEFAULT_MAX_BAD_RATIO, signal } = options
+  if (!(maxBadRatio >= 0 && maxBadRatio <= 1)) {
+    throw new FirnError('invalid', 'FIRN_INVALID_OPTION', `maxBadRatio must be 0 to 1, got ${maxBadRatio}`)
+  }
+  const runId = newRunId(options.clock)
+  let table = await loadOrCreate(options)
+  for (let plans = 1; plans <= MAX_PLANS; plans++) {
+    signal?.throwIfAborted()
+    const run = await planRun(options, table, runId, plans)
+    if (run.plan.nothingToDo) return resultOf(run, undefined, undefined)
+    const totals = totalsOf(await options.executor.run([run.task], { signal }))
+    checkBadRatio(totals, maxBadRatio, options.table)
+    try {
+      const { store, clock, table: tableName } = options
+      const { compactedAt, plan } = run
+      const committed = await commitRun({ store, clock, table, tableName, runId, compactedAt, plan, totals, signal })
+      return resultOf(run, totals, committed)
+    } catch (error) {
+      if (!FirnError.is(error, 'FIRN_REQUIREMENT_FAILED')) throw error
+      options.log?.info({ table: options.table, runId, plans }, 'another run was faster, planning anew')
+    }
+    table = await table.refresh({ signal })
+  }
+  throw new FirnError(
+    'conflict',
+    'FIRN_COMPACTION_RACE',
+    `${options.table}: other runs were faster ${MAX_PLANS} times`,
+    {
+      help: 'let one scheduler compact a table; what is left is compacted by the next run',
+    },
+  )
+}
+
+/**
+ * The plan of the run that `compact` would make now. Changes nothing: no table is created, none registered.
+ * @throws what `compact` throws up to its plan.
+ */
+export async function previewCompaction(options: Omit<CompactOptions, 'executor'>): Promise<CompactionPlan> {
+  const { catalog, store, signal, table: name } = options
+  const table = await catalog.loadTable(name, { signal }).catch((error: unknown) => {
+    if (FirnError.is(error, 'FIRN_TABLE_NOT_FOUND') && options.dataset !== undefined) return undefined
+    throw error
+  })
+  const properties = table?.metadata.properties ?? {}
+  const incarnations = await incarnationsFor(store, name, properties, options.streams, { signal })
+  const positions = positionsOf(properties)
+  const staging = await listStaging(store, incarnations, positions, { signal })
+  return planCompaction(staging, positions, { maxBytes: options.maxReadBytes })
+}
+
+interface PlannedRun {
+  readonly options: CompactOptions
+  readonly runId: RunId
+  readonly plans: number
+  readonly plan: CompactionPlan
+  readonly compactedAt: EpochMicros
+  readonly task: CompactionTask
+}
+
+async function loadOrCreate(options: CompactOptions): Promise<Table> {
+  const { catalog, dataset, signal } = options
+  try {
+    return await catalog.loadTable(options.table, { signal })
+  } catch (error) {
+    if (!FirnError.is(error, 'FIRN_TABLE_NOT_FOUND') || dataset === undefined) throw error
+  }
+  // a wrong stream name must not leave an empty table behind
+  await incarnationsFor(options.store, options.table, {}, options.streams, { signal })
+  try {
+    const table = await createTableFor(catalog, options.table, dataset, { signal })
+    options.log?.info({ table: options.table, location: table.location, dataset: dataset.name }, 'created the table')
+    return table
+  } catch (error) {
+    if (!FirnError.is(error, 'FIRN_TABLE_EXISTS')) throw error
+    return await catalog.loadTable(options.table, { signal })
+  }
+}
+
+async function planRun(options: CompactOptions, table: Table, runId: RunId, plans: number): Promise<PlannedRun> {
+  const { store, signal } = options
+  const { properties } = table.metadata
+  const dataset = datasetOfProperties(properties, options.table)
+  if (dataset === undefined) {
+    throw new FirnError(
+      'invalid',
+      'FIRN_DATASET_UNKNOWN',
+      `table ${options.table} was not made by firn: it has no dataset definition`,
+      {
+        help: 'compact into a table that firn init made',
+      },
+    )
+  }
+  const incarnations = await incarnationsFor(store, options.table, properties, options.streams, { signal })
+  await registerEverywhere(options, table, incarnations)
+  const positions = positionsOf(properties)
+  const staging = await listStaging(store, incarnations, positions, { signal })
+  const plan = planCompaction(staging, positions, { maxBytes: options.maxReadBytes })
+  const compactedAt = plannedTime(properties, options.clock)
+  return {
+    options,
+    runId,
+    plans,
+    plan,
+    compactedAt,
+    task: taskOf(options, table, dataset, runId, plans, plan, compactedAt),
+  }
+}
+
+/** Before the first plan: from then on nothing that this table has not read is pruned from staging. */
+async function registerEverywhere(
+  { store, clock, signal, table: name }: CompactOptions,
+  table: Table,
+  incarnations: readonly StreamIncarnation[],
+): Promise<void> {
+  const consumer = {
+    table: name,
+    tableUuid: table.metadata.tableUuid,
+    catalog: 'file',
+    location: table.location,
+  } as const
+  for (const incarnation of incarnations) await registerConsumer(store, incarnation, consumer, { clock, signal })
+}
+
+function taskOf(
+  options: CompactOptions,
+  table: Table,
+  dataset: DatasetDefinition,
+  runId: RunId,
+  plans: number,
+  plan: CompactionPlan,
+  compactedAt: EpochMicros,
+): CompactionTask {
+  const { metadata } = table
+  return {
+    schema: 'firn.compaction-task/1',
+    runId,
+    table: options.table,
+    location: table.location,
+    dataset,
+    tableSchema: printSchema(currentSchema(metadata)),
+    partitionSpec: printPartitionSpec(defaultSpec(metadata)),
+    sortOrder: printSortOrder(defaultSortOrder(metadata)),
+    targetFileSizeBytes: sizeProperty(metadata.properties, TARGET_FILE_SIZE_PROPERTY, DEFAULT_TARGET_FILE_SIZE_BYTES),
+    rowGroupRows: sizeProperty(metadata.properties, ROW_GROUP_ROWS_PROPERTY, DEFAULT_ROW_GROUP_ROWS),
+    compactedAt: String(compactedAt),
+    filePrefix: `${runId}-${plans}`,
+    firstQuarantine: (plans - 1) * QUARANTINE_NUMBERS,
+    maxBadRatio: options.maxBadRatio ?? DEFAULT_MAX_BAD_RATIO,
+    inputs: plan.inputs,
+  }
+}
+
+function resultOf(run: PlannedRun, totals: RunTotals | undefined, committed: CommittedRun | undefined): CompactResult {
+  const quarantined: readonly QuarantineObject[] = totals?.quarantined ?? []
+  const place = (each: { stream: string; created: number; shardId: string; after: string }) => ({
+    stream: incarnationName(each),
+    shard_id: each.shardId,
+    after: each.after,
+  })
+  return {
+    schema: 'firn.compact/1',
+    table: run.options.table,
+    run_id: run.runId,
+    snapshot_id: committed === undefined ? null : String(committed.snapshot.snapshotId),
+    nothing_to_do: committed === undefined,
+    compacted_at: committed === undefined ? null : isoMicros(run.compactedAt),
+    kinesis_records: totals?.kinesisRecords ?? 0,
+    records_read: totals?.recordsRead ?? 0,
+    rows_added: totals?.rowsAdded ?? 0,
+    quarantined: reasonsOf(quarantined),
+    quarantine_objects: quarantined.map((object) => object.path),
+    duplicates: totals?.duplicates ?? 0,
+    files_added: totals?.files.length ?? 0,
+    bytes_added: totals?.files.reduce((bytes, file) => bytes + file.dataFile.fileSizeBytes, 0) ?? 0,
+    gaps: (totals?.gaps ?? []).map(place),
+    late_starts: run.plan.lateStarts.map(place),
+    chunks_left: run.plan.chunksLeft,
+    plans: run.plans,
+    commit_attempts: committed?.attempts ?? 0,
+    averages: averagesOf(totals?.averages ?? NO_AVERAGES),
+  }
+}
