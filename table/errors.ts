@@ -60,7 +60,7 @@ export class FirnError extends Error {
       typeof error === 'object' &&
       error !== null &&
       kFirnError in error &&
-      (code === undefined || (error as FirnError).code === code)
+      (code === undefined || (error as unknown as FirnError).code === code)
     )
   }
 }

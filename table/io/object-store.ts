@@ -70,9 +70,10 @@ export interface ObjectStore {
   delete(key: string, options?: AbortableOptions): Promise<void>
 }
 
-/** The store seen from a folder below its root: keys and `url` are relative to `prefix`. */
+/** The store seen from a folder below its root: keys and `url` are relative to `prefix`. `''` is the store itself. */
 export function subStore(store: ObjectStore, prefix: string): ObjectStore {
   const root = prefix.replace(/\/+$/, '')
+  if (root === '') return store
   const at = (key: string): string => `${root}/${key}`
   const local = (info: ObjectInfo): ObjectInfo => ({ ...info, key: info.key.slice(root.length + 1) })
   return {

@@ -1,0 +1,200 @@
+/** Catalog of a warehouse: `<warehouse>/<namespace>/<table>/`. */
+import type { Clock } from '../clock.ts'
+import { newUuid } from '../clock.ts'
+import { FirnError } from '../errors.ts'
+import { arrowSchema } from '../format/arrow-schema.ts'
+import { type AbortableOptions, type ObjectStore, subStore } from '../io/object-store.ts'
+import { probeConditionalWrites } from '../io/probe.ts'
+import type { TableMetadata } from '../spec/metadata.ts'
+import { NO_PARTITION_ID, type PartitionSpec, partitionTypes } from '../spec/partition.ts'
+import { highestFieldId, primitiveTypeOf, type Schema } from '../spec/schema.ts'
+import { type SortOrder, UNSORTED } from '../spec/sort.ts'
+import { canApply } from '../spec/transform.ts'
+import { Table } from '../table.ts'
+import type { TableOperations } from './catalog.ts'
+import { createFileTable, fileTableOperations, loadMetadataFile } from './file.ts'
+
+export interface TableDefinition {
+  readonly schema: Schema
+  readonly partitionSpec: PartitionSpec
+  readonly sortOrder: SortOrder
+  readonly properties: Readonly<Record<string, string>>
+}
+
+export interface Catalog {
+  /**
+   * @param name `namespace.table`.
+   * @throws {FirnError} `FIRN_TABLE_EXISTS` (conflict); `FIRN_CONDITIONAL_WRITES_IGNORED` (invalid): on such an
+   *   endpoint two writers would overwrite each other; `FIRN_TABLE_DEFINITION_INVALID`, `FIRN_TABLE_NAME_INVALID`.
+   */
+  createTable(name: string, definition: TableDefinition, options?: AbortableOptions): Promise<Table>
+  /** @throws {FirnError} `FIRN_TABLE_NOT_FOUND` (not-found); `FIRN_TABLE_NAME_INVALID` (invalid). */
+  loadTable(name: string, options?: AbortableOptions): Promise<Table>
+  /** Names, sorted. */
+  listTables(options?: AbortableOptions): Promise<readonly string[]>
+}
+
+export interface CatalogOptions {
+  readonly clock: Clock
+}
+
+/** @param store rooted at the warehouse. */
+export function openCatalog(store: ObjectStore, { clock }: CatalogOptions): Catalog {
+  // One probe serves every commit of this process: an endpoint does not change its ways meanwhile.
+  let probed: Promise<void> | undefined
+  const probe = (options: AbortableOptions): Promise<void> => {
+    probed ??= probeConditionalWrites(store, options).catch((error: unknown) => {
+      probed = undefined
+      throw error
+    })
+    return probed
+  }
+  const guarded = (table: ObjectStore): TableOperations => {
+    const operations = fileTableOperations(table)
+    return {
+      load: operations.load,
+      swap: async (base, next, options = {}) => {
+        await probe(options)
+        return operations.swap(base, next, options)
+      },
+    }
+  }
+  return {
+    async createTable(name, definition, options = {}) {
+      const table = subStore(store, tableFolder(name))
+      const metadata = firstMetadata(table.url, definition, clock)
+      await probe(options)
+      return new Table(name, table, await createFileTable(table, metadata, options), clock, guarded(table))
+    },
+    async loadTable(name, options = {}) {
+      const table = subStore(store, tableFolder(name))
+      const operations = guarded(table)
+      try {
+        return new Table(name, table, await operations.load(options), clock, operations)
+      } catch (error) {
+        if (!FirnError.is(error, 'FIRN_TABLE_NOT_FOUND')) throw error
+        throw new FirnError('not-found', 'FIRN_TABLE_NOT_FOUND', `table ${name} is not in warehouse ${store.url}`, {
+          cause: error,
+          detail: { table: name, warehouse: store.url },
+          help: `Create it with: firn init ${name} --dataset articles`,
+        })
+      }
+    },
+    listTables: (options) => listTables(store, options),
+  }
+}
+
+export interface OpenTableOptions extends AbortableOptions {
+  readonly clock: Clock
+  /** Key of one metadata file, e.g. `metadata/v3.metadata.json`; default: the newest. */
+  readonly metadataFile?: string
+}
+
+/**
+ * A table by its folder, read-only, whatever catalog it belongs to.
+ * @param store rooted at the table's folder.
+ */
+export async function openTableAt(store: ObjectStore, options: OpenTableOptions): Promise<Table> {
+  const { clock, metadataFile, ...abort } = options
+  const state =
+    metadataFile === undefined
+      ? await fileTableOperations(store).load(abort)
+      : await loadMetadataFile(store, metadataFile, 0, abort)
+  return new Table(undefined, store, state, clock, undefined)
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*\.[A-Za-z0-9][A-Za-z0-9_-]*$/
+
+/** @throws {FirnError} `FIRN_TABLE_NAME_INVALID` (invalid). */
+export function tableFolder(name: string): string {
+  if (!NAME.test(name)) {
+    throw new FirnError('invalid', 'FIRN_TABLE_NAME_INVALID', `"${name}" is not a table name`, {
+      help: 'A table is named namespace.table, of letters, digits, _ and -, e.g. news.articles',
+    })
+  }
+  return name.replace('.', '/')
+}
+
+/** @throws {FirnError} `FIRN_TABLE_DEFINITION_INVALID` (invalid). */
+function firstMetadata(location: string, definition: TableDefinition, clock: Clock): TableMetadata {
+  const { schema, partitionSpec, sortOrder, properties } = definition
+  checkDefinition(definition)
+  return {
+    formatVersion: 2,
+    tableUuid: newUuid(clock),
+    location,
+    lastSequenceNumber: 0,
+    lastUpdatedMillis: clock.nowMillis(),
+    lastColumnId: highestFieldId(schema),
+    schemas: [schema],
+    currentSchemaId: schema.schemaId,
+    partitionSpecs: [partitionSpec],
+    defaultSpecId: partitionSpec.specId,
+    lastPartitionId: Math.max(NO_PARTITION_ID, ...partitionSpec.fields.map((field) => field.fieldId)),
+    sortOrders: sortOrder.orderId === 0 ? [UNSORTED] : [UNSORTED, sortOrder],
+    defaultSortOrderId: sortOrder.orderId,
+    properties,
+    snapshots: [],
+    snapshotLog: [],
+    metadataLog: [],
+    refs: {},
+    unknown: { statistics: [], 'partition-statistics': [] },
+  }
+}
+
+function checkDefinition({ schema, partitionSpec, sortOrder }: TableDefinition): void {
+  const fail = (message: string): never => {
+    throw new FirnError('invalid', 'FIRN_TABLE_DEFINITION_INVALID', message)
+  }
+  const ids = schema.fields.map((field) => field.id)
+  const names = schema.fields.map((field) => field.name)
+  if (schema.fields.length === 0) fail('a table needs at least one column')
+  if (new Set(ids).size !== ids.length || new Set(names).size !== names.length) fail('column ids and names must differ')
+  arrowSchema(schema)
+  partitionTypes(partitionSpec, schema)
+  for (const field of [...partitionSpec.fields, ...sortOrder.fields]) {
+    if (!canApply(field.transform, primitiveTypeOf(schema, field.sourceId))) {
+      fail(`transform ${field.transform} of column ${field.sourceId} is not supported`)
+    }
+  }
+  for (const id of schema.identifierFieldIds) {
+    if (schema.fields.find((field) => field.id === id)?.required !== true) fail(`key column ${id} must be required`)
+  }
+  if (sortOrder.fields.length === 0 && sortOrder.orderId !== 0) fail('sort order without columns must have id 0')
+  if (sortOrder.fields.length > 0 && sortOrder.orderId === 0) fail('sort order 0 is reserved for "unsorted"')
+}
+
+/** Above every key that starts with what stands before it. */
+const AFTER = '\u{10ffff}'
+
+/** Jumps from folder to folder, so the number of requests follows the number of tables, not of objects. */
+async function listTables(store: ObjectStore, options: AbortableOptions = {}): Promise<readonly string[]> {
+  const tables: string[] = []
+  let startAfter = ''
+  for (;;) {
+    const key = await firstKey(store, startAfter, options)
+    if (key === undefined) return tables
+    const [namespace, table, ...rest] = key.split('/') as [string, string | undefined, ...string[]]
+    if (table === undefined || rest.length === 0) {
+      startAfter = key
+    } else if (namespace.startsWith('_')) {
+      startAfter = `${namespace}/${AFTER}`
+    } else {
+      const name = `${namespace}.${table}`
+      const folder = subStore(store, `${namespace}/${table}`)
+      if (NAME.test(name) && (await firstKey(folder, '', options, 'metadata/v')) !== undefined) tables.push(name)
+      startAfter = `${namespace}/${table}/${AFTER}`
+    }
+  }
+}
+
+async function firstKey(
+  store: ObjectStore,
+  startAfter: string,
+  options: AbortableOptions,
+  prefix = '',
+): Promise<string | undefined> {
+  for await (const { key } of store.list(prefix, { ...options, ...(startAfter === '' ? {} : { startAfter }) }))
+    return key
+  return undefined
+}

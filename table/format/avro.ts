@@ -1,0 +1,171 @@
+/**
+ * Avro object container files, as manifests and manifest lists use them: whole files in memory, `long` as bigint,
+ * the schema's own JSON kept byte for byte. The only file that imports avsc.
+ *
+ * avsc prints a type without the attributes that Iceberg lives by (`field-id`, `element-id`, `logicalType: map`), so
+ * the schema is handed over as file metadata, which wins over what avsc would write.
+ */
+import avro from 'avsc'
+import { FirnError } from '../errors.ts'
+import { type JsonObject, printJson } from './json.ts'
+
+export type AvroSchema = string | readonly AvroSchema[] | AvroComplexSchema
+export interface AvroComplexSchema {
+  readonly type: AvroSchema
+  readonly [attribute: string]: unknown
+}
+
+/** A decoded record: members by the file's own names. `long` is bigint, `bytes` and `fixed` are Buffer. */
+export type AvroRecord = Readonly<Record<string, unknown>>
+
+export interface AvroFile {
+  /** The writer's schema, attributes included. */
+  readonly schema: AvroComplexSchema
+  readonly metadata: ReadonlyMap<string, string>
+  readonly records: readonly AvroRecord[]
+}
+
+const longType = (): avro.Type =>
+  avro.types.LongType.__with({
+    fromBuffer: (buffer: Buffer) => buffer.readBigInt64LE(),
+    toBuffer: (value: bigint) => {
+      const buffer = Buffer.alloc(8)
+      buffer.writeBigInt64LE(value)
+      return buffer
+    },
+    fromJSON: BigInt,
+    toJSON: Number,
+    isValid: (value: unknown) => typeof value === 'bigint',
+    compare: (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0),
+  }) as unknown as avro.Type
+
+/** avsc keeps and changes the object that it is given. */
+const typeOf = (schema: unknown): avro.Type =>
+  avro.Type.forSchema(structuredClone(schema) as avro.Schema, { registry: { long: longType() } } as object)
+
+/** One container file with deflate blocks. */
+export async function writeAvro(
+  schema: AvroComplexSchema,
+  metadata: Readonly<Record<string, string>>,
+  records: readonly AvroRecord[],
+): Promise<Uint8Array> {
+  const header: Record<string, Buffer> = { 'avro.schema': Buffer.from(printJson(schema)) }
+  for (const [key, value] of Object.entries(metadata)) header[key] = Buffer.from(value)
+  const encoder = new avro.streams.BlockEncoder(
+    typeOf(schema) as unknown as avro.Schema,
+    {
+      codec: 'deflate',
+      metadata: header,
+    } as object,
+  )
+  const parts: Buffer[] = []
+  const done = new Promise<void>((resolve, reject) => {
+    encoder.on('data', (part: Buffer) => parts.push(part))
+    encoder.on('end', resolve)
+    encoder.on('error', reject)
+  })
+  for (const record of records) encoder.write(record)
+  encoder.end()
+  await done
+  return Buffer.concat(parts)
+}
+
+/**
+ * @param where the file's URL, for messages.
+ * @throws {FirnError} `FIRN_AVRO_CORRUPT` (corrupt) for bytes that are no complete container file.
+ */
+export async function readAvro(bytes: Uint8Array, where: string): Promise<AvroFile> {
+  let metadata: ReadonlyMap<string, string> | undefined
+  const records: AvroRecord[] = []
+  const decoder = new avro.streams.BlockDecoder({ parseHook: typeOf } as object)
+  try {
+    await new Promise<void>((resolve, reject) => {
+      decoder.on('metadata' as 'data', (_type: unknown, _codec: unknown, header: { meta: Record<string, Buffer> }) => {
+        metadata = new Map(Object.entries(header.meta).map(([key, value]) => [key, value.toString('utf8')]))
+      })
+      decoder.on('data', (record: AvroRecord) => records.push(record))
+      decoder.on('end', resolve)
+      decoder.on('error', reject)
+      decoder.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+    })
+    if (metadata === undefined) throw new Error('no header')
+    return { schema: JSON.parse(metadata.get('avro.schema') ?? 'null') as AvroComplexSchema, metadata, records }
+  } catch (cause) {
+    const message = `${where}: not a complete Avro container file (${cause instanceof Error ? cause.message : String(cause)})`
+    throw new FirnError('corrupt', 'FIRN_AVRO_CORRUPT', message, { cause, detail: { where, sizeBytes: bytes.length } })
+  }
+}
+
+/** `["null", T]` with null as default: how Iceberg writes every optional field. */
+export const optional = (name: string, fieldId: number, type: AvroSchema): JsonObject => ({
+  name,
+  'field-id': fieldId,
+  default: null,
+  type: ['null', type],
+})
+
+export const required = (name: string, fieldId: number, type: AvroSchema): JsonObject => ({
+  name,
+  'field-id': fieldId,
+  type,
+})
+
+interface AvroFieldSchema {
+  readonly name: string
+  readonly type: AvroSchema
+  readonly 'field-id'?: number
+}
+
+/** The schema of the record inside `schema`: the record itself, or the record of `["null", record]`. */
+export function recordFields(schema: AvroSchema): readonly AvroFieldSchema[] {
+  if (Array.isArray(schema)) return recordFields((schema as readonly AvroSchema[]).find((s) => s !== 'null') ?? 'null')
+  const complex = schema as AvroComplexSchema
+  if (typeof complex !== 'object') return []
+  if (Array.isArray(complex['fields'])) return complex['fields'] as readonly AvroFieldSchema[]
+  return typeof complex.type === 'object' ? recordFields(complex.type) : []
+}
+
+/** Reads members of a decoded record by field id, never by name: writers differ in names. */
+export class AvroFieldReader {
+  readonly #names: ReadonlyMap<number, AvroFieldSchema>
+  readonly #where: string
+
+  constructor(schema: AvroSchema, where: string) {
+    this.#names = new Map(
+      recordFields(schema).flatMap((field) => (field['field-id'] === undefined ? [] : [[field['field-id'], field]])),
+    )
+    this.#where = where
+  }
+
+  has(id: number): boolean {
+    return this.#names.has(id)
+  }
+
+  schemaOf(id: number): AvroSchema {
+    const field = this.#names.get(id)
+    if (!field) throw this.#missing(id)
+    return field.type
+  }
+
+  /** The value, or null when the file has no such field. */
+  optional(record: AvroRecord, id: number): unknown {
+    const field = this.#names.get(id)
+    return field === undefined ? null : (record[field.name] ?? null)
+  }
+
+  required(record: AvroRecord, id: number): unknown {
+    const value = this.optional(record, id)
+    if (value === null) throw this.#missing(id)
+    return value
+  }
+
+  number(record: AvroRecord, id: number): number {
+    return Number(this.required(record, id))
+  }
+
+  #missing(id: number): FirnError {
+    return new FirnError('corrupt', 'FIRN_AVRO_CORRUPT', `${this.#where}: no value for field id ${id}`, {
+      detail: { where: this.#where, fieldId: id },
+    })
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Arrow batches to one Parquet file, streamed through parquet-wasm: the WebAssembly heap holds about one row group,
+ * whatever the file's size (one large table in its heap is slow and capped). The only file that imports parquet-wasm.
+ */
+import { type RecordBatch, RecordBatchStreamWriter } from 'apache-arrow'
+import type { RecordBatch as WasmRecordBatch, WriterProperties } from 'parquet-wasm'
+import * as wasm from 'parquet-wasm'
+import { FirnError } from '../errors.ts'
+
+export interface ParquetWriterOptions {
+  /** Rows of a row group; the last one may have fewer. */
+  readonly rowGroupRows: number
+  /** Columns whose values are long and rarely repeat: no dictionary is tried for them. */
+  readonly plainColumns: readonly string[]
+}
+
+/** One file being written. Bytes come out through `onBytes` while rows go in. */
+export interface ParquetFileWriter {
+  /** Bytes that came out so far; lags behind what went in by about one row group. */
+  readonly bytesOut: number
+  write(batch: RecordBatch): Promise<void>
+  /** Writes the footer. */
+  close(): Promise<void>
+}
+
+export function createParquetFile(
+  options: ParquetWriterOptions,
+  onBytes: (bytes: Uint8Array) => void,
+): ParquetFileWriter {
+  const handoff = new Handoff<WasmRecordBatch>()
+  let bytesOut = 0
+  let failure: unknown
+  const drained = (async (): Promise<void> => {
+    const output = await wasm.transformParquetStream(ReadableStream.from(handoff), writerProperties(options))
+    for await (const bytes of output as ReadableStream<Uint8Array>) {
+      bytesOut += bytes.length
+      onBytes(bytes)
+    }
+  })().catch((cause: unknown) => {
+    failure = new FirnError('failed', 'FIRN_PARQUET_WRITE_FAILED', 'the Parquet encoder failed', { cause })
+    handoff.abandon()
+  })
+  const check = (): void => {
+    if (failure !== undefined) throw failure
+  }
+  return {
+    get bytesOut() {
+      return bytesOut
+    },
+    async write(batch) {
+      check()
+      for (const part of toWasm(batch)) await handoff.push(part)
+      check()
+    },
+    async close() {
+      handoff.end()
+      await drained
+      check()
+    },
+  }
+}
+
+function writerProperties(options: ParquetWriterOptions): WriterProperties {
+  let builder = new wasm.WriterPropertiesBuilder()
+    .setCompression(wasm.Compression.ZSTD)
+    .setMaxRowGroupSize(options.rowGroupRows)
+    .setWriterVersion(wasm.WriterVersion.V1)
+    .setCreatedBy('firnlake')
+  for (const column of options.plainColumns) builder = builder.setColumnDictionaryEnabled(column, false)
+  return builder.build()
+}
+
+function toWasm(batch: RecordBatch): readonly WasmRecordBatch[] {
+  const writer = new RecordBatchStreamWriter()
+  writer.reset(undefined, batch.schema)
+  writer.write(batch)
+  writer.finish()
+  return wasm.Table.fromIPCStream(writer.toUint8Array(true)).recordBatches()
+}
+
+/** A queue of one: `push` resolves when the item was taken, so the producer never runs ahead of the encoder. */
+class Handoff<T> implements AsyncIterable<T> {
+  #item: { readonly value: T; readonly taken: () => void } | undefined
+  #ended = false
+  #wake: () => void = () => {}
+
+  push(value: T): Promise<void> {
+    if (this.#ended) return Promise.resolve()
+    return new Promise((taken) => {
+      this.#item = { value, taken }
+      this.#wake()
+    })
+  }
+
+  end(): void {
+    this.#ended = true
+    this.#wake()
+  }
+
+  /** The consumer is gone: whoever waits goes on and finds out why. */
+  abandon(): void {
+    this.#ended = true
+    this.#item?.taken()
+    this.#item = undefined
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    for (;;) {
+      const item = this.#item
+      if (item !== undefined) {
+        this.#item = undefined
+        item.taken()
+        yield item.value
+      } else if (this.#ended) return
+      else await new Promise<void>((wake) => (this.#wake = wake))
+    }
+  }
+}

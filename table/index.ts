@@ -1,0 +1,117 @@
+/** The door of `firnlake/table`: Apache Iceberg tables on an object store. */
+export type { TableOperations, TableState } from './catalog/catalog.ts'
+export {
+  type Catalog,
+  type CatalogOptions,
+  type OpenTableOptions,
+  openCatalog,
+  openTableAt,
+  type TableDefinition,
+  tableFolder,
+} from './catalog/open.ts'
+export { type Clock, newRunId, newSnapshotId, newUuid, systemClock } from './clock.ts'
+export { type ErrorCode, type ErrorKind, FirnError } from './errors.ts'
+export { arrowField, arrowSchema, arrowType } from './format/arrow-schema.ts'
+export { bytesAt, isValidAt, valueAt } from './format/arrow-values.ts'
+export { parseJson, printJson } from './format/json.ts'
+export {
+  type EpochMicros,
+  type EpochMillis,
+  epochMicros,
+  epochMillis,
+  type RunId,
+  runId,
+  type SnapshotId,
+  snapshotId,
+} from './ids.ts'
+export {
+  allEntries,
+  type InspectRow,
+  inspectEntries,
+  inspectFiles,
+  inspectHistory,
+  inspectManifests,
+  inspectPartitions,
+  inspectRefs,
+  inspectSnapshots,
+} from './inspect.ts'
+export {
+  type ByteRange,
+  type ObjectInfo,
+  type ObjectStore,
+  type StoredObject,
+  subStore,
+} from './io/object-store.ts'
+export { openStore, type StoreOptions } from './io/open-store.ts'
+export { decodeBound, encodeBound, truncateLower, truncateUpper } from './manifest/bounds.ts'
+export {
+  type DataFile,
+  type DataFileJson,
+  dataFileFromJson,
+  dataFileToJson,
+  type FileContent,
+} from './manifest/data-file.ts'
+export type { ManifestEntry } from './manifest/manifest.ts'
+export type { ManifestFile, PartitionSummary } from './manifest/manifest-list.ts'
+export type { ColumnReference, Expression } from './scan/expression.ts'
+export type { FileScanTask, ResolvedEntry } from './scan/plan.ts'
+export { prefetch } from './scan/prefetch.ts'
+export { type DataFileReader, openDataFile, type ReadRowGroupOptions } from './scan/read.ts'
+export { parseWhere } from './scan/where.ts'
+export { compareStrings, compareValues } from './spec/compare.ts'
+export { keyOfPath, normaliseLocation } from './spec/location.ts'
+export {
+  currentSchema,
+  defaultSortOrder,
+  defaultSpec,
+  type SnapshotRef,
+  schemaById,
+  snapshotById,
+  specById,
+  type TableMetadata,
+} from './spec/metadata.ts'
+export {
+  type PartitionField,
+  type PartitionSpec,
+  type PartitionTuple,
+  parsePartitionSpec,
+  partitionPath,
+  partitionTypes,
+  printPartitionSpec,
+} from './spec/partition.ts'
+export {
+  fieldByName,
+  fieldsById,
+  parseSchema,
+  primitiveTypeOf,
+  printSchema,
+  projectSchema,
+  type Schema,
+} from './spec/schema.ts'
+export type { Snapshot } from './spec/snapshot.ts'
+export { parseSortOrder, printSortOrder, type SortField, type SortOrder, UNSORTED } from './spec/sort.ts'
+export { parseDateDays, parseTimestampMicros } from './spec/timestamp.ts'
+export { applyTransform, canApply, type Transform, transformResultType } from './spec/transform.ts'
+export {
+  type IcebergType,
+  isPrimitive,
+  type NestedField,
+  type PrimitiveType,
+  type PrimitiveValue,
+} from './spec/types.ts'
+export {
+  type AppendResult,
+  type CreateTagOptions,
+  type ScanOptions,
+  type SnapshotSelector,
+  Table,
+  type TableScan,
+} from './table.ts'
+export { type AppendOptions, snapshotManifests } from './write/append.ts'
+export {
+  createDataFileWriter,
+  type DataFileWriter,
+  type DataFileWriterOptions,
+  DEFAULT_ROW_GROUP_ROWS,
+  type WrittenFile,
+} from './write/writer.ts'

@@ -1,0 +1,221 @@
+/** Manifest lists: the manifests of one snapshot with enough about each to skip it. Spec: "Manifest Lists". */
+import {
+  type AvroComplexSchema,
+  AvroFieldReader,
+  type AvroRecord,
+  optional,
+  readAvro,
+  required,
+  writeAvro,
+} from '../format/avro.ts'
+import { type SnapshotId, snapshotId } from '../ids.ts'
+import { compareValues } from '../spec/compare.ts'
+import type { PartitionSpec } from '../spec/partition.ts'
+import { partitionTypes } from '../spec/partition.ts'
+import type { Schema } from '../spec/schema.ts'
+import type { Snapshot } from '../spec/snapshot.ts'
+import { encodeBound } from './bounds.ts'
+import type { ManifestEntry } from './manifest.ts'
+
+/** What the partition values of a manifest's entries have in common, for one partition field. */
+export interface PartitionSummary {
+  readonly containsNull: boolean
+  readonly containsNan?: boolean
+  readonly lowerBound?: Uint8Array
+  readonly upperBound?: Uint8Array
+}
+
+export interface ManifestFile {
+  readonly manifestPath: string
+  readonly manifestLength: number
+  readonly partitionSpecId: number
+  readonly content: 'data' | 'deletes'
+  readonly sequenceNumber: number
+  readonly minSequenceNumber: number
+  readonly addedSnapshotId: SnapshotId
+  readonly addedFilesCount: number
+  readonly existingFilesCount: number
+  readonly deletedFilesCount: number
+  readonly addedRowsCount: number
+  readonly existingRowsCount: number
+  readonly deletedRowsCount: number
+  /** One per field of the spec. */
+  readonly partitions: readonly PartitionSummary[]
+  readonly keyMetadata?: Uint8Array
+}
+
+const LIST_SCHEMA: AvroComplexSchema = {
+  type: 'record',
+  name: 'manifest_file',
+  fields: [
+    required('manifest_path', 500, 'string'),
+    required('manifest_length', 501, 'long'),
+    required('partition_spec_id', 502, 'int'),
+    required('content', 517, 'int'),
+    required('sequence_number', 515, 'long'),
+    required('min_sequence_number', 516, 'long'),
+    required('added_snapshot_id', 503, 'long'),
+    required('added_files_count', 504, 'int'),
+    required('existing_files_count', 505, 'int'),
+    required('deleted_files_count', 506, 'int'),
+    required('added_rows_count', 512, 'long'),
+    required('existing_rows_count', 513, 'long'),
+    required('deleted_rows_count', 514, 'long'),
+    optional('partitions', 507, {
+      type: 'array',
+      'element-id': 508,
+      // Java casts to this very record name.
+      items: {
+        type: 'record',
+        name: 'r508',
+        fields: [
+          required('contains_null', 509, 'boolean'),
+          optional('contains_nan', 518, 'boolean'),
+          optional('lower_bound', 510, 'bytes'),
+          optional('upper_bound', 511, 'bytes'),
+        ],
+      },
+    }),
+    optional('key_metadata', 519, 'bytes'),
+  ],
+}
+
+/** The list entry of a manifest written by this commit, whose sequence number is not known before its try. */
+export function describeManifest(
+  path: string,
+  lengthBytes: number,
+  entries: readonly ManifestEntry[],
+  spec: PartitionSpec,
+  schema: Schema,
+  added: { readonly snapshotId: SnapshotId; readonly sequenceNumber: number },
+): ManifestFile {
+  const of = (status: ManifestEntry['status']): readonly ManifestEntry[] => entries.filter((e) => e.status === status)
+  const rows = (some: readonly ManifestEntry[]): number => some.reduce((sum, e) => sum + e.dataFile.recordCount, 0)
+  // An inherited sequence number counts as this commit's.
+  const live = entries.filter((e) => e.status !== 'deleted').map((e) => e.sequenceNumber ?? added.sequenceNumber)
+  return {
+    manifestPath: path,
+    manifestLength: lengthBytes,
+    partitionSpecId: spec.specId,
+    content: entries[0]?.dataFile.content === 'data' ? 'data' : 'deletes',
+    sequenceNumber: added.sequenceNumber,
+    minSequenceNumber: live.reduce((min, value) => Math.min(min, value), added.sequenceNumber),
+    addedSnapshotId: added.snapshotId,
+    addedFilesCount: of('added').length,
+    existingFilesCount: of('existing').length,
+    deletedFilesCount: of('deleted').length,
+    addedRowsCount: rows(of('added')),
+    existingRowsCount: rows(of('existing')),
+    deletedRowsCount: rows(of('deleted')),
+    partitions: summarisePartitions(entries, spec, schema),
+  }
+}
+
+function summarisePartitions(
+  entries: readonly ManifestEntry[],
+  spec: PartitionSpec,
+  schema: Schema,
+): readonly PartitionSummary[] {
+  const types = partitionTypes(spec, schema)
+  return types.map((type, index) => {
+    const all = entries.map((entry) => entry.dataFile.partition[index] ?? null)
+    const isNan = (value: unknown): boolean => typeof value === 'number' && Number.isNaN(value)
+    const values = all.filter((value) => value !== null && !isNan(value))
+    const lower = values.reduce((a, b) => (compareValues(type, a, b) <= 0 ? a : b), values[0] ?? null)
+    const upper = values.reduce((a, b) => (compareValues(type, a, b) >= 0 ? a : b), values[0] ?? null)
+    return {
+      containsNull: all.includes(null),
+      ...(type === 'float' || type === 'double' ? { containsNan: all.some(isNan) } : {}),
+      ...(lower === null ? {} : { lowerBound: encodeBound(type, lower) }),
+      ...(upper === null ? {} : { upperBound: encodeBound(type, upper) }),
+    }
+  })
+}
+
+export const liveFilesCount = (manifest: ManifestFile): number => manifest.addedFilesCount + manifest.existingFilesCount
+
+export async function writeManifestList(
+  snapshot: Pick<Snapshot, 'snapshotId' | 'parentSnapshotId' | 'sequenceNumber'>,
+  manifests: readonly ManifestFile[],
+): Promise<Uint8Array> {
+  const metadata = {
+    'snapshot-id': String(snapshot.snapshotId),
+    'parent-snapshot-id': snapshot.parentSnapshotId === undefined ? 'null' : String(snapshot.parentSnapshotId),
+    'sequence-number': String(snapshot.sequenceNumber),
+    'format-version': '2',
+  }
+  return writeAvro(LIST_SCHEMA, metadata, manifests.map(manifestToAvro))
+}
+
+const bytesOrNull = (bytes: Uint8Array | undefined): Buffer | null => (bytes === undefined ? null : Buffer.from(bytes))
+
+function manifestToAvro(manifest: ManifestFile): AvroRecord {
+  return {
+    manifest_path: manifest.manifestPath,
+    manifest_length: BigInt(manifest.manifestLength),
+    partition_spec_id: manifest.partitionSpecId,
+    content: manifest.content === 'data' ? 0 : 1,
+    sequence_number: BigInt(manifest.sequenceNumber),
+    min_sequence_number: BigInt(manifest.minSequenceNumber),
+    added_snapshot_id: manifest.addedSnapshotId as bigint,
+    added_files_count: manifest.addedFilesCount,
+    existing_files_count: manifest.existingFilesCount,
+    deleted_files_count: manifest.deletedFilesCount,
+    added_rows_count: BigInt(manifest.addedRowsCount),
+    existing_rows_count: BigInt(manifest.existingRowsCount),
+    deleted_rows_count: BigInt(manifest.deletedRowsCount),
+    partitions: manifest.partitions.map((summary) => ({
+      contains_null: summary.containsNull,
+      contains_nan: summary.containsNan ?? null,
+      lower_bound: bytesOrNull(summary.lowerBound),
+      upper_bound: bytesOrNull(summary.upperBound),
+    })),
+    key_metadata: bytesOrNull(manifest.keyMetadata),
+  }
+}
+
+/** @param where the list's URL, for messages. @throws {FirnError} `FIRN_AVRO_CORRUPT` (corrupt). */
+export async function readManifestList(bytes: Uint8Array, where: string): Promise<readonly ManifestFile[]> {
+  const file = await readAvro(bytes, where)
+  const fields = new AvroFieldReader(file.schema, where)
+  return file.records.map((record) => {
+    const count = (id: number): number => Number(fields.optional(record, id) ?? 0)
+    const keyMetadata = fields.optional(record, 519)
+    return {
+      manifestPath: fields.required(record, 500) as string,
+      manifestLength: fields.number(record, 501),
+      partitionSpecId: fields.number(record, 502),
+      content: count(517) === 0 ? 'data' : 'deletes',
+      sequenceNumber: count(515),
+      minSequenceNumber: count(516),
+      addedSnapshotId: snapshotId(BigInt((fields.optional(record, 503) ?? 0n) as bigint)),
+      addedFilesCount: count(504),
+      existingFilesCount: count(505),
+      deletedFilesCount: count(506),
+      addedRowsCount: count(512),
+      existingRowsCount: count(513),
+      deletedRowsCount: count(514),
+      partitions: summariesFromAvro(fields, record, where),
+      ...(keyMetadata === null ? {} : { keyMetadata: Uint8Array.from(keyMetadata as Uint8Array) }),
+    }
+  })
+}
+
+function summariesFromAvro(fields: AvroFieldReader, record: AvroRecord, where: string): readonly PartitionSummary[] {
+  const value = fields.optional(record, 507) as readonly AvroRecord[] | null
+  if (value === null || value.length === 0) return []
+  const union = fields.schemaOf(507)
+  const array = (Array.isArray(union) ? union.find((member) => member !== 'null') : union) as AvroComplexSchema
+  const members = new AvroFieldReader(array['items'] as AvroComplexSchema, where)
+  return value.map((summary) => {
+    const nan = members.optional(summary, 518)
+    const lower = members.optional(summary, 510)
+    const upper = members.optional(summary, 511)
+    return {
+      containsNull: members.required(summary, 509) as boolean,
+      ...(nan === null ? {} : { containsNan: nan as boolean }),
+      ...(lower === null ? {} : { lowerBound: Uint8Array.from(lower as Uint8Array) }),
+      ...(upper === null ? {} : { upperBound: Uint8Array.from(upper as Uint8Array) }),
+    }
+  })
+}

@@ -1,0 +1,66 @@
+/** Partition specs and tuples. Spec: "Partitioning". */
+import { type JsonObject, JsonReader } from '../format/json.ts'
+import { primitiveTypeOf, type Schema } from './schema.ts'
+import { partitionValueToText, type Transform, transformResultType } from './transform.ts'
+import type { PrimitiveType, PrimitiveValue } from './types.ts'
+
+export interface PartitionField {
+  readonly sourceId: number
+  /** From 1000 up, unique over all specs of the table. */
+  readonly fieldId: number
+  readonly name: string
+  readonly transform: Transform
+}
+
+export interface PartitionSpec {
+  readonly specId: number
+  readonly fields: readonly PartitionField[]
+}
+
+/** One value per field of the spec, in its order. */
+export type PartitionTuple = readonly PrimitiveValue[]
+
+/** `last-partition-id` of a table that never had a partition field. */
+export const NO_PARTITION_ID = 999
+
+export function parsePartitionSpec(json: unknown, where = 'partition-spec'): PartitionSpec {
+  const reader = new JsonReader(json, where)
+  return { specId: reader.integer('spec-id'), fields: parsePartitionFields(reader.objects('fields')) }
+}
+
+/** Format version 1 has no field ids: they count up from 1000. */
+export function parsePartitionFields(fields: readonly JsonReader[]): readonly PartitionField[] {
+  return fields.map((field, index) => ({
+    sourceId: field.integer('source-id'),
+    fieldId: field.optionalInteger('field-id') ?? 1000 + index,
+    name: field.string('name'),
+    transform: field.string('transform'),
+  }))
+}
+
+export function printPartitionSpec(spec: PartitionSpec): JsonObject {
+  return { 'spec-id': spec.specId, fields: printPartitionFields(spec) }
+}
+
+export const printPartitionFields = (spec: PartitionSpec): readonly JsonObject[] =>
+  spec.fields.map((field) => ({
+    'source-id': field.sourceId,
+    'field-id': field.fieldId,
+    name: field.name,
+    transform: field.transform,
+  }))
+
+/** Result type of each field of the spec. */
+export const partitionTypes = (spec: PartitionSpec, schema: Schema): readonly PrimitiveType[] =>
+  spec.fields.map((field) => transformResultType(field.transform, primitiveTypeOf(schema, field.sourceId)))
+
+/** `arrived_at_day=2026-11-21/…`, or the empty string for an unpartitioned spec. */
+export function partitionPath(spec: PartitionSpec, schema: Schema, tuple: PartitionTuple): string {
+  const types = partitionTypes(spec, schema)
+  return spec.fields
+    .map((field, index) => {
+      const text = partitionValueToText(field.transform, types[index]!, tuple[index] ?? null)
+      return `${encodeURIComponent(field.name)}=${encodeURIComponent(text)}`
+    })
+    .join('/')
+}

@@ -1,0 +1,236 @@
+/** One table at one moment: its metadata as last read, and what can be done with it. */
+import type { RecordBatch } from 'apache-arrow'
+import type { TableOperations, TableState } from './catalog/catalog.ts'
+import type { Clock } from './clock.ts'
+import { type Change, commitChange } from './commit/commit.ts'
+import { FirnError } from './errors.ts'
+import type { EpochMillis, SnapshotId } from './ids.ts'
+import type { AbortableOptions, ObjectStore } from './io/object-store.ts'
+import type { DataFile } from './manifest/data-file.ts'
+import type { Expression } from './scan/expression.ts'
+import { type FileScanTask, planFiles, schemaOfSnapshot } from './scan/plan.ts'
+import { readTasks } from './scan/read.ts'
+import { currentSnapshotOf, type SnapshotRef, snapshotById, type TableMetadata } from './spec/metadata.ts'
+import { projectSchema, type Schema } from './spec/schema.ts'
+import type { Snapshot } from './spec/snapshot.ts'
+import { type AppendOptions, appendFiles } from './write/append.ts'
+
+/** At most one of the three; none means the current snapshot. */
+export interface SnapshotSelector {
+  readonly snapshotId?: SnapshotId | undefined
+  /** The snapshot that was current at this time. */
+  readonly asOf?: EpochMillis | undefined
+  /** A branch or tag. */
+  readonly ref?: string | undefined
+}
+
+export interface ScanOptions extends SnapshotSelector {
+  /** Default: all. Batches have them in schema order. */
+  readonly columns?: readonly string[] | undefined
+  readonly where?: Expression | undefined
+  /** Rows at most. */
+  readonly limit?: number | undefined
+}
+
+export interface TableScan {
+  /** The columns that come out. */
+  readonly schema: Schema
+  /** `undefined`: the table has no snapshot yet, and the scan no rows. */
+  readonly snapshot: Snapshot | undefined
+  /** The files that may hold matching rows. @throws {FirnError} `FIRN_DELETES_UNSUPPORTED`, `FIRN_AVRO_CORRUPT`. */
+  planFiles(options?: AbortableOptions): Promise<readonly FileScanTask[]>
+  /**
+   * The rows, a batch per row group, file after file.
+   * @param options.depth row groups read ahead, 1 to 64; memory is about that many.
+   */
+  batches(options?: AbortableOptions & { readonly depth?: number }): AsyncIterable<RecordBatch>
+}
+
+export interface AppendResult {
+  readonly table: Table
+  readonly snapshot: Snapshot | undefined
+  readonly attempts: number
+  /** True when an earlier try of the same append had taken effect. */
+  readonly recovered: boolean
+}
+
+export interface CreateTagOptions extends AbortableOptions {
+  /** The tag may be dropped by expiry when it is older. */
+  readonly maxRefAgeMillis?: number
+}
+
+export class Table {
+  /** `namespace.name` in its catalog; `undefined` when opened by location. */
+  readonly name: string | undefined
+  /** Rooted at the table's folder. */
+  readonly store: ObjectStore
+  readonly metadata: TableMetadata
+  readonly metadataLocation: string
+  readonly #state: TableState
+  readonly #operations: TableOperations | undefined
+  readonly #clock: Clock
+
+  /** @param operations left out: the table is read-only. */
+  constructor(
+    name: string | undefined,
+    store: ObjectStore,
+    state: TableState,
+    clock: Clock,
+    operations: TableOperations | undefined,
+  ) {
+    this.name = name
+    this.store = store
+    this.metadata = state.metadata
+    this.metadataLocation = state.metadataLocation
+    this.#state = state
+    this.#operations = operations
+    this.#clock = clock
+  }
+
+  get location(): string {
+    return this.metadata.location
+  }
+
+  currentSnapshot(): Snapshot | undefined {
+    return currentSnapshotOf(this.metadata)
+  }
+
+  /**
+   * The snapshot that the selector names, or the current one, or none in an empty table.
+   * A time is looked up in the snapshot log, so that it gives what readers saw then. Spec: "Point in Time Reads".
+   * @throws {FirnError} `FIRN_SNAPSHOT_NOT_FOUND`, `FIRN_REF_NOT_FOUND` (not-found); `FIRN_INVALID_OPTION` (invalid).
+   */
+  snapshotFor(selector: SnapshotSelector = {}): Snapshot | undefined {
+    const { snapshotId, asOf, ref } = selector
+    if ([snapshotId, asOf, ref].filter((value) => value !== undefined).length > 1) {
+      throw new FirnError(
+        'invalid',
+        'FIRN_INVALID_OPTION',
+        'name a snapshot by its id, a time or a ref, not by several',
+      )
+    }
+    if (snapshotId !== undefined) return this.#existing(snapshotId)
+    if (ref !== undefined) return this.#byRef(ref)
+    if (asOf !== undefined) return this.#byTime(asOf)
+    return this.currentSnapshot()
+  }
+
+  /** The table as it is now. */
+  async refresh(options: AbortableOptions = {}): Promise<Table> {
+    if (this.#operations === undefined) return this
+    return this.#at(await this.#operations.load(options))
+  }
+
+  scan(options: ScanOptions = {}): TableScan {
+    const snapshot = this.snapshotFor(options)
+    const schema = schemaOfSnapshot(this.metadata, snapshot)
+    const projected = projectSchema(schema, options.columns)
+    const plan = (abort?: AbortableOptions): Promise<readonly FileScanTask[]> =>
+      planFiles(this.store, this.metadata, snapshot, options.where, abort)
+    const { store, location } = this
+    return {
+      schema: projected,
+      snapshot,
+      planFiles: plan,
+      batches: async function* (read = {}) {
+        const tasks = await plan(read)
+        yield* readTasks(store, location, tasks, schema, projected, options.where, options.limit, read)
+      },
+    }
+  }
+
+  /**
+   * Commit `files`, written by `createDataFileWriter` for this table, as one new snapshot. No file is allowed, when
+   * only properties move.
+   * @throws {FirnError} `FIRN_REQUIREMENT_FAILED`, `FIRN_COMMIT_CONFLICT` (conflict); `FIRN_COMMIT_STATE_UNKNOWN`
+   *   (unknown-commit): the files must not be deleted; `FIRN_TABLE_READ_ONLY` (invalid).
+   */
+  async append(files: readonly DataFile[], options: AppendOptions = {}): Promise<AppendResult> {
+    const operations = this.#writable()
+    const outcome = await appendFiles(this.store, operations, this.#state, files, this.#clock, options)
+    const { attempts, recovered, snapshotId, state } = outcome
+    return { table: this.#at(state), snapshot: snapshotById(state.metadata, snapshotId), attempts, recovered }
+  }
+
+  /**
+   * Name a snapshot, so that it is kept and found by that name.
+   * @param snapshotId default: the current one.
+   * @throws {FirnError} `FIRN_REF_EXISTS` (conflict) when the name stands for another snapshot;
+   *   `FIRN_SNAPSHOT_NOT_FOUND` (not-found), also when it expired meanwhile.
+   */
+  async createTag(name: string, snapshotId?: SnapshotId, options: CreateTagOptions = {}): Promise<Table> {
+    const operations = this.#writable()
+    if (name === '' || name === 'main') {
+      throw new FirnError('invalid', 'FIRN_INVALID_OPTION', `"${name}" cannot name a tag`)
+    }
+    const target = this.snapshotFor(snapshotId === undefined ? {} : { snapshotId })?.snapshotId
+    if (target === undefined) throw notFound(`table ${this.location} has no snapshot to tag yet`)
+    const { maxRefAgeMillis, ...abort } = options
+    const ref: SnapshotRef = {
+      snapshotId: target,
+      type: 'tag',
+      ...(maxRefAgeMillis === undefined ? {} : { maxRefAgeMillis }),
+    }
+    const change: Change = {
+      isOwn: ({ refs }) => refs[name]?.snapshotId === target && refs[name]?.type === 'tag',
+      requirements: [
+        { type: 'assert-table-uuid', uuid: this.metadata.tableUuid },
+        { type: 'assert-snapshot-exists', snapshotId: target },
+      ],
+      prepare: async (base) => {
+        if (base.refs[name] !== undefined) {
+          throw new FirnError('conflict', 'FIRN_REF_EXISTS', `ref ${name} of ${this.location} names another snapshot`)
+        }
+        return [{ action: 'set-snapshot-ref', name, ref }]
+      },
+    }
+    return this.#at((await commitChange(operations, change, this.#clock, abort)).state)
+  }
+
+  #at(state: TableState): Table {
+    return new Table(this.name, this.store, state, this.#clock, this.#operations)
+  }
+
+  #writable(): TableOperations {
+    if (this.#operations === undefined) {
+      throw new FirnError(
+        'invalid',
+        'FIRN_TABLE_READ_ONLY',
+        `table ${this.location} was opened by location: read-only`,
+        {
+          help: 'Open it by its name in a warehouse: --warehouse URL <namespace.table>',
+        },
+      )
+    }
+    return this.#operations
+  }
+
+  #existing(id: SnapshotId): Snapshot {
+    const snapshot = snapshotById(this.metadata, id)
+    if (snapshot === undefined) throw notFound(`snapshot ${id} is not in table ${this.location}`)
+    return snapshot
+  }
+
+  #byRef(name: string): Snapshot | undefined {
+    const ref = this.metadata.refs[name]
+    if (ref !== undefined) return this.#existing(ref.snapshotId)
+    if (name === 'main') return undefined
+    const names = Object.keys(this.metadata.refs).join(', ') || 'none'
+    throw new FirnError('not-found', 'FIRN_REF_NOT_FOUND', `ref ${name} is not in table ${this.location}`, {
+      help: `The refs are: ${names}`,
+    })
+  }
+
+  #byTime(asOf: EpochMillis): Snapshot {
+    const entry = this.metadata.snapshotLog.findLast((candidate) => candidate.timestampMillis <= asOf)
+    if (entry === undefined) {
+      throw notFound(`table ${this.location} had no snapshot at ${new Date(asOf).toISOString()}`)
+    }
+    return this.#existing(entry.snapshotId)
+  }
+}
+
+const notFound = (message: string): FirnError =>
+  new FirnError('not-found', 'FIRN_SNAPSHOT_NOT_FOUND', message, {
+    help: 'List them with: firn inspect snapshots <table>',
+  })
