@@ -100,7 +100,8 @@ export function landJson(result: LandResult): Record<string, unknown> {
 /** What a person reads after `firn land`. */
 export function landText(result: LandResult): string {
   const gaps = result.gaps.map(
-    ({ shardId, after }) => `warning: records after ${after} of shard ${shardId} were lost before they could be read\n`,
+    ({ shardId, after }) =>
+      `warning: records after ${after} of shard ${readable(shardId)} were lost before they could be read\n`,
   )
   const shards = plural(result.shards.length, 'shard')
   if (result.records === 0) {
@@ -108,7 +109,7 @@ export function landText(result: LandResult): string {
   }
   const read = result.shards.filter((shard) => shard.records > 0)
   const rows = read.slice(0, 20).map((shard) => ({
-    shard: shard.shardId,
+    shard: readable(shard.shardId),
     records: formatCount(shard.records),
     last_sequence_number: shard.lastSequenceNumber,
     behind: shard.millisBehindLatest === null ? null : `${shard.millisBehindLatest} ms`,
@@ -118,3 +119,6 @@ export function landText(result: LandResult): string {
   const head = `landed ${plural(result.records, 'record')} (${formatBytes(result.bytes)}) of ${result.stream} in ${plural(result.chunks, 'chunk')}, ${shards}\n`
   return head + gaps.join('') + renderTable(rows) + more
 }
+
+/** The shard of a file is its percent-encoded URL. */
+const readable = (shardId: string): string => (shardId.startsWith('file%3A') ? decodeURIComponent(shardId) : shardId)

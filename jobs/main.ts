@@ -12,7 +12,6 @@ import { runCommand } from './commands/run.ts'
 import { sampleCommand } from './commands/sample.ts'
 import { scanCommand } from './commands/scan.ts'
 import { tagCommand } from './commands/tag.ts'
-import { verifyCommand } from './commands/verify.ts'
 import { type Environment, environmentName, isTruthy, loadConfig, loadEnvironment, settingNames } from './config.ts'
 import { type CommandContext, type ContextHandle, createContext } from './context.ts'
 import { describeError, exitCodeOf } from './exit.ts'
@@ -27,7 +26,6 @@ const COMMANDS: readonly ((ctx: CommandContext) => Command)[] = [
   scanCommand,
   sampleCommand,
   averagesCommand,
-  verifyCommand,
   tagCommand,
   runCommand,
   doctorCommand,
@@ -50,6 +48,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     exitCode = handle.exitCode
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) exitCode = 0
+    // No command at all: commander has printed the help.
+    else if (error instanceof CommanderError && error.code === 'commander.help') exitCode = 2
     else {
       exitCode = interrupt.exitCode ?? exitCodeOf(error)
       process.stderr.write(interrupt.exitCode === undefined ? describeError(error, verbose) : 'interrupted\n')
@@ -77,7 +77,7 @@ export function buildProgram(handle: ContextHandle, env: Environment): Command {
   for (const command of COMMANDS) program.addCommand(command(handle.context))
   const known = new Set<string>(settingNames)
   for (const command of walk(program)) {
-    command.exitOverride().configureOutput({ outputError: () => {}, writeErr: () => {} })
+    command.exitOverride().configureOutput({ outputError: () => {} })
     for (const option of command.options) known.add(bindEnvironment(option, env))
   }
   refuseUnknownVariables(env, known)

@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import type { Averages } from '../compaction/averages.ts'
 import type { CommandContext } from '../context.ts'
-import { formatCount, renderTable } from '../render.ts'
+import { formatCount, plural, renderTable } from '../render.ts'
 import { addSelectors, type SelectorOptions, selectorOf } from './selectors.ts'
 
 export function averagesCommand(ctx: CommandContext): Command {
@@ -29,11 +29,11 @@ const SHOWN_DAYS = 30
 /** The averages as a person reads them, newest hours and days that have data. */
 export function averagesText({ articles, run, hourly, daily, without_event_time }: Averages): string {
   if (articles === 0) return 'no articles\n'
-  const head = `average word count ${mean(run)} over ${formatCount(articles)} articles\n`
+  const head = `average word count ${mean(run)} over ${plural(articles, 'article')}\n`
   const none =
     without_event_time.articles === 0
       ? ''
-      : `${formatCount(without_event_time.articles)} articles have no event time: in the average, in no hour and no day\n`
+      : `${plural(without_event_time.articles, 'article')} without event time: in the average, in no hour and no day\n`
   return head + none + newest('hour', hourly, SHOWN_HOURS) + newest('day', daily, SHOWN_DAYS)
 }
 

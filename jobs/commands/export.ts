@@ -101,8 +101,7 @@ print(table.scan(limit=10).to_arrow())
 function spark({ name, metadataLocation, location, endpoint, region }: ExportSubject): string {
   const s3 = location.startsWith('s3://')
   const setting = (key: string, value: string): string => `    .config(${py(key)}, ${py(value)})\n`
-  const packages =
-    `org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.0${s3 ? ',org.apache.hadoop:hadoop-aws:3.3.4' : ''}`
+  const packages = `org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.0${s3 ? ',org.apache.hadoop:hadoop-aws:3.3.4' : ''}`
   const hadoop = !s3
     ? ''
     : setting('spark.hadoop.fs.s3.impl', 'org.apache.hadoop.fs.s3a.S3AFileSystem') +
