@@ -4,7 +4,7 @@
  */
 import { type Clock, newSnapshotId } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
-import { type EpochMicros, epochMicros, type RunId } from '../../table/ids.ts'
+import { type EpochMicros, epochMicros, type RunId, type SnapshotId } from '../../table/ids.ts'
 import {
   currentSchema,
   type DataFile,
@@ -13,7 +13,6 @@ import {
   defaultSpec,
   type PrimitiveType,
   type Schema,
-  type Snapshot,
   type Table,
 } from '../../table/index.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
@@ -139,7 +138,7 @@ export interface RunCommit extends AbortableOptions {
 
 export interface CommittedRun {
   readonly table: Table
-  readonly snapshot: Snapshot
+  readonly snapshotId: SnapshotId
   readonly attempts: number
   readonly recovered: boolean
 }
@@ -155,7 +154,11 @@ export async function commitRun(commit: RunCommit): Promise<CommittedRun> {
   await writeManifest(commit.store, jsonManifest(commit, String(snapshotId)), { signal })
   const properties = propertiesOf(commit)
   const planned = Object.keys(properties).map((name) => [name, table.metadata.properties[name]] as const)
-  return await table.append(
+  const {
+    table: next,
+    attempts,
+    recovered,
+  } = await table.append(
     totals.files.map((file) => dataFileFromJson(file.dataFile)),
     {
       snapshotId,
@@ -170,9 +173,10 @@ export async function commitRun(commit: RunCommit): Promise<CommittedRun> {
       setProperties: properties,
       requireProperties: Object.fromEntries(planned),
       runMarker: { property: LAST_RUN_PROPERTY, value: runId },
-      ...(signal === undefined ? {} : { signal }),
+      signal,
     },
   )
+  return { table: next, snapshotId, attempts, recovered }
 }
 
 /** Every property that a run moves. */

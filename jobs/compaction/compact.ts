@@ -270,7 +270,7 @@ function resultOf(run: PlannedRun, totals: RunTotals | undefined, committed: Com
     schema: 'firn.compact/1',
     table: run.options.table,
     run_id: run.runId,
-    snapshot_id: committed === undefined ? null : String(committed.snapshot.snapshotId),
+    snapshot_id: committed === undefined ? null : String(committed.snapshotId),
     nothing_to_do: committed === undefined,
     compacted_at: committed === undefined ? null : isoMicros(run.compactedAt),
     kinesis_records: totals?.kinesisRecords ?? 0,

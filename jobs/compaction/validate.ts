@@ -3,8 +3,8 @@
  * Written by hand instead of through a JSON Schema compiler: it runs once a record and converts while it checks.
  */
 import { assertNever } from '../../table/errors.ts'
+import { parseDateDays, parseTimestampMicros } from '../../table/index.ts'
 import type { DatasetDefinition, DatasetField } from '../datasets/index.ts'
-import { parseDateDays, parseTimestampMicros } from './timestamp.ts'
 
 /** Why a record was refused; the set is closed, so that it can label a metric. `<path>` is a JSON pointer. */
 export type RefusalReason =

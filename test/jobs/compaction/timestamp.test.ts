@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { parseDateDays, parseTimestampMicros } from '../../../jobs/compaction/timestamp.ts'
+import { parseDateDays, parseTimestampMicros } from '../../../table/index.ts'
 
 describe('parseTimestampMicros', () => {
   it.each([
