@@ -10,7 +10,7 @@
  */
 import { FirnError } from '../errors.ts'
 import { type AbortableOptions, getIfExists, type ObjectStore } from '../io/object-store.ts'
-import { parseMetadata, printMetadata, type TableMetadata } from '../spec/metadata.ts'
+import { parseMetadata, printMetadata, snapshotById, type TableMetadata } from '../spec/metadata.ts'
 import type { SwapOutcome, TableOperations, TableState } from './catalog.ts'
 
 const HINT_KEY = 'metadata/version-hint.text'
@@ -56,7 +56,7 @@ async function swap(
   const outcome = await createVersion(store, base.version + 1, next, options)
   if (outcome.kind !== 'committed') return outcome
   try {
-    return await confirm(store, outcome.state, options)
+    return await confirm(store, base, outcome.state, options)
   } catch (cause) {
     if (!FirnError.is(cause) || cause.kind !== 'unavailable') throw cause
     return { kind: 'unknown', cause }
@@ -93,18 +93,27 @@ async function createVersion(
   return committed
 }
 
-/** Whether what we created is in the line of the newest metadata. */
-async function confirm(store: ObjectStore, state: TableState, options: AbortableOptions): Promise<SwapOutcome> {
+/**
+ * Whether what we created is in the line of the newest metadata. The log's file names prove nothing: a version that
+ * was trimmed away had the same name. Our new snapshots do, and so does a log entry with our very timestamp.
+ */
+async function confirm(
+  store: ObjectStore,
+  base: TableState,
+  state: TableState,
+  options: AbortableOptions,
+): Promise<SwapOutcome> {
   const newest = Math.max(...(await listVersions(store, options)).keys())
   if (newest <= state.version) return { kind: 'committed', state }
   const later = await loadVersion(store, newest, options)
-  const snapshots = new Set(later.metadata.snapshots.map((snapshot) => snapshot.snapshotId))
-  const inLog = later.metadata.metadataLog.some((entry) =>
-    entry.metadataFile.endsWith(`/${metadataKey(state.version)}`),
+  const inLog = later.metadata.metadataLog.some(
+    (entry) =>
+      entry.metadataFile.endsWith(`/${metadataKey(state.version)}`) &&
+      entry.timestampMillis === state.metadata.lastUpdatedMillis,
   )
-  const ours = state.metadata.currentSnapshotId
-  const builtUpon = inLog || (ours !== undefined && snapshots.has(ours))
-  return builtUpon ? { kind: 'committed', state } : { kind: 'conflict' }
+  const ours = state.metadata.snapshots.filter(({ snapshotId }) => snapshotById(base.metadata, snapshotId) === undefined)
+  const builtUpon = ours.some(({ snapshotId }) => snapshotById(later.metadata, snapshotId) !== undefined)
+  return inLog || builtUpon ? { kind: 'committed', state } : { kind: 'conflict' }
 }
 
 /** Every version there is: its number and its key. */

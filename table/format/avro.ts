@@ -55,6 +55,8 @@ export async function writeAvro(
     typeOf(schema) as unknown as avro.Schema,
     {
       codec: 'deflate',
+    // Otherwise a file without records would be a file without bytes.
+    writeHeader: true,
       metadata: header,
     } as object,
   )
