@@ -111,7 +111,9 @@ async function confirm(
       entry.metadataFile.endsWith(`/${metadataKey(state.version)}`) &&
       entry.timestampMillis === state.metadata.lastUpdatedMillis,
   )
-  const ours = state.metadata.snapshots.filter(({ snapshotId }) => snapshotById(base.metadata, snapshotId) === undefined)
+  const ours = state.metadata.snapshots.filter(
+    ({ snapshotId }) => snapshotById(base.metadata, snapshotId) === undefined,
+  )
   const builtUpon = ours.some(({ snapshotId }) => snapshotById(later.metadata, snapshotId) !== undefined)
   return inLog || builtUpon ? { kind: 'committed', state } : { kind: 'conflict' }
 }

@@ -40,8 +40,13 @@ const longType = (): avro.Type =>
   }) as unknown as avro.Type
 
 /** avsc keeps and changes the object that it is given. */
-const typeOf = (schema: unknown): avro.Type =>
-  avro.Type.forSchema(structuredClone(schema) as avro.Schema, { registry: { long: longType() } } as object)
+const typeOf = (schema: unknown): avro.Type => {
+  const long = longType()
+  // A plain `long` is looked up by name, one with a logical type is not.
+  const typeHook = (inner: unknown): avro.Type | undefined =>
+    (inner as { type?: unknown } | null)?.type === 'long' ? long : undefined
+  return avro.Type.forSchema(structuredClone(schema) as avro.Schema, { registry: { long }, typeHook } as object)
+}
 
 /** One container file with deflate blocks. */
 export async function writeAvro(
@@ -55,8 +60,8 @@ export async function writeAvro(
     typeOf(schema) as unknown as avro.Schema,
     {
       codec: 'deflate',
-    // Otherwise a file without records would be a file without bytes.
-    writeHeader: true,
+      // Otherwise a file without records would be a file without bytes.
+      writeHeader: true,
       metadata: header,
     } as object,
   )

@@ -1,6 +1,6 @@
 /** Tables for tests: a small schema, rows as plain objects, and stores that misbehave on cue. */
-import { Data, makeData, RecordBatch, Struct } from 'apache-arrow'
-import { openCatalog, type Catalog } from '../../table/catalog/open.ts'
+import { type Data, makeData, RecordBatch, Struct } from 'apache-arrow'
+import { type Catalog, openCatalog } from '../../table/catalog/open.ts'
 import { type Clock, systemClock } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 import { arrowSchema } from '../../table/format/arrow-schema.ts'
@@ -11,7 +11,7 @@ import type { ObjectStore } from '../../table/io/object-store.ts'
 import type { DataFile } from '../../table/manifest/data-file.ts'
 import type { PartitionSpec, PartitionTuple } from '../../table/spec/partition.ts'
 import type { Schema } from '../../table/spec/schema.ts'
-import { type PrimitiveValue, isPrimitive } from '../../table/spec/types.ts'
+import { isPrimitive, type PrimitiveValue } from '../../table/spec/types.ts'
 import type { Table } from '../../table/table.ts'
 import { createDataFileWriter } from '../../table/write/writer.ts'
 
@@ -56,7 +56,10 @@ export function batchOf(schema: Schema, rows: readonly TestRow[]): RecordBatch {
     return columnFromDecoded(field.type, [values], rows.length, field.name)
   })
   const arrow = arrowSchema(schema)
-  return new RecordBatch(arrow, makeData({ type: new Struct(arrow.fields), length: rows.length, nullCount: 0, children }))
+  return new RecordBatch(
+    arrow,
+    makeData({ type: new Struct(arrow.fields), length: rows.length, nullCount: 0, children }),
+  )
 }
 
 export function rowsOf(schema: Schema, batch: RecordBatch): TestRow[] {
@@ -99,7 +102,8 @@ export async function readRows(scan: ReturnType<Table['scan']>): Promise<TestRow
 }
 
 let stores = 0
-export const freshStore = (clock: Clock = systemClock): ObjectStore => openMemoryStore(`test-${process.pid}-${stores++}`, { clock })
+export const freshStore = (clock: Clock = systemClock): ObjectStore =>
+  openMemoryStore(`test-${process.pid}-${stores++}`, { clock })
 
 export async function eventsTable(
   store: ObjectStore,

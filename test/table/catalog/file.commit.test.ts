@@ -5,7 +5,16 @@ import { systemClock } from '../../../table/clock.ts'
 import { FirnError } from '../../../table/errors.ts'
 import { getIfExists, type ObjectStore } from '../../../table/io/object-store.ts'
 import type { Table } from '../../../table/table.ts'
-import { DEFINITION, eventsTable, type Fault, faultyPuts, freshStore, readRows, testClock, writeRows } from '../support.ts'
+import {
+  DEFINITION,
+  eventsTable,
+  type Fault,
+  faultyPuts,
+  freshStore,
+  readRows,
+  testClock,
+  writeRows,
+} from '../support.ts'
 
 const HINT = 't/events/metadata/version-hint.text'
 const version = (n: number): string => `t/events/metadata/v${n}.metadata.json`
@@ -87,16 +96,19 @@ describe('append', () => {
     expect(table.currentSnapshot()?.summary['total-records']).toBe('12')
   })
 
-  test.each(['before', 'after'] as const)('an append whose answer is lost %s it took effect happens exactly once', async (when) => {
-    const store = freshStore()
-    await eventsTable(store)
-    let faults = 1
-    const flaky = faultyPuts(store, (key) => (key === version(2) && faults-- > 0 ? when : undefined))
-    const table = await openCatalog(flaky, { clock: testClock() }).loadTable('t.events')
-    const result = await table.append(await writeRows(table, [{ id: 'a', at: 0n }], [0]))
-    expect(await ids(result.table)).toEqual(['a'])
-    expect(result.table.metadata.snapshots).toHaveLength(1)
-  })
+  test.each(['before', 'after'] as const)(
+    'an append whose answer is lost %s it took effect happens exactly once',
+    async (when) => {
+      const store = freshStore()
+      await eventsTable(store)
+      let faults = 1
+      const flaky = faultyPuts(store, (key) => (key === version(2) && faults-- > 0 ? when : undefined))
+      const table = await openCatalog(flaky, { clock: testClock() }).loadTable('t.events')
+      const result = await table.append(await writeRows(table, [{ id: 'a', at: 0n }], [0]))
+      expect(await ids(result.table)).toEqual(['a'])
+      expect(result.table.metadata.snapshots).toHaveLength(1)
+    },
+  )
 
   test('a first try that arrives late wins, and the retry finds it instead of adding the rows again', async () => {
     const store = freshStore()
@@ -174,7 +186,9 @@ describe('append', () => {
     await expect(table.append([{ ...file!, filePath: 's3://elsewhere/x.parquet' }])).rejects.toMatchObject({
       code: 'FIRN_PATH_OUTSIDE_TABLE',
     })
-    await expect(table.append([{ ...file!, filePath: `${table.location}/data/../../x.parquet` }])).rejects.toMatchObject({
+    await expect(
+      table.append([{ ...file!, filePath: `${table.location}/data/../../x.parquet` }]),
+    ).rejects.toMatchObject({
       code: 'FIRN_PATH_OUTSIDE_TABLE',
     })
     await expect(table.append([file!, file!])).rejects.toMatchObject({ code: 'FIRN_DATA_FILE_INVALID' })
@@ -277,7 +291,10 @@ describe('base and hint', () => {
     await store.put('t/other/metadata/00003-abc.metadata.json', Buffer.from('{}'))
     const catalog = openCatalog(store, { clock: systemClock })
     await expect(catalog.loadTable('t.other')).rejects.toMatchObject({ code: 'FIRN_FOREIGN_CATALOG' })
-    await expect(catalog.loadTable('t.missing')).rejects.toMatchObject({ code: 'FIRN_TABLE_NOT_FOUND', kind: 'not-found' })
+    await expect(catalog.loadTable('t.missing')).rejects.toMatchObject({
+      code: 'FIRN_TABLE_NOT_FOUND',
+      kind: 'not-found',
+    })
   })
 
   test('tables are listed by name, other objects of the warehouse are not', async () => {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { FirnError } from '../../../table/errors.ts'
 import { parseJson, printJson } from '../../../table/format/json.ts'
+import { epochMillis, snapshotId } from '../../../table/ids.ts'
 import { parseMetadata, printMetadata } from '../../../table/spec/metadata.ts'
 import { nextSummary, type Snapshot } from '../../../table/spec/snapshot.ts'
-import { epochMillis, snapshotId } from '../../../table/ids.ts'
 
 /** As another engine writes it: statistics, a tag with ages, an unknown member, int64 ids. */
 const FOREIGN = `{
@@ -45,10 +45,22 @@ describe('metadata', () => {
   test.each([
     ['not JSON at all', 'nonsense', 'FIRN_METADATA_CORRUPT'],
     ['a truncated file', FOREIGN.slice(0, 500), 'FIRN_METADATA_CORRUPT'],
-    ['a later format version', FOREIGN.replace('"format-version": 2', '"format-version": 3'), 'FIRN_FORMAT_VERSION_UNSUPPORTED'],
-    ['a schema id that dangles', FOREIGN.replace('"current-schema-id": 1', '"current-schema-id": 9'), 'FIRN_METADATA_CORRUPT'],
+    [
+      'a later format version',
+      FOREIGN.replace('"format-version": 2', '"format-version": 3'),
+      'FIRN_FORMAT_VERSION_UNSUPPORTED',
+    ],
+    [
+      'a schema id that dangles',
+      FOREIGN.replace('"current-schema-id": 1', '"current-schema-id": 9'),
+      'FIRN_METADATA_CORRUPT',
+    ],
     ['a location of the wrong type', FOREIGN.replace('"s3://bucket/wh/ns/t"', '7'), 'FIRN_METADATA_CORRUPT'],
-    ['a current snapshot that main does not name', FOREIGN.replace('"main": {"snapshot-id": 9223372036854775806', '"main": {"snapshot-id": 5'), 'FIRN_METADATA_CORRUPT'],
+    [
+      'a current snapshot that main does not name',
+      FOREIGN.replace('"main": {"snapshot-id": 9223372036854775806', '"main": {"snapshot-id": 5'),
+      'FIRN_METADATA_CORRUPT',
+    ],
   ])('%s is a typed error that names the file', (_name, text, code) => {
     const error = (() => {
       try {
@@ -62,8 +74,10 @@ describe('metadata', () => {
   })
 
   test.each(['-1', 'null'])('current-snapshot-id %s means that there is none', (value) => {
-    const text = FOREIGN.replace('"current-snapshot-id": 9223372036854775806', `"current-snapshot-id": ${value}`)
-      .replace(/"refs": \{[\s\S]*?\}\},/, '"refs": {},')
+    const text = FOREIGN.replace(
+      '"current-snapshot-id": 9223372036854775806',
+      `"current-snapshot-id": ${value}`,
+    ).replace(/"refs": \{[\s\S]*?\}\},/, '"refs": {},')
     expect(parseMetadata(text, 'x').currentSnapshotId).toBeUndefined()
   })
 })

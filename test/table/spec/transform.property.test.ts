@@ -28,7 +28,9 @@ describe('transforms floor', () => {
         const day = applyTransform('day', 'timestamptz', at) as number
         expect(day).toBe(Math.floor(date.getTime() / 86_400_000))
         expect(applyTransform('hour', 'timestamptz', at)).toBe(Math.floor(date.getTime() / 3_600_000))
-        expect(applyTransform('month', 'timestamptz', at)).toBe((date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth())
+        expect(applyTransform('month', 'timestamptz', at)).toBe(
+          (date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth(),
+        )
         expect(applyTransform('month', 'date', day)).toBe(applyTransform('month', 'timestamptz', at))
       }),
     )
@@ -52,10 +54,13 @@ test('null stays null, and void makes null of everything', () => {
   expect(applyTransform('void', 'string', 'x')).toBeNull()
 })
 
-test.each(['bucket[16]', 'truncate[4]', 'year', 'zorder'])('%s is refused for writing, with the way out', (transform) => {
-  expect(() => applyTransform(transform, 'string', 'x')).toThrow(FirnError)
-  expect(() => applyTransform(transform, 'string', 'x')).toThrow(/not supported/)
-})
+test.each(['bucket[16]', 'truncate[4]', 'year', 'zorder'])(
+  '%s is refused for writing, with the way out',
+  (transform) => {
+    expect(() => applyTransform(transform, 'string', 'x')).toThrow(FirnError)
+    expect(() => applyTransform(transform, 'string', 'x')).toThrow(/not supported/)
+  },
+)
 
 test('partition values read like dates in paths', () => {
   expect(partitionValueToText('day', 'date', 17_486)).toBe('2017-11-16')
