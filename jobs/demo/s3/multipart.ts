@@ -71,20 +71,18 @@ function askedParts(upload: S3Upload, xml: string): { readonly bytes: Uint8Array
     etag: xmlText(part, 'ETag') ?? '',
   }))
   if (asked.length === 0) throw new S3Error('MalformedXML', 'You must specify at least one part')
-  return asked.map(({ number, etag }, i) => {
-    const before = asked[i - 1]
-    if (before !== undefined && before.number >= number) {
+  const parts = asked.map(({ number, etag }, i) => {
+    if (i > 0 && asked[i - 1]!.number >= number) {
       throw new S3Error('InvalidPartOrder', 'The list of parts was not in ascending order')
     }
     const part = upload.parts.get(number)
-    if (part === undefined || !sameEtag(etag, part.etag)) {
-      throw new S3Error('InvalidPart', `Part ${number} could not be found or has another entity tag`)
-    }
-    if (i < asked.length - 1 && part.bytes.length < MIN_PART_BYTES) {
-      throw new S3Error('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed object size')
-    }
-    return part
+    if (part !== undefined && sameEtag(etag, part.etag)) return part
+    throw new S3Error('InvalidPart', `Part ${number} could not be found or has another entity tag`)
   })
+  if (parts.slice(0, -1).some(({ bytes }) => bytes.length < MIN_PART_BYTES)) {
+    throw new S3Error('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed object size')
+  }
+  return parts
 }
 
 export function abortUpload(call: S3Call): S3Answer {
