@@ -5,6 +5,19 @@ export type { ChunkMeta, FilePosition } from './chunk.ts'
 export type { ChunkRows, SourceRecord, VarBytes } from './chunk-rows.ts'
 export type { DecodedRecord, DecodeReason } from './decode.ts'
 export { decodeRecord } from './decode.ts'
+export type { KinesisOptions } from './kinesis.ts'
+export { openKinesis } from './kinesis.ts'
+export type {
+  IteratorPosition,
+  KinesisApi,
+  KinesisPage,
+  KinesisShard,
+  PutEntry,
+  PutOutcome,
+  StreamDescription,
+} from './kinesis-api.ts'
+export type { KinesisSourceOptions } from './kinesis-source.ts'
+export { kinesisSource } from './kinesis-source.ts'
 export type { LandOptions, LandResult, ShardResult } from './land.ts'
 export { land } from './land.ts'
 export { comparePositions, START_POSITION } from './positions.ts'

@@ -1,0 +1,108 @@
+/** A Kinesis stream as a `RecordSource`: which shards there are, and from where each is read. */
+import type { Clock } from '../table/clock.ts'
+import { FirnError } from '../table/errors.ts'
+import type { AbortableOptions } from '../table/io/object-store.ts'
+import { type KinesisOptions, openKinesis } from './kinesis.ts'
+import type { KinesisApi, KinesisShard } from './kinesis-api.ts'
+import { readShard } from './kinesis-shard.ts'
+import { patientRetries, quickRetries, withRetries } from './retry.ts'
+import type { RecordSource, RequestedStart } from './source.ts'
+
+export interface KinesisSourceOptions {
+  readonly stream: string
+  /** A client to use and leave open, or how to reach Kinesis. */
+  readonly client: KinesisApi | KinesisOptions
+  /** Where the stream's first run begins; later runs go on. */
+  readonly start: RequestedStart
+  readonly clock: Clock
+  /** Records a call, 1..10000; default: what Kinesis allows. */
+  readonly pageRecords?: number
+}
+
+const MAX_LIST_ROUNDS = 3
+
+const isApi = (client: KinesisApi | KinesisOptions): client is KinesisApi => 'getRecords' in client
+
+export function kinesisSource(options: KinesisSourceOptions): RecordSource {
+  const { stream, start, clock, pageRecords } = options
+  const api = isApi(options.client) ? options.client : openKinesis(options.client)
+  let retentionMillis = 0
+  let shards: ReadonlyMap<string, KinesisShard> = new Map()
+  const relist = async (signal: AbortSignal | undefined): Promise<ReadonlyMap<string, KinesisShard>> => {
+    shards = new Map((await listAllShards(api, stream, clock, { signal })).map((shard) => [shard.shardId, shard]))
+    return shards
+  }
+  return {
+    stream,
+    start,
+    listsEveryShard: true,
+    open: async ({ signal } = {}) => {
+      const description = await withRetries(clock, quickRetries, { signal }, () =>
+        api.describeStream(stream, { signal }),
+      )
+      if (description.status !== 'ACTIVE' && description.status !== 'UPDATING')
+        throw notReady(stream, description.status)
+      retentionMillis = description.retentionMillis
+      return { created: Math.floor(description.createdMillis / 1000) }
+    },
+    listShards: async ({ signal } = {}) => [...(await relist(signal)).values()],
+    read: (shard, from, { signal } = {}) =>
+      readShard({
+        api,
+        stream,
+        clock,
+        shardId: shard.shardId,
+        from,
+        retentionMillis,
+        pageRecords,
+        signal,
+        isClosed: async (again) => {
+          const known = again ? await relist(signal) : shards
+          return known.get(shard.shardId)?.closed ?? false
+        },
+      }),
+  }
+}
+
+const notReady = (stream: string, status: string): FirnError =>
+  status === 'DELETING'
+    ? new FirnError('not-found', 'FIRN_STREAM_NOT_FOUND', `stream ${stream} is being deleted`, { detail: { stream } })
+    : new FirnError('unavailable', 'FIRN_STREAM_UNAVAILABLE', `stream ${stream} is ${status}, not ACTIVE`, {
+        detail: { stream, status },
+        help: 'Wait until the stream is active, then try again.',
+      })
+
+/** Every page of ListShards; starts over when a page token grew too old. */
+async function listAllShards(
+  api: KinesisApi,
+  stream: string,
+  clock: Clock,
+  options: AbortableOptions,
+): Promise<KinesisShard[]> {
+  for (let round = 1; ; round++) {
+    try {
+      return await listOnce(api, stream, clock, options)
+    } catch (error) {
+      if (!FirnError.is(error, 'FIRN_ITERATOR_EXPIRED') || round >= MAX_LIST_ROUNDS) throw error
+    }
+  }
+}
+
+async function listOnce(
+  api: KinesisApi,
+  stream: string,
+  clock: Clock,
+  { signal }: AbortableOptions,
+): Promise<KinesisShard[]> {
+  const shards: KinesisShard[] = []
+  let nextToken: string | undefined
+  do {
+    const token = nextToken === undefined ? {} : { nextToken }
+    const page = await withRetries(clock, patientRetries, { signal }, () =>
+      api.listShards(stream, { ...token, signal }),
+    )
+    shards.push(...page.shards)
+    nextToken = page.nextToken
+  } while (nextToken !== undefined)
+  return shards
+}
