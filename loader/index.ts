@@ -1,0 +1,10 @@
+/** The door of `firnlake/loader`: a pinned snapshot of a table as shuffled Arrow batches. */
+export type { Dataset, EpochIterator, EpochOptions, Provenance } from './dataset.ts'
+export { openDataset } from './open.ts'
+export {
+  type BatchOptions,
+  type DatasetOptions,
+  DEFAULT_BLOCK_ROW_GROUPS,
+  type ShuffleOptions,
+  type SnapshotOption,
+} from './options.ts'
