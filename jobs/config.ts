@@ -156,6 +156,24 @@ function readDotEnv(path: string): Readonly<Record<string, string | undefined>> 
   }
 }
 
+/**
+ * Put `settings` in place of every firn and AWS variable of this process and of its children: the demo must not reach
+ * anything but the servers it has started.
+ */
+export function replaceServiceSettings(settings: Readonly<Record<string, string>>): void {
+  for (const name of Object.keys(process.env)) if (/^(FIRN|AWS)_/.test(name)) delete process.env[name]
+  Object.assign(process.env, settings)
+}
+
+/** `RECORDS` and `LOOP` of the demo and the populate script. @throws {FirnError} `FIRN_CONFIG_INVALID`. */
+export function demoSettings(env: Environment = process.env): { readonly records: number; readonly loop: boolean } {
+  const records = Number(env['RECORDS'] || 1000)
+  if (!Number.isInteger(records) || records < 1 || records > 1_000_000) {
+    throw new FirnError('invalid', 'FIRN_CONFIG_INVALID', `RECORDS must be 1 to 1000000, got ${env['RECORDS']}`)
+  }
+  return { records, loop: isTruthy(env['LOOP']) }
+}
+
 /** True for `1 true yes on`: what a variable that stands for a flag without a value may say. */
 export const isTruthy = (value: string | undefined): boolean => /^(1|true|yes|on)$/i.test(value ?? '')
 

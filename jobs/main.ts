@@ -12,6 +12,7 @@ import { runCommand } from './commands/run.ts'
 import { sampleCommand } from './commands/sample.ts'
 import { scanCommand } from './commands/scan.ts'
 import { tagCommand } from './commands/tag.ts'
+import { verifyCommand } from './commands/verify.ts'
 import { type Environment, environmentName, isTruthy, loadConfig, loadEnvironment, settingNames } from './config.ts'
 import { type CommandContext, type ContextHandle, createContext } from './context.ts'
 import { describeError, exitCodeOf } from './exit.ts'
@@ -26,6 +27,7 @@ const COMMANDS: readonly ((ctx: CommandContext) => Command)[] = [
   scanCommand,
   sampleCommand,
   averagesCommand,
+  verifyCommand,
   tagCommand,
   runCommand,
   doctorCommand,
