@@ -182,8 +182,9 @@ export async function commitRun(commit: RunCommit): Promise<CommittedRun> {
 /** Every property that a run moves. */
 function propertiesOf({ table, tableName, plan, runId, compactedAt }: RunCommit): Record<string, string> {
   const positions = Object.entries(plan.positions.after)
-    .filter(([, shards]) => Object.keys(shards).length > 0)
     .map(([incarnation, shards]) => [positionsProperty(incarnation), printPositions(shards)] as const)
+    // a stream of which nothing is landed yet leaves no trace
+    .filter(([name, text]) => text !== '{}' || table.metadata.properties[name] !== undefined)
   const read = Object.keys(plan.positions.after).map((incarnation) => incarnation.replace(/@\d+$/, ''))
   const streams = [...new Set([...(streamsOf(table.metadata.properties, tableName) ?? []), ...read])].sort()
   return {

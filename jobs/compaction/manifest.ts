@@ -96,9 +96,23 @@ export async function readManifest(
   if (manifest?.schema !== 'firn.manifest/1')
     throw corrupt(store, key, `its schema is ${String(manifest?.schema)}, expected firn.manifest/1`)
   if (manifest.snapshot_id !== String(id)) throw corrupt(store, key, `it is of snapshot ${manifest.snapshot_id}`)
-  if (!Array.isArray(manifest.added) || !Array.isArray(manifest.quarantined))
-    throw corrupt(store, key, 'it lists no files')
+  if (!isComplete(manifest)) throw corrupt(store, key, 'members are missing')
+  throw corrupt(store, key, 'it lists no files')
   return json as JsonManifest
+}
+
+/** What readers here rely on. */
+function isComplete({ added, quarantined, records, positions }: Partial<JsonManifest>): boolean {
+  const isFile = (file: Partial<ManifestFile>): boolean =>
+    typeof file?.path === 'string' && typeof file.rows === 'number' && Array.isArray(file.row_groups)
+  return (
+    Array.isArray(added) &&
+    added.every(isFile) &&
+    Array.isArray(quarantined) &&
+    records !== undefined &&
+    positions?.before !== undefined &&
+    positions.after !== undefined
+  )
 }
 
 const corrupt = (store: ObjectStore, key: string, what: string, cause?: unknown): FirnError =>

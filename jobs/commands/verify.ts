@@ -1,0 +1,81 @@
+/** `firn verify <table>`: read everything again that the table refers to; exit 1 when something is wrong. */
+import { Command } from 'commander'
+import { FirnError } from '../../table/errors.ts'
+import type { Table } from '../../table/index.ts'
+import type { CommandContext } from '../context.ts'
+import { formatBytes, plural } from '../render.ts'
+import type { VerifyResult } from '../verify/index.ts'
+import { addSelectors, type SelectorOptions, selectorOf } from './selectors.ts'
+
+export function verifyCommand(ctx: CommandContext): Command {
+  return addSelectors(
+    new Command('verify')
+      .description('read everything again that a table refers to, and compare it with what was recorded')
+      .argument('<table>', 'namespace.name, or the URL of a table (then without staging and JSON manifests)'),
+  )
+    .addHelpText(
+      'after',
+      '\nExit code 1 when there are problems; each has a code.\n\nExample:\n  $ firn verify news.articles',
+    )
+    .action((name: string, flags: SelectorOptions) => verify(ctx, name, flags))
+}
+
+async function verify(ctx: CommandContext, name: string, flags: SelectorOptions): Promise<void> {
+  const { verifyTable } = await import('../verify/index.ts')
+  const table = await openOrProblem(ctx, name)
+  const result =
+    'problems' in table
+      ? table
+      : await verifyTable({
+          table,
+          warehouse: table.name === undefined ? undefined : ctx.warehouse(),
+          selector: selectorOf(flags),
+          signal: ctx.signal,
+        })
+  ctx.print({
+    json: { schema: 'firn.verify/1', table: name, ...result },
+    rows: result.problems.map((problem) => ({ ...problem })),
+    text: verifyText(name, result),
+  })
+  if (!result.ok) ctx.fail(1)
+}
+
+/** Metadata that does not load is a finding, not a failure of the command. */
+async function openOrProblem(ctx: CommandContext, name: string): Promise<Table | VerifyResult> {
+  try {
+    return await ctx.openTable(name)
+  } catch (error) {
+    if (!FirnError.is(error) || error.kind !== 'corrupt') throw error
+    const problem = { code: 'metadata-corrupt', object: name, message: error.message } as const
+    return {
+      ok: false,
+      problems: [problem],
+      checked: NOTHING_CHECKED,
+      skipped: ['everything else: the table does not load'],
+    }
+  }
+}
+
+const NOTHING_CHECKED: VerifyResult['checked'] = {
+  snapshots: 0,
+  manifests: 0,
+  files: 0,
+  rows: 0,
+  bytes: 0,
+  json_manifests: 0,
+  quarantine_objects: 0,
+  chunks: 0,
+}
+
+function verifyText(name: string, { ok, problems, checked, skipped }: VerifyResult): string {
+  const { snapshots, manifests, files, rows, bytes } = checked
+  const amount = [
+    plural(snapshots, 'snapshot'),
+    plural(manifests, 'manifest'),
+    `${plural(files, 'file')} (${plural(rows, 'row')}, ${formatBytes(bytes)})`,
+  ].join(', ')
+  const notes = skipped.map((what) => `not checked: ${what}\n`).join('')
+  if (ok) return `${name} is intact: ${amount}\n${notes}`
+  const list = problems.map(({ code, object, message }) => `${code}: ${object}: ${message}\n`).join('')
+  return `${list}${name} has ${plural(problems.length, 'problem')}: ${amount}\n${notes}`
+}

@@ -1,0 +1,245 @@
+/** What snapshots say about their manifests, and manifests about their files: counts, totals, JSON against Avro. */
+import { FirnError } from '../../table/errors.ts'
+import {
+  allEntries,
+  compareValues,
+  currentSchema,
+  keyOfPath,
+  type ManifestFile,
+  type PrimitiveType,
+  type PrimitiveValue,
+  partitionTypes,
+  type ResolvedEntry,
+  type Snapshot,
+  snapshotManifests,
+  specById,
+  type Table,
+} from '../../table/index.ts'
+import { type AbortableOptions, getIfExists, type ObjectStore } from '../../table/io/object-store.ts'
+import { type JsonManifest, manifestKey, readManifest } from '../compaction/manifest.ts'
+import { outsideRange } from './data-files.ts'
+import type { Findings } from './problems.ts'
+
+/** Manifests by path, read once for all snapshots that share them. */
+export type KnownManifests = Map<string, readonly ResolvedEntry[]>
+
+export interface SnapshotContents {
+  readonly snapshot: Snapshot
+  readonly manifests: readonly ManifestFile[]
+  /** Of all its manifests, deleted ones included. */
+  readonly entries: readonly ResolvedEntry[]
+}
+
+/** @returns `undefined` when the snapshot's manifests cannot be read; the reason is among the findings. */
+export async function readSnapshot(
+  table: Table,
+  snapshot: Snapshot,
+  known: KnownManifests,
+  findings: Findings,
+  options: AbortableOptions = {},
+): Promise<SnapshotContents | undefined> {
+  const name = `snapshot ${snapshot.snapshotId}`
+  try {
+    const manifests = await snapshotManifests(table.store, table.metadata, snapshot, options)
+    if (manifests.some((manifest) => !known.has(manifest.manifestPath))) {
+      const entries = await allEntries(table, { snapshotId: snapshot.snapshotId }, options)
+      const byPath = Map.groupBy(entries, (entry) => entry.manifestPath)
+      for (const { manifestPath } of manifests) known.set(manifestPath, byPath.get(manifestPath) ?? [])
+    }
+    findings.checked.snapshots++
+    return { snapshot, manifests, entries: manifests.flatMap((manifest) => known.get(manifest.manifestPath) ?? []) }
+  } catch (error) {
+    options.signal?.throwIfAborted()
+    if (!FirnError.is(error)) throw error
+    findings.add('manifest-unreadable', name, error.message)
+    return undefined
+  }
+}
+
+const isLive = (entry: ResolvedEntry): boolean => entry.status !== 'deleted'
+const rowsOf = (entries: readonly ResolvedEntry[]): number =>
+  entries.reduce((sum, { dataFile }) => sum + dataFile.recordCount, 0)
+
+/** Counts, lengths and partition ranges of one manifest against its entry in the manifest list. */
+export async function verifyManifest(
+  table: Table,
+  manifest: ManifestFile,
+  entries: readonly ResolvedEntry[],
+  findings: Findings,
+  options: AbortableOptions = {},
+): Promise<void> {
+  findings.checked.manifests++
+  const { manifestPath } = manifest
+  const info = await table.store.head(keyOfPath(table.location, manifestPath), options)
+  const of = (status: ResolvedEntry['status']): readonly ResolvedEntry[] =>
+    entries.filter((entry) => entry.status === status)
+  const counts: readonly (readonly [string, number, number])[] = [
+    ['bytes', manifest.manifestLength, info?.sizeBytes ?? 0],
+    ['added files', manifest.addedFilesCount, of('added').length],
+    ['existing files', manifest.existingFilesCount, of('existing').length],
+    ['deleted files', manifest.deletedFilesCount, of('deleted').length],
+    ['added rows', manifest.addedRowsCount, rowsOf(of('added'))],
+    ['existing rows', manifest.existingRowsCount, rowsOf(of('existing'))],
+    ['deleted rows', manifest.deletedRowsCount, rowsOf(of('deleted'))],
+  ]
+  for (const [what, claimed, found] of counts) {
+    if (claimed !== found)
+      findings.add('manifest-list-count', manifestPath, `the manifest list says ${claimed} ${what}, it has ${found}`)
+  }
+  verifyPartitionRanges(table, manifest, entries.filter(isLive), findings)
+}
+
+function verifyPartitionRanges(
+  table: Table,
+  manifest: ManifestFile,
+  entries: readonly ResolvedEntry[],
+  findings: Findings,
+): void {
+  const spec = specById(table.metadata, manifest.partitionSpecId)
+  const types = partitionTypes(spec, currentSchema(table.metadata))
+  spec.fields.forEach((field, index) => {
+    const summary = manifest.partitions[index]
+    if (summary === undefined) return
+    const type = types[index] as PrimitiveType
+    const compare = (a: PrimitiveValue, b: PrimitiveValue): number => compareValues(type, a, b)
+    const outside = entries.find(({ dataFile }) => {
+      const value = dataFile.partition[index] ?? null
+      if (value === null) return !summary.containsNull
+      return outsideRange(type, compare, value, summary.lowerBound, summary.upperBound)
+    })
+    if (outside !== undefined) {
+      findings.add(
+        'manifest-partition-range',
+        manifest.manifestPath,
+        `its range of ${field.name} does not cover ${outside.dataFile.filePath}`,
+      )
+    }
+  })
+}
+
+/** Totals of the summary, and every live path once. */
+export function verifySnapshot({ snapshot, entries }: SnapshotContents, findings: Findings): void {
+  const name = `snapshot ${snapshot.snapshotId}`
+  const live = entries.filter(isLive)
+  const data = live.filter((entry) => entry.dataFile.content === 'data')
+  const added = data.filter((entry) => entry.status === 'added' && entry.snapshotId === snapshot.snapshotId)
+  const bytesOf = (some: readonly ResolvedEntry[]): number =>
+    some.reduce((sum, { dataFile }) => sum + dataFile.fileSizeBytes, 0)
+  const totals: readonly (readonly [string, number])[] = [
+    ['total-data-files', data.length],
+    ['total-records', rowsOf(data)],
+    ['total-files-size', bytesOf(live)],
+    ['added-data-files', added.length],
+    ['added-records', rowsOf(added)],
+    ['added-files-size', bytesOf(added)],
+  ]
+  for (const [key, found] of totals) {
+    const claimed = snapshot.summary[key]
+    if (claimed !== undefined && claimed !== String(found)) {
+      findings.add('summary-total', name, `${key} is ${claimed}, its manifests hold ${found}`)
+    }
+  }
+  for (const [path, some] of Map.groupBy(live, (entry) => entry.dataFile.filePath)) {
+    if (some.length > 1) findings.add('duplicate-path', path, `it is live ${some.length} times in ${name}`)
+  }
+}
+
+/** The JSON manifest of a snapshot that firn made, against its Avro manifests. */
+export async function verifyJsonManifest(
+  store: ObjectStore,
+  tableName: string,
+  { snapshot, entries }: SnapshotContents,
+  findings: Findings,
+  options: AbortableOptions = {},
+): Promise<JsonManifest | undefined> {
+  const { snapshotId, summary } = snapshot
+  if (summary['firn.run-id'] === undefined) return undefined
+  const key = `${store.url}/${manifestKey(tableName, snapshotId)}`
+  let manifest: JsonManifest | undefined
+  try {
+    manifest = await readManifest(store, tableName, snapshotId, options)
+  } catch (error) {
+    if (!FirnError.is(error, 'FIRN_MANIFEST_CORRUPT')) throw error
+    findings.add('json-manifest-mismatch', key, error.message)
+    return undefined
+  }
+  if (manifest === undefined) {
+    findings.add(
+      'json-manifest-missing',
+      key,
+      `snapshot ${snapshotId} was made by firn, its JSON manifest does not exist`,
+    )
+    return undefined
+  }
+  findings.checked.json_manifests++
+  const mismatch = (message: string): void => findings.add('json-manifest-mismatch', key, message)
+  if (manifest.run_id !== summary['firn.run-id'])
+    mismatch(`it is of run ${manifest.run_id}, the snapshot of ${summary['firn.run-id']}`)
+  if (manifest.compacted_at_micros !== summary['firn.compacted-at'])
+    mismatch(`compacted_at is not ${summary['firn.compacted-at']}`)
+  const added = new Map(
+    entries
+      .filter((entry) => entry.status === 'added' && entry.snapshotId === snapshotId)
+      .map(({ dataFile }) => [dataFile.filePath, dataFile] as const),
+  )
+  for (const { path, rows, bytes } of manifest.added) {
+    const file = added.get(path)
+    added.delete(path)
+    if (file === undefined) mismatch(`it lists ${path}, the Avro manifests do not`)
+    else if (file.recordCount !== rows || file.fileSizeBytes !== bytes) {
+      mismatch(
+        `${path}: ${rows} rows and ${bytes} bytes, the Avro manifest says ${file.recordCount} and ${file.fileSizeBytes}`,
+      )
+    }
+  }
+  // rewritten manifests may no longer tell which files a snapshot added, but never more than it listed
+  for (const path of added.keys()) mismatch(`it does not list ${path}, which the snapshot added`)
+  const rows = manifest.added.reduce((sum, file) => sum + file.rows, 0)
+  const { read, quarantined, duplicates } = manifest.records
+  if (manifest.records.added !== rows || read !== rows + quarantined + duplicates) {
+    mismatch(`${read} records read, but ${rows} rows added + ${quarantined} quarantined + ${duplicates} duplicates`)
+  }
+  return manifest
+}
+
+/** Objects of refused records, by their size and number. */
+export async function verifyQuarantine(
+  store: ObjectStore,
+  manifest: JsonManifest,
+  findings: Findings,
+  options: AbortableOptions = {},
+): Promise<void> {
+  for (const object of manifest.quarantined) {
+    const stored = await getIfExists(store, object.path, options)
+    const url = `${store.url}/${object.path}`
+    if (stored === undefined) {
+      findings.add(
+        'quarantine-missing',
+        url,
+        `the JSON manifest of snapshot ${manifest.snapshot_id} lists it, it does not exist`,
+      )
+      continue
+    }
+    findings.checked.quarantine_objects++
+    const rows = await countLines(stored.bytes)
+    if (stored.bytes.length !== object.bytes || rows !== object.rows) {
+      findings.add(
+        'quarantine-mismatch',
+        url,
+        `expected ${object.rows} records in ${object.bytes} bytes, it has ${rows} in ${stored.bytes.length}`,
+      )
+    }
+  }
+}
+
+async function countLines(compressed: Uint8Array): Promise<number> {
+  const { zstdDecompressSync } = await import('node:zlib')
+  try {
+    const bytes = zstdDecompressSync(compressed)
+    let lines = 0
+    for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) lines++
+    return lines
+  } catch {
+    return 0
+  }
+}
