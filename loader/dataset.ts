@@ -1,12 +1,20 @@
 /** An open dataset: one pinned snapshot, and the worker threads that decode it. */
 import type { Schema as ArrowSchema, RecordBatch } from 'apache-arrow'
-import type { Schema, Snapshot, SnapshotId, StoreOptions, Table } from '../table/index.ts'
+import {
+  printSchema,
+  type Schema,
+  type Snapshot,
+  type SnapshotId,
+  type StoreOptions,
+  type Table,
+} from '../table/index.ts'
 import { batchesOf } from './batches.ts'
 import { type Decoder, decoderClosed, inlineDecoder } from './decoder.ts'
 import { invalid, type ResolvedOptions } from './options.ts'
 import { readAhead } from './read-ahead.ts'
 import { type EpochOrder, previewOrder, sequentialOrder } from './shuffle.ts'
 import { type FileRef, listUnits, type Unit, type UnitReader, unitReader } from './units.ts'
+import { workerDecoder } from './worker-pool.ts'
 
 export interface DatasetParts {
   readonly options: ResolvedOptions
@@ -128,7 +136,7 @@ export class Dataset implements AsyncDisposable {
     try {
       const units = await this.#listUnits()
       signal.throwIfAborted()
-      this.#decoder ??= inlineDecoder(this.#reader)
+      this.#decoder ??= this.#createDecoder()
       const { batchSize, dropLast } = options
       yield* batchesOf(this.#order(units, epoch), units, this.#decoder, { schema: arrow, batchSize, dropLast, signal })
     } finally {
@@ -136,6 +144,13 @@ export class Dataset implements AsyncDisposable {
       // At the end of an epoch the next one is likely to follow: its threads stay. Who leaves early is likely done.
       if (this.#activeEpochs === 0 && state.left) await this.#stopDecoder()
     }
+  }
+
+  #createDecoder(): Decoder {
+    const { options, table, schema, arrow, storeOptions } = this.#parts
+    if (options.numWorkers === 0) return inlineDecoder(this.#reader)
+    const setup = { storeUrl: table.store.url, storeOptions, location: table.location, schema: printSchema(schema) }
+    return workerDecoder({ threads: options.numWorkers, setup, schema: arrow })
   }
 
   #order(units: readonly Unit[], epoch: number): EpochOrder {

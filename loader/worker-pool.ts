@@ -1,0 +1,141 @@
+/**
+ * Worker threads that decode units. They start with the first unit, hold the process only while somebody waits for
+ * one, and end with `close()`.
+ *
+ * Replies travel over a port of their own, because a port can be emptied without returning to the event loop: training
+ * keeps this thread busy for a step at a time and hardly lets the loop turn.
+ */
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import type { Schema as ArrowSchema, RecordBatch } from 'apache-arrow'
+import { FirnError } from '../table/errors.ts'
+import { type Decoder, decoderClosed } from './decoder.ts'
+import { batchFromWire, errorFromWire, type WorkerReply, type WorkerRequest, type WorkerSetup } from './wire.ts'
+
+/** The sources run as they are in development (`.ts`) and compiled in the package (`.js`). */
+const WORKER_URL: URL = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+
+interface Waiting {
+  readonly resolve: (batch: RecordBatch) => void
+  readonly reject: (error: unknown) => void
+}
+
+interface Thread {
+  readonly worker: Worker
+  readonly port: MessagePort
+  readonly waiting: Map<number, Waiting>
+}
+
+export interface WorkerPoolOptions {
+  /** 1 or more. */
+  readonly threads: number
+  readonly setup: WorkerSetup
+  /** Of every decoded unit. */
+  readonly schema: ArrowSchema
+}
+
+/**
+ * `decode` also throws `FIRN_WORKER_CRASHED` (failed) when the thread died that had the unit; another one takes its
+ * place for the units that follow.
+ */
+export function workerDecoder({ threads, setup, schema }: WorkerPoolOptions): Decoder {
+  const pool = new Set<Thread>()
+  let nextId = 0
+  let closed = false
+
+  const receive = (thread: Thread, reply: WorkerReply): void => {
+    const waiting = thread.waiting.get(reply.id)
+    if (waiting === undefined) return // cancelled meanwhile
+    settle(thread, reply.id)
+    if (reply.ok) waiting.resolve(batchFromWire(schema, reply.batch))
+    else waiting.reject(errorFromWire(reply.error))
+  }
+  const drop = (thread: Thread, error: FirnError): void => {
+    pool.delete(thread)
+    thread.port.close()
+    for (const [id, waiting] of thread.waiting) {
+      settle(thread, id)
+      waiting.reject(error)
+    }
+  }
+  const start = (): Thread => {
+    const { port1: port, port2 } = new MessageChannel()
+    const worker = new Worker(WORKER_URL, { workerData: { setup, port: port2 }, transferList: [port2] })
+    const thread: Thread = { worker, port, waiting: new Map() }
+    pool.add(thread)
+    port.on('message', (reply: WorkerReply) => receive(thread, reply))
+    worker.once('error', (cause) => drop(thread, crashed(cause)))
+    worker.once('exit', () => drop(thread, crashed(undefined)))
+    hold(thread)
+    return thread
+  }
+  const leastBusy = (): Thread => {
+    if (pool.size < threads) return start()
+    return [...pool].reduce((best, thread) => (thread.waiting.size < best.waiting.size ? thread : best))
+  }
+
+  return {
+    decode: (unit, signal) =>
+      new Promise((resolve, reject) => {
+        signal.throwIfAborted()
+        if (closed) throw decoderClosed()
+        const thread = leastBusy()
+        const id = nextId++
+        const cancel = (): void => {
+          settle(thread, id)
+          post(thread, { type: 'cancel', id })
+          reject(signal.reason)
+        }
+        const done = <T>(finish: (value: T) => void): ((value: T) => void) => {
+          return (value) => {
+            signal.removeEventListener('abort', cancel)
+            finish(value)
+          }
+        }
+        signal.addEventListener('abort', cancel, { once: true })
+        thread.waiting.set(id, { resolve: done(resolve), reject: done(reject) })
+        hold(thread)
+        post(thread, { type: 'decode', id, file: unit.file, rowGroup: unit.rowGroup })
+      }),
+    collect: () => {
+      for (const thread of pool) {
+        for (let next = receiveMessageOnPort(thread.port); next; next = receiveMessageOnPort(thread.port)) {
+          receive(thread, next.message as WorkerReply)
+        }
+      }
+    },
+    close: async () => {
+      closed = true
+      const ending = [...pool]
+      await Promise.all(
+        ending.map((thread) => {
+          drop(thread, decoderClosed())
+          return thread.worker.terminate()
+        }),
+      )
+    },
+  }
+}
+
+function settle(thread: Thread, id: number): void {
+  thread.waiting.delete(id)
+  if (thread.waiting.size === 0) hold(thread)
+}
+
+/** An idle thread does not keep the process alive. */
+function hold({ worker, port, waiting }: Thread): void {
+  if (waiting.size > 0) {
+    worker.ref()
+    port.ref()
+  } else {
+    worker.unref()
+    port.unref()
+  }
+}
+
+const post = (thread: Thread, request: WorkerRequest): void => thread.port.postMessage(request)
+
+const crashed = (cause: unknown): FirnError =>
+  new FirnError('failed', 'FIRN_WORKER_CRASHED', 'a worker thread of the loader died', {
+    cause,
+    help: 'If it ran out of memory, lower shuffle.blockRowGroups or numWorkers.',
+  })
