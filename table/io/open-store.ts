@@ -26,8 +26,7 @@ export function openStore(url: string, options: StoreOptions = {}): ObjectStore 
   switch (scheme) {
     case 's3': {
       const { name, prefix } = splitUrl(url, /^s3:\/\/([^/?#]*)\/?(.*)$/i)
-      if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$/.test(name))
-        throw badUrl(url, `'${name}' is not a bucket name`)
+      if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$/.test(name)) throw badUrl(url, 'it has no valid bucket name')
       return openS3Store({ ...options.s3, ...clock, bucket: name, prefix })
     }
     case 'file':
@@ -58,8 +57,11 @@ function splitUrl(url: string, pattern: RegExp): { name: string; prefix: string 
   return { name: match[1]!, prefix }
 }
 
-const badUrl = (url: string, why: string): FirnError =>
-  new FirnError('invalid', 'FIRN_BAD_WAREHOUSE_URL', `${JSON.stringify(url)} is not a warehouse URL: ${why}.`, {
+function badUrl(given: string, why: string): FirnError {
+  // `s3://id:secret@bucket` is a form that some tools have: what stands before the @ must not reach a log.
+  const url = given.replace(/\/\/[^/]*@/, '//…@')
+  return new FirnError('invalid', 'FIRN_BAD_WAREHOUSE_URL', `${JSON.stringify(url)} is not a warehouse URL: ${why}.`, {
     detail: { url },
     help: 'Use s3://bucket/prefix, file:///absolute/folder or memory://name.',
   })
+}

@@ -74,3 +74,7 @@ test('a subStore of nothing is the store itself', () => {
   const store = openStore('memory://itself')
   expect(subStore(store, '')).toBe(store)
 })
+
+test('credentials in a URL are refused without being repeated', () => {
+  expect(() => openStore('s3://id:secret@bucket/x')).toThrow(/^(?!.*secret).*bucket name/)
+})
