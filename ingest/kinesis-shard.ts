@@ -1,7 +1,7 @@
 /**
- * Reading one shard up to the run's start. Facts that shape the loop (AWS: GetRecords, GetShardIterator):
- * an empty page does not mean that the tip was reached, `MillisBehindLatest` 0 does; an iterator lives 5 minutes;
- * a closed shard ends with no next iterator and its children; after a full page of 10 MiB calls are refused for 5 s.
+ * Reading one shard up to the run's start. What shapes the loop (AWS API reference: GetRecords, GetShardIterator): a
+ * page may be empty far from the tip, `MillisBehindLatest` tells; an iterator lives 5 minutes; a closed shard ends with
+ * no next iterator and its children; after a full page of 10 MiB, calls are refused for 5 s.
  */
 import type { Clock } from '../table/clock.ts'
 import { FirnError } from '../table/errors.ts'
@@ -83,6 +83,8 @@ async function judge(
     return cursor.mayReopen() ? 'go-on' : 'give-up'
   }
   if (newestMillis >= read.from.untilMillis) return 'caught-up'
+  // kinesis-local says 0 while records of the newest millisecond are still to come: only an empty page proves the tip.
+  if (page.records.length > 0) return 'go-on'
   if (page.millisBehindLatest !== 0) return emptyPages >= MAX_EMPTY_PAGES ? 'give-up' : 'go-on'
   if (!(await read.isClosed(false))) return 'caught-up'
   return emptyPages >= EMPTY_PAGES_AT_CLOSED_TIP ? 'ended' : 'go-on'

@@ -38,14 +38,18 @@ const POLL_MILLIS = 50
 const KILL_AFTER_MILLIS = 3_000
 const LOG_TAIL_BYTES = 4_000
 
-/** Runs before the package: loopback only, and no life after our own (the pipe to its stdin closes when we die). */
+/**
+ * Runs before the package: loopback only, and no life after our own (the pipe to its stdin closes when we die). By
+ * signal, because the package's runtime takes over `process.exit` and needs seconds for it.
+ */
 const PRELOAD = `
 import net from 'node:net'
 const { listen } = net.Server.prototype
 net.Server.prototype.listen = function (port, ...rest) {
   return listen.call(this, port, '127.0.0.1', ...rest.filter((argument) => typeof argument === 'function'))
 }
-process.stdin.on('end', () => process.exit(0)).on('error', () => process.exit(0)).resume()
+const die = () => process.kill(process.pid, 'SIGKILL')
+process.stdin.on('end', die).on('error', die).resume()
 `
 
 /** @throws {FirnError} `FIRN_DEMO_KINESIS` (unavailable) when the server does not come up, with what it printed. */
@@ -59,9 +63,7 @@ export async function startKinesisLocal(options: KinesisLocalOptions): Promise<K
       KINESIS_MOCK_CERT_PATH: join(dirname(main), 'server.json'), // it looks in the working directory otherwise
       KINESIS_MOCK_PLAIN_PORT: String(port),
       KINESIS_MOCK_TLS_PORT: String(tlsPort),
-      INITIALIZE_STREAMS: Object.entries(streams)
-        .map(([name, shards]) => `${name}:${shards}`)
-        .join(','),
+      ...initialStreams(streams),
       AWS_REGION: kinesisLocalRegion,
       CREATE_STREAM_DURATION: '0ms',
       DELETE_STREAM_DURATION: '0ms',
@@ -99,6 +101,12 @@ export async function startKinesisLocal(options: KinesisLocalOptions): Promise<K
     )
   }
   return { endpoint, pid: child.pid as number, close: () => stop(child, clock) }
+}
+
+/** An empty list would stop the server. */
+function initialStreams(streams: Readonly<Record<string, number>>): { INITIALIZE_STREAMS?: string } {
+  const list = Object.entries(streams).map(([name, shards]) => `${name}:${shards}`)
+  return list.length === 0 ? {} : { INITIALIZE_STREAMS: list.join(',') }
 }
 
 async function untilActive(
@@ -173,7 +181,7 @@ async function freePort(): Promise<number> {
 async function stop(child: ChildProcess, clock: Clock): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
   const gone = once(child, 'exit')
-  child.stdin?.end() // see PRELOAD; SIGTERM takes the server seconds to obey
+  child.stdin?.destroy() // see PRELOAD
   const patience = new AbortController()
   const timer = clock.sleep(KILL_AFTER_MILLIS, patience.signal).then(
     () => child.kill('SIGKILL'),
