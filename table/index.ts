@@ -53,6 +53,7 @@ export {
 } from './manifest/data-file.ts'
 export type { ManifestEntry } from './manifest/manifest.ts'
 export type { ManifestFile, PartitionSummary } from './manifest/manifest-list.ts'
+export { snapshotManifests } from './manifest/snapshot-manifests.ts'
 export type { ColumnReference, Expression } from './scan/expression.ts'
 export type { FileScanTask, ResolvedEntry } from './scan/plan.ts'
 export { prefetch } from './scan/prefetch.ts'
@@ -107,7 +108,7 @@ export {
   Table,
   type TableScan,
 } from './table.ts'
-export { type AppendOptions, snapshotManifests } from './write/append.ts'
+export type { AppendOptions } from './write/append.ts'
 export {
   createDataFileWriter,
   type DataFileWriter,

@@ -7,6 +7,7 @@ import { decodeBound } from './manifest/bounds.ts'
 import { type DataFile, FILE_CONTENTS } from './manifest/data-file.ts'
 import type { EntryStatus } from './manifest/manifest.ts'
 import { liveFilesCount } from './manifest/manifest-list.ts'
+import { snapshotManifests } from './manifest/snapshot-manifests.ts'
 import { planFiles, type ResolvedEntry, readEntries, schemaOfSnapshot } from './scan/plan.ts'
 import { snapshotById, specById } from './spec/metadata.ts'
 import { type PartitionSpec, partitionTypes } from './spec/partition.ts'
@@ -14,7 +15,6 @@ import type { Schema } from './spec/schema.ts'
 import { partitionValueToText } from './spec/transform.ts'
 import { isPrimitive, type PrimitiveType, type PrimitiveValue } from './spec/types.ts'
 import type { SnapshotSelector, Table } from './table.ts'
-import { snapshotManifests } from './write/append.ts'
 
 export type InspectRow = Readonly<Record<string, unknown>>
 

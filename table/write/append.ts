@@ -11,13 +11,8 @@ import type { EpochMillis, SnapshotId } from '../ids.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import { type ManifestEntry, writeManifest } from '../manifest/manifest.ts'
-import {
-  describeManifest,
-  liveFilesCount,
-  type ManifestFile,
-  readManifestList,
-  writeManifestList,
-} from '../manifest/manifest-list.ts'
+import { describeManifest, liveFilesCount, type ManifestFile, writeManifestList } from '../manifest/manifest-list.ts'
+import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
 import { keyOfPath } from '../spec/location.ts'
 import { currentSchema, currentSnapshotOf, snapshotById, specById, type TableMetadata } from '../spec/metadata.ts'
 import type { PartitionSpec } from '../spec/partition.ts'
@@ -74,12 +69,9 @@ export async function appendFiles(
     prepare: (current, attempt, timestampMillis) =>
       prepareTry(store, current, { snapshotId, commitUuid, attempt, timestampMillis, files, manifests, options }),
   }
-  const outcome = await commitChange(operations, change, clock, pickSignal(options))
+  const outcome = await commitChange(operations, change, clock, { signal: options.signal })
   return { ...outcome, snapshotId }
 }
-
-const pickSignal = (options: AbortableOptions): AbortableOptions =>
-  options.signal === undefined ? {} : { signal: options.signal }
 
 function isOwnAppend(metadata: TableMetadata, snapshotId: SnapshotId, options: AppendOptions): boolean {
   if (snapshotById(metadata, snapshotId) !== undefined) return true
@@ -121,7 +113,7 @@ async function writeManifests(
       })
     const bytes = await writeManifest(entries, spec, currentSchema(metadata))
     const path = `${metadata.location}/metadata/${commitUuid}-m${index}.avro`
-    await store.put(keyOfPath(metadata.location, path), bytes, pickSignal(options))
+    await store.put(keyOfPath(metadata.location, path), bytes, { signal: options.signal })
     manifests.push({ path, lengthBytes: bytes.length, entries, spec })
   }
   return manifests
@@ -166,7 +158,7 @@ async function prepareTry(store: ObjectStore, base: TableMetadata, work: Try): P
     schemaId: schema.schemaId,
   }
   const bytes = await writeManifestList(snapshot, [...added, ...kept])
-  await store.put(keyOfPath(base.location, manifestList), bytes, pickSignal(options))
+  await store.put(keyOfPath(base.location, manifestList), bytes, { signal: options.signal })
   const { setProperties } = options
   return [
     { action: 'add-snapshot', snapshot },
@@ -199,26 +191,4 @@ async function liveManifests(
 ): Promise<readonly ManifestFile[]> {
   if (parent === undefined) return []
   return (await snapshotManifests(store, base, parent, options)).filter((manifest) => liveFilesCount(manifest) > 0)
-}
-
-/**
- * The manifests of a snapshot.
- * @throws {FirnError} `FIRN_FORMAT_VERSION_UNSUPPORTED` for version 1 snapshots that have no manifest list.
- */
-export async function snapshotManifests(
-  store: ObjectStore,
-  metadata: TableMetadata,
-  snapshot: Snapshot,
-  options: AbortableOptions = {},
-): Promise<readonly ManifestFile[]> {
-  const path = snapshot.manifestList
-  if (path === undefined) {
-    throw new FirnError(
-      'invalid',
-      'FIRN_FORMAT_VERSION_UNSUPPORTED',
-      `snapshot ${snapshot.snapshotId} of ${metadata.location} has no manifest list (old format version 1)`,
-    )
-  }
-  const { bytes } = await store.get(keyOfPath(metadata.location, path), pickSignal(options))
-  return readManifestList(bytes, path)
 }

@@ -1,6 +1,6 @@
 /** Tables for tests: a small schema, rows as plain objects, and stores that misbehave on cue. */
 import { type Data, makeData, RecordBatch, Struct } from 'apache-arrow'
-import { type Catalog, openCatalog } from '../../table/catalog/open.ts'
+import { type Catalog, openCatalog, type TableDefinition } from '../../table/catalog/open.ts'
 import { type Clock, systemClock } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 import { arrowSchema } from '../../table/format/arrow-schema.ts'
@@ -35,7 +35,7 @@ export const BY_DAY: PartitionSpec = {
   fields: [{ sourceId: 2, fieldId: 1000, name: 'at_day', transform: 'day' }],
 }
 
-export const DEFINITION = {
+export const DEFINITION: TableDefinition = {
   schema: EVENTS,
   partitionSpec: BY_DAY,
   sortOrder: {
@@ -43,7 +43,7 @@ export const DEFINITION = {
     fields: [{ sourceId: 1, transform: 'identity', direction: 'asc', nullOrder: 'nulls-first' }],
   },
   properties: { 'commit.retry.min-wait-ms': '1', 'commit.retry.max-wait-ms': '5' },
-} as const
+}
 
 /** Rows as one batch of `schema`; a missing member is null. */
 export function batchOf(schema: Schema, rows: readonly TestRow[]): RecordBatch {
@@ -116,7 +116,7 @@ export async function eventsTable(
 let seeds = 0
 
 /** A clock that only moves when slept on; random bytes from a seed, another one for each clock. */
-export function testClock(seed = ++seeds * 7919, startMillis = 1_700_000_000_000): Clock {
+export function testClock(seed: number = ++seeds * 7919, startMillis: number = 1_700_000_000_000): Clock {
   let now = startMillis
   let state = seed >>> 0 || 1
   const next = (): number => {
