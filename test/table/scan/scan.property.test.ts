@@ -266,6 +266,62 @@ describe('what cannot be read correctly is refused, not skipped', () => {
     await expect(readRows(table.scan())).rejects.toMatchObject({ code: 'FIRN_AVRO_CORRUPT' })
   })
 
+  /** The table with one more manifest in its newest snapshot, as another engine might have written it. */
+  async function withManifest(
+    entry: Partial<ManifestEntry>,
+    file: Partial<DataFile>,
+    list: object = {},
+  ): Promise<Table> {
+    const { store, table } = await appended()
+    const [task] = await table.scan().planFiles()
+    const foreign: ManifestEntry = {
+      status: 'added',
+      snapshotId: snapshotId(1n),
+      sequenceNumber: undefined,
+      fileSequenceNumber: undefined,
+      ...entry,
+      dataFile: { ...task!.file, ...file },
+    }
+    const { metadata } = table
+    const bytes = await writeManifest([foreign], metadata.partitionSpecs[0]!, EVENTS)
+    const path = `${table.location}/metadata/foreign-m0.avro`
+    await table.store.put('metadata/foreign-m0.avro', bytes)
+    const snapshot = table.currentSnapshot()!
+    const own = await snapshotManifests(table.store, metadata, snapshot)
+    const added = { snapshotId: snapshotId(1n), sequenceNumber: 2 }
+    const manifest = describeManifest(path, bytes.length, [foreign], metadata.partitionSpecs[0]!, EVENTS, added)
+    const listKey = snapshot.manifestList!.slice(store.url.length + 1)
+    await store.put(listKey, await writeManifestList(snapshot, [...own, { ...manifest, ...list }]))
+    return table
+  }
+
+  test.each(['position-deletes', 'equality-deletes'] as const)('a snapshot with %s', async (content) => {
+    const table = await withManifest({}, { content, equalityIds: content === 'equality-deletes' ? [1] : [] })
+    await expect(readRows(table.scan())).rejects.toMatchObject({ code: 'FIRN_DELETES_UNSUPPORTED' })
+  })
+
+  test('a delete entry is not scanned, and takes no part in the rows', async () => {
+    const table = await withManifest({ status: 'deleted', sequenceNumber: 1, fileSequenceNumber: 1 }, {})
+    expect(await readRows(table.scan({ columns: ['id'] }))).toEqual([{ id: 'a' }])
+  })
+
+  test('an existing entry without its sequence number', async () => {
+    const table = await withManifest({ status: 'existing' }, {})
+    await expect(readRows(table.scan())).rejects.toMatchObject({ code: 'FIRN_AVRO_CORRUPT' })
+  })
+
+  test('an encrypted manifest', async () => {
+    const table = await withManifest({}, {}, { keyMetadata: Uint8Array.of(1) })
+    await expect(readRows(table.scan())).rejects.toMatchObject({ code: 'FIRN_ENCRYPTED' })
+  })
+
+  test('a file that has other rows than its entry says, and one that is not Parquet', async () => {
+    const lying = await withManifest({}, { recordCount: 2 })
+    await expect(readRows(lying.scan())).rejects.toMatchObject({ code: 'FIRN_PARQUET_CORRUPT' })
+    const orc = await withManifest({}, { fileFormat: 'ORC' })
+    await expect(readRows(orc.scan())).rejects.toMatchObject({ code: 'FIRN_FILE_FORMAT_UNSUPPORTED' })
+  })
+
   test('metadata that points outside of the table', async () => {
     const { store, table } = await appended()
     const text = printMetadata(table.metadata).replaceAll(
