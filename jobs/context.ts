@@ -7,7 +7,7 @@ import { FirnError } from '../table/errors.ts'
 import type { Catalog, Table } from '../table/index.ts'
 import type { ObjectStore } from '../table/io/object-store.ts'
 import type { StoreOptions } from '../table/io/open-store.ts'
-import type { Config } from './config.ts'
+import { type Config, redact } from './config.ts'
 import { type Printable, renderCsv, renderFields, renderTable, toJson, toJsonLines } from './render.ts'
 import type { Logger } from './telemetry.ts'
 
@@ -44,11 +44,12 @@ export interface ContextHandle {
 
 export interface ContextOptions {
   readonly signal: AbortSignal
-  readonly stdout: NodeJS.WriteStream
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean }
+  readonly stderr: NodeJS.WritableStream
   readonly clock?: Clock
 }
 
-export function createContext({ signal, stdout, clock = systemClock }: ContextOptions): ContextHandle {
+export function createContext({ signal, stdout, stderr, clock = systemClock }: ContextOptions): ContextHandle {
   let active: Active | undefined
   let exitCode = 0
   const need = (): Active => {
@@ -80,7 +81,7 @@ export function createContext({ signal, stdout, clock = systemClock }: ContextOp
   return {
     context,
     activate: async (config) => {
-      active = await activate(config, clock, signal)
+      active = await activate(config, clock, signal, stderr)
     },
     get exitCode() {
       return exitCode
@@ -103,7 +104,12 @@ const storeOptionsOf = ({ s3 }: Config): Omit<StoreOptions, 'clock'> => ({
   },
 })
 
-async function activate(config: Config, clock: Clock, signal: AbortSignal): Promise<Active> {
+async function activate(
+  config: Config,
+  clock: Clock,
+  signal: AbortSignal,
+  stderr: NodeJS.WritableStream,
+): Promise<Active> {
   const [{ createLogger }, { openStore }, { openCatalog, openTableAt }] = await Promise.all([
     import('./telemetry.ts'),
     import('../table/io/open-store.ts'),
@@ -121,9 +127,11 @@ async function activate(config: Config, clock: Clock, signal: AbortSignal): Prom
     catalog ??= openCatalog(warehouse(), { clock })
     return catalog
   }
+  const log = createLogger({ format: config.logFormat, level, clock, write: (line) => stderr.write(line) })
+  log.debug({ config: redact(config) }, 'settings')
   return {
     config,
-    log: createLogger({ format: config.logFormat, level, clock }),
+    log,
     warehouse,
     catalog: openCatalogOnce,
     openTable: async (nameOrLocation) => {
@@ -181,7 +189,7 @@ function renderResult(result: Printable, { output }: Config, color: boolean): st
 }
 
 /** Waits while the reader of the pipe is behind, so that a long result does not pile up in memory. */
-function writeChunk(stdout: NodeJS.WriteStream, chunk: string | Uint8Array): Promise<void> {
+function writeChunk(stdout: NodeJS.WritableStream, chunk: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stdout.write(chunk, (error) => (error ? reject(error) : resolve()))
   })

@@ -36,33 +36,52 @@ const COMMANDS: readonly ((ctx: CommandContext) => Command)[] = [
 
 /** Run one command line and end the process with its exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
+  const { stdout, stderr } = process
   // `firn scan … | head` closes our pipe early: that is the reader's choice, not an error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
   const interrupt = interruptible()
-  let verbose = argv.includes('-v') || argv.includes('--verbose')
-  let exitCode: number
-  try {
-    const env = loadEnvironment(process.cwd())
-    verbose ||= isTruthy(env['FIRN_VERBOSE'])
-    const handle = createContext({ signal: interrupt.signal, stdout: process.stdout })
-    const program = buildProgram(handle, env)
-    await program.parseAsync([...argv], { from: 'user' })
-    exitCode = handle.exitCode
-  } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) exitCode = 0
-    // No command at all: commander has printed the help.
-    else if (error instanceof CommanderError && error.code === 'commander.help') exitCode = 2
-    else {
-      exitCode = interrupt.exitCode ?? exitCodeOf(error)
-      process.stderr.write(interrupt.exitCode === undefined ? describeError(error, verbose) : 'interrupted\n')
-    }
-  }
-  await Promise.all([flushed(process.stdout), flushed(process.stderr)])
+  const exitCode = await execute(argv, { stdout, stderr, cwd: process.cwd(), signal: interrupt.signal })
+  await Promise.all([flushed(stdout), flushed(stderr)])
   process.exit(interrupt.exitCode ?? exitCode)
 }
 
+export interface Execution {
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean }
+  readonly stderr: NodeJS.WritableStream
+  /** Where `.env`, `firn.config.json` and the default warehouse are. */
+  readonly cwd: string
+  readonly signal: AbortSignal
+}
+
+/** Run one command line in this process. Never throws. @returns the exit code. */
+export async function execute(argv: readonly string[], { stdout, stderr, cwd, signal }: Execution): Promise<number> {
+  let verbose = argv.includes('-v') || argv.includes('--verbose')
+  try {
+    const env = loadEnvironment(cwd)
+    verbose ||= isTruthy(env['FIRN_VERBOSE'])
+    const handle = createContext({ signal, stdout, stderr })
+    await buildProgram(handle, { env, cwd, stdout, stderr }).parseAsync([...argv], { from: 'user' })
+    return handle.exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0
+      // No command at all: commander has printed the help.
+      if (error.code === 'commander.help') return 2
+    }
+    stderr.write(signal.aborted ? 'interrupted\n' : describeError(error, verbose))
+    return exitCodeOf(error)
+  }
+}
+
+interface ProgramOptions {
+  readonly env: Environment
+  readonly cwd: string
+  readonly stdout: NodeJS.WritableStream
+  readonly stderr: NodeJS.WritableStream
+}
+
 /** The whole command tree. Every option of every command can also come from the environment. */
-export function buildProgram(handle: ContextHandle, env: Environment): Command {
+export function buildProgram(handle: ContextHandle, { env, cwd, stdout, stderr }: ProgramOptions): Command {
   const program = new Command('firn')
     .description('Kinesis to an Apache Iceberg table on S3, and shuffled Arrow batches to train on.')
     .version(version, '--version', 'print the version')
@@ -79,14 +98,18 @@ export function buildProgram(handle: ContextHandle, env: Environment): Command {
   for (const command of COMMANDS) program.addCommand(command(handle.context))
   const known = new Set<string>(settingNames)
   for (const command of walk(program)) {
-    command.exitOverride().configureOutput({ outputError: () => {} })
+    command.exitOverride().configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      outputError: () => {}, // reported in our own form
+    })
     for (const option of command.options) known.add(bindEnvironment(option, env))
   }
   refuseUnknownVariables(env, known)
   program.hook('preAction', async () => {
     const flags = program.opts<Record<string, unknown>>()
     const { config: configFile, version: _version, ...rest } = flags
-    const config = loadConfig({ flags: rest, env, cwd: process.cwd(), configFile: configFile as string | undefined })
+    const config = loadConfig({ flags: rest, env, cwd, configFile: configFile as string | undefined })
     await handle.activate(config)
   })
   return program

@@ -8,8 +8,8 @@ export interface LoggerOptions {
   readonly format: 'text' | 'json'
   readonly level: 'debug' | 'info' | 'error'
   readonly clock: Clock
-  /** Where lines go; default: standard error. */
-  readonly write?: (line: string) => void
+  /** Where lines go: standard error, for a command. */
+  readonly write: (line: string) => void
 }
 
 /** Names whose values never reach a log line, at any of the depths that our lines have. */
@@ -17,7 +17,7 @@ const SECRETS = ['secretAccessKey', 'sessionToken', 'accessKeyId', 'password', '
 
 /** @returns a pino logger: one JSON object a line, or `level message key=value …` for people. */
 export function createLogger(options: LoggerOptions): Logger {
-  const write = options.write ?? ((line: string) => process.stderr.write(line))
+  const { write } = options
   const destination = { write: options.format === 'json' ? write : (line: string) => write(textLine(line)) }
   return pino(
     {

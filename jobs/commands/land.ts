@@ -1,8 +1,9 @@
 /** `firn land`: one landing run, from a Kinesis stream or from files. */
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import { FirnError } from '../../table/errors.ts'
 import type { CommandContext } from '../context.ts'
 import type { LandTarget } from '../landing.ts'
+import { exclusiveOptions } from './exclusive.ts'
 
 interface LandFlags {
   readonly stream?: string
@@ -13,15 +14,10 @@ interface LandFlags {
 }
 
 export function landCommand(ctx: CommandContext): Command {
-  return new Command('land')
+  const command = new Command('land')
     .description('store the new records of a stream, or of NDJSON files, in staging')
-    .addOption(new Option('--stream <name>', 'Kinesis data stream').conflicts(['from', 'as']))
-    .addOption(
-      new Option('--from <paths...>', 'NDJSON files, also .gz and .zst; landing a file twice adds nothing').conflicts([
-        'stream',
-        'start',
-      ]),
-    )
+    .option('--stream <name>', 'Kinesis data stream')
+    .option('--from <paths...>', 'NDJSON files, also .gz and .zst; landing a file twice adds nothing')
     .option('--as <name>', 'staging name of the files (default: files)')
     .option('--start <where>', 'first run of a stream: TRIM_HORIZON (default), LATEST, or a time')
     .option('--dry-run', 'read, but store nothing', false)
@@ -30,6 +26,7 @@ export function landCommand(ctx: CommandContext): Command {
       '\nExamples:\n  $ firn land --stream MyStream\n  $ firn land --from articles-*.ndjson.gz --as backfill',
     )
     .action((flags: LandFlags) => land(ctx, flags))
+  return exclusiveOptions(command, ['stream', 'start'], ['from', 'as'])
 }
 
 async function land(ctx: CommandContext, flags: LandFlags): Promise<void> {

@@ -1,7 +1,8 @@
 /** `--snapshot`, `--as-of` and `--ref`: which state of a table a reading command looks at. */
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { type EpochMillis, epochMillis, type SnapshotId, snapshotId } from '../../table/ids.ts'
 import { timeArgument } from '../times.ts'
+import { exclusiveOptions } from './exclusive.ts'
 
 export interface SelectorOptions {
   readonly snapshot?: SnapshotId
@@ -17,18 +18,11 @@ export interface Selector {
 }
 
 export function addSelectors(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--snapshot <id>', 'read this snapshot (firn inspect snapshots lists them)')
-        .argParser(snapshotArgument)
-        .conflicts(['asOf', 'ref']),
-    )
-    .addOption(
-      new Option('--as-of <time>', 'read the table as it was then, like 2026-01-31T12:00:00Z')
-        .argParser(timeArgument)
-        .conflicts(['snapshot', 'ref']),
-    )
-    .addOption(new Option('--ref <name>', 'read this tag or branch').conflicts(['snapshot', 'asOf']))
+  command
+    .option('--snapshot <id>', 'read this snapshot (firn inspect snapshots lists them)', snapshotArgument)
+    .option('--as-of <time>', 'read the table as it was then, like 2026-01-31T12:00:00Z', timeArgument)
+    .option('--ref <name>', 'read this tag or branch')
+  return exclusiveOptions(command, ['snapshot'], ['asOf'], ['ref'])
 }
 
 export function selectorOf({ snapshot, asOf, ref }: SelectorOptions): Selector {

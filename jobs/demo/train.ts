@@ -4,8 +4,7 @@
  * The task is small and honest: tell the length of an article (the logarithm of its word count) from a hashed bag of
  * its words. There is something to learn, the loss of an untrained model is far off, and a few seconds are enough.
  */
-import type { RecordBatch } from 'apache-arrow'
-import { openDataset } from '../../loader/index.ts'
+import { type Dataset, openDataset, type TensorBatch } from '../../loader/index.ts'
 import { FirnError } from '../../table/errors.ts'
 
 export interface TrainOptions {
@@ -27,7 +26,6 @@ type Tf = typeof import('@tensorflow/tfjs')
 
 /** @throws {FirnError} `FIRN_DEMO_TRAINING` (failed) when the loss does not fall. */
 export async function trainOnSnapshot(options: TrainOptions): Promise<void> {
-  const { say } = options
   const tf: Tf = await import('@tensorflow/tfjs')
   tf.enableProdMode()
   const dataset = await openDataset({
@@ -40,6 +38,15 @@ export async function trainOnSnapshot(options: TrainOptions): Promise<void> {
     batch: { size: BATCH_SIZE },
     signal: options.signal,
   })
+  try {
+    await train(tf, dataset, options)
+  } finally {
+    await dataset[Symbol.asyncDispose]()
+  }
+}
+
+async function train(tf: Tf, dataset: Dataset, options: TrainOptions): Promise<void> {
+  const { say } = options
   say(
     `   ${dataset.length} rows of snapshot ${options.snapshotId}, ${dataset.numBatches} batches of ${BATCH_SIZE} an epoch`,
   )
@@ -81,14 +88,12 @@ function lengthModel(tf: Tf): import('@tensorflow/tfjs').LayersModel {
 }
 
 /** `[rows, BUCKETS]`: log(1 + how often words of the bucket occur). */
-function wordBuckets(tf: Tf, batch: RecordBatch): import('@tensorflow/tfjs').Tensor2D {
-  const contents = batch.getChild('content')!
-  const values = new Float32Array(batch.numRows * BUCKETS)
-  for (let row = 0; row < batch.numRows; row++) {
-    for (const word of String(contents.get(row)).toLowerCase().split(/\s+/))
-      values[row * BUCKETS + bucketOf(word)]! += 1
-  }
-  return tf.tensor2d(values.map(Math.log1p), [batch.numRows, BUCKETS])
+function wordBuckets(tf: Tf, batch: TensorBatch): import('@tensorflow/tfjs').Tensor2D {
+  const values = new Float32Array(batch.rows * BUCKETS)
+  batch.texts('content').forEach((content, row) => {
+    for (const word of (content ?? '').toLowerCase().split(/\s+/)) values[row * BUCKETS + bucketOf(word)]! += 1
+  })
+  return tf.tensor2d(values.map(Math.log1p), [batch.rows, BUCKETS])
 }
 
 /** FNV-1a. */
@@ -98,8 +103,7 @@ function bucketOf(word: string): number {
   return (hash >>> 0) % BUCKETS
 }
 
-function logLength(tf: Tf, batch: RecordBatch): import('@tensorflow/tfjs').Tensor2D {
-  const counts = batch.getChild('word_count')!
-  const values = Array.from({ length: batch.numRows }, (_, row) => Math.log1p(Number(counts.get(row))))
-  return tf.tensor2d(values, [batch.numRows, 1])
+function logLength(tf: Tf, batch: TensorBatch): import('@tensorflow/tfjs').Tensor2D {
+  const { values, shape } = batch.numbers('word_count')
+  return tf.tensor2d(Float32Array.from(values, Math.log1p), shape)
 }
