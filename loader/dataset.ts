@@ -13,6 +13,7 @@ import { type Decoder, decoderClosed, inlineDecoder } from './decoder.ts'
 import { invalid, type ResolvedOptions } from './options.ts'
 import { readAhead } from './read-ahead.ts'
 import { type EpochOrder, previewOrder, sequentialOrder } from './shuffle.ts'
+import { type TensorFlow, type TFDataset, type TFDatasetOptions, toTFDataset } from './tfjs.ts'
 import { type FileRef, listUnits, type Unit, type UnitReader, unitReader } from './units.ts'
 import { workerDecoder } from './worker-pool.ts'
 
@@ -101,6 +102,16 @@ export class Dataset implements AsyncDisposable {
       state.left = true
       leaving.abort()
     })
+  }
+
+  /**
+   * For `model.fitDataset`: batches as tensors of `tf`, the caller's TensorFlow.js. Each iterator is one epoch after
+   * the other, and ends the iterator before it.
+   * @throws {FirnError} `FIRN_INVALID_OPTION`. Iterating also throws as `epoch`, and `FIRN_TENSOR_TYPE`,
+   *   `FIRN_TENSOR_NULL`, `FIRN_TENSOR_RANGE` (invalid) for columns that are no tensors as they are.
+   */
+  toTFDataset<T>(tf: TensorFlow<T>, options: TFDatasetOptions<T>): TFDataset<T> {
+    return toTFDataset(this, tf, options)
   }
 
   provenance(): Provenance {

@@ -1,0 +1,141 @@
+/**
+ * Columns of a batch as what tensors are made of: a typed array, its shape and its type. What tensors cannot hold is
+ * decided here, loudly: there are no 64-bit integers, no nulls, and no use for text.
+ */
+import { type Data, DataType, Precision, type RecordBatch } from 'apache-arrow'
+import { FirnError } from '../table/errors.ts'
+import { isValidAt } from '../table/index.ts'
+
+export interface TensorData {
+  readonly values: Float32Array | Int32Array | Uint8Array
+  /** `[rows, 1]`, as layers with one feature want it. */
+  readonly shape: [number, number]
+  readonly dtype: 'float32' | 'int32' | 'bool'
+}
+
+export interface NumbersOptions {
+  /** Stands where a null is. Without it a null is an error. */
+  readonly nullAs?: number | undefined
+}
+
+/** A batch as a transform sees it. */
+export interface TensorBatch {
+  readonly rows: number
+  /** The Arrow batch itself. */
+  readonly record: RecordBatch
+  /**
+   * A numeric column. int and date (days) -> int32; long -> int32, each value checked; float and double -> float32,
+   * doubles rounded; boolean -> bool.
+   * @throws {FirnError} `FIRN_COLUMN_NOT_FOUND`, `FIRN_TENSOR_TYPE` (invalid: text, bytes, decimals and timestamps),
+   *   `FIRN_TENSOR_NULL`, `FIRN_TENSOR_RANGE` (invalid).
+   */
+  numbers(column: string, options?: NumbersOptions): TensorData
+  /** A text column, decoded; the caller turns it into numbers. @throws as `numbers`, but for nulls. */
+  texts(column: string): readonly (string | null)[]
+}
+
+export function tensorBatch(record: RecordBatch): TensorBatch {
+  return {
+    rows: record.numRows,
+    record,
+    numbers: (column, options = {}) => numbersOf(column, dataOf(record, column), options.nullAs),
+    texts: (column) => textsOf(column, dataOf(record, column)),
+  }
+}
+
+function dataOf(record: RecordBatch, column: string): Data {
+  const index = record.schema.fields.findIndex((field) => field.name === column)
+  const data = record.data.children[index]
+  if (data !== undefined) return data as Data
+  const names = record.schema.fields.map((field) => field.name).join(', ')
+  throw new FirnError('invalid', 'FIRN_COLUMN_NOT_FOUND', `column "${column}" is not in the batch`, {
+    detail: { column },
+    help: `The columns are: ${names}`,
+  })
+}
+
+function numbersOf(column: string, data: Data, nullAs: number | undefined): TensorData {
+  const shape: [number, number] = [data.length, 1]
+  const dense = denseOf(column, data)
+  if (data.nullCount > 0) fillNulls(column, data, dense.values, nullAs)
+  return { ...dense, shape }
+}
+
+/** At null rows the value is whatever the column holds there. */
+function denseOf(column: string, data: Data): Omit<TensorData, 'shape'> {
+  const { type } = data
+  if (DataType.isBool(type)) return { values: unpackBits(data), dtype: 'bool' }
+  if (DataType.isFloat(type) && type.precision !== Precision.HALF) {
+    // A copy even of what fits: tensors take the array over, and the batch stays the caller's.
+    return { values: Float32Array.from(data.values as Float32Array | Float64Array), dtype: 'float32' }
+  }
+  if (DataType.isInt(type) && type.bitWidth === 64) return { values: narrowed(column, data), dtype: 'int32' }
+  if (DataType.isInt(type) || DataType.isDate(type)) {
+    return { values: Int32Array.from(data.values as Int32Array), dtype: 'int32' }
+  }
+  const text = DataType.isUtf8(type)
+  throw new FirnError(
+    'invalid',
+    'FIRN_TENSOR_TYPE',
+    `column ${column} of type ${String(type)} is not a tensor of numbers`,
+    {
+      detail: { column, type: String(type) },
+      help: text
+        ? 'Pass a function instead of the column name, and turn batch.texts(column) into numbers there.'
+        : 'Pass a function instead of the column name, and compute numbers from batch.record there.',
+    },
+  )
+}
+
+function narrowed(column: string, data: Data): Int32Array {
+  const wide = data.values as BigInt64Array
+  const values = new Int32Array(data.length)
+  for (let row = 0; row < data.length; row++) {
+    const value = Number(wide[row])
+    if (value !== (value | 0) && isValidAt(data, row)) {
+      throw new FirnError('invalid', 'FIRN_TENSOR_RANGE', `column ${column}: a value does not fit in 32 bits`, {
+        detail: { column },
+        help: 'Tensors have no 64-bit integers. Pass a function and compute smaller or floating numbers there.',
+      })
+    }
+    values[row] = value
+  }
+  return values
+}
+
+function unpackBits(data: Data): Uint8Array {
+  const bits = data.values as Uint8Array
+  const values = new Uint8Array(data.length)
+  for (let row = 0; row < data.length; row++) {
+    const bit = row + data.offset
+    values[row] = (bits[bit >> 3]! >> (bit & 7)) & 1
+  }
+  return values
+}
+
+function fillNulls(column: string, data: Data, values: TensorData['values'], nullAs: number | undefined): void {
+  if (nullAs === undefined) {
+    throw new FirnError('invalid', 'FIRN_TENSOR_NULL', `column ${column} has ${data.nullCount} nulls in this batch`, {
+      detail: { column, nulls: data.nullCount },
+      help: 'Tensors have no nulls. Pass a function and say what stands for them: batch.numbers(column, { nullAs: 0 }).',
+    })
+  }
+  for (let row = 0; row < data.length; row++) if (!isValidAt(data, row)) values[row] = nullAs
+}
+
+function textsOf(column: string, data: Data): readonly (string | null)[] {
+  if (!DataType.isUtf8(data.type)) {
+    throw new FirnError('invalid', 'FIRN_TENSOR_TYPE', `column ${column} of type ${String(data.type)} is not text`, {
+      detail: { column, type: String(data.type) },
+      help: 'Use batch.numbers(column) for numbers and batch.record for anything else.',
+    })
+  }
+  const offsets = data.valueOffsets as Int32Array
+  const { buffer, byteOffset, byteLength } = data.values as Uint8Array
+  const bytes = Buffer.from(buffer, byteOffset, byteLength)
+  const texts = new Array<string | null>(data.length)
+  for (let row = 0; row < data.length; row++) {
+    texts[row] = isValidAt(data, row) ? bytes.toString('utf8', offsets[row], offsets[row + 1]) : null
+  }
+  return texts
+}

@@ -1,0 +1,149 @@
+/**
+ * A dataset as `model.fitDataset` and `model.evaluateDataset` of TensorFlow.js take it: an object with `size` and
+ * `iterator()`. The tf module comes from the caller; nothing here imports it.
+ *
+ * What tfjs 4.22 does with it, and what follows (tfjs-layers/src/engine/training_dataset.ts):
+ * - calls `iterator()` once more than there are epochs and throws the first away: it must do nothing by itself;
+ * - never calls `return()`, not even when training stops early: a new iterator ends the one before it, and closing the
+ *   dataset ends the last;
+ * - may call `next()` again before the last call is settled, and after the end;
+ * - disposes what it is given after the step: every element is made of fresh tensors.
+ */
+import type { RecordBatch } from 'apache-arrow'
+import { invalid } from './options.ts'
+import { type TensorBatch, type TensorData, tensorBatch } from './tensors.ts'
+
+/** What is used of the tf module that is passed in; `T` is its tensor. */
+export interface TensorFlow<T> {
+  tensor(values: TensorData['values'], shape: TensorData['shape'], dtype: TensorData['dtype']): T
+  // The callback is declared to return `never`, because tidy accepts only what it calls a container of tensors.
+  tidy(run: () => never): unknown
+}
+
+/** Tensors of one side, as tfjs takes them: one, a list in the order of the model's inputs, or by input name. */
+export type Tensors<T> = T | T[] | Record<string, T>
+
+/**
+ * Where a side comes from: a numeric column (shape `[rows, 1]`), several of them as a list or by input name, or a
+ * function. A function must be synchronous, and return new tensors; others that it makes are disposed for it.
+ */
+export type TensorSource<T> =
+  | string
+  | readonly string[]
+  | Readonly<Record<string, string>>
+  | ((batch: TensorBatch) => Tensors<T>)
+
+export interface TFDatasetOptions<T> {
+  readonly xs: TensorSource<T>
+  readonly ys: TensorSource<T>
+  /**
+   * Epochs of the dataset that one iterator goes through, 1 or more; `Infinity` is allowed. Default 1. Training with
+   * `batchesPerEpoch` uses one iterator for all of its epochs and needs as many.
+   */
+  readonly epochs?: number | undefined
+  /** Epoch of the dataset that the first iterator starts with. Default 0. Each iterator goes on where one ended. */
+  readonly firstEpoch?: number | undefined
+}
+
+export interface TFElement<T> {
+  xs: Tensors<T>
+  ys: Tensors<T>
+}
+
+export interface TFDataset<T> {
+  /** Elements of one iterator. */
+  size: number
+  iterator(): Promise<{ next(): Promise<IteratorResult<TFElement<T>>> }>
+}
+
+/** The part of a dataset that this needs. */
+export interface EpochSource {
+  readonly numBatches: number
+  epoch(epoch: number): AsyncIterableIterator<RecordBatch, void, undefined>
+}
+
+/** @throws {FirnError} `FIRN_INVALID_OPTION` (invalid). Iterators throw what `epoch` and the sources throw. */
+export function toTFDataset<T>(dataset: EpochSource, tf: TensorFlow<T>, options: TFDatasetOptions<T>): TFDataset<T> {
+  const { epochs = 1, firstEpoch = 0 } = options
+  if (epochs !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(epochs) && epochs >= 1)) {
+    throw invalid('epochs', 'an integer from 1, or Infinity', String(epochs))
+  }
+  if (!Number.isSafeInteger(firstEpoch) || firstEpoch < 0) throw invalid('firstEpoch', 'an integer from 0', firstEpoch)
+  const toElement = elementMaker(tf, options)
+  let nextEpoch = firstEpoch
+  let endPrevious = async (): Promise<void> => {}
+
+  const iterator = (): { next(): Promise<IteratorResult<TFElement<T>>> } => {
+    let batches: AsyncIterator<RecordBatch, void, undefined> | undefined
+    let left = epochs
+    let started = false
+    let ended = false
+    const end = async (): Promise<void> => {
+      ended = true
+      await batches?.return?.()
+    }
+    const endedOrThrow = (error: unknown): IteratorReturnResult<void> => {
+      if (ended) return { done: true, value: undefined } // a newer iterator took over meanwhile
+      throw error
+    }
+    const advance = async (): Promise<IteratorResult<TFElement<T>>> => {
+      let pulled: Promise<IteratorResult<RecordBatch, void>> | undefined
+      if (!started) {
+        started = true
+        const previous = endPrevious
+        endPrevious = end
+        batches = dataset.epoch(nextEpoch++)
+        // Under way before the old one ends, which would otherwise take the worker threads along.
+        pulled = batches.next()
+        pulled.catch(() => {}) // reported below
+        await previous()
+      }
+      while (!ended) {
+        const { done, value } = await (pulled ?? batches!.next()).catch(endedOrThrow)
+        pulled = undefined
+        if (done !== true) return { done: false, value: toElement(value) }
+        if (ended || --left <= 0 || dataset.numBatches === 0) ended = true
+        else batches = dataset.epoch(nextEpoch++)
+      }
+      return { done: true, value: undefined }
+    }
+    // One call after the other, in the order in which they were made.
+    let last: Promise<unknown> = Promise.resolve()
+    return {
+      next() {
+        const result = last.then(advance)
+        last = result.catch(() => {
+          ended = true
+        })
+        return result
+      },
+    }
+  }
+  return { size: dataset.numBatches * epochs, iterator: async () => iterator() }
+}
+
+function elementMaker<T>(tf: TensorFlow<T>, { xs, ys }: TFDatasetOptions<T>): (record: RecordBatch) => TFElement<T> {
+  const toXs = tensorMaker(tf, 'xs', xs)
+  const toYs = tensorMaker(tf, 'ys', ys)
+  return (record) => {
+    const batch = tensorBatch(record)
+    const make = (): TFElement<T> => ({ xs: toXs(batch), ys: toYs(batch) })
+    // tidy disposes what a source made on the way, and everything when it throws.
+    return tf.tidy(make as () => never) as TFElement<T>
+  }
+}
+
+function tensorMaker<T>(tf: TensorFlow<T>, side: string, source: TensorSource<T>): (batch: TensorBatch) => Tensors<T> {
+  if (typeof source === 'function') return source
+  const tensorOf = (batch: TensorBatch, column: string): T => {
+    const { values, shape, dtype } = batch.numbers(column)
+    return tf.tensor(values, shape, dtype)
+  }
+  if (typeof source === 'string') return (batch) => tensorOf(batch, source)
+  if (Array.isArray(source)) return (batch) => (source as readonly string[]).map((column) => tensorOf(batch, column))
+  if (typeof source !== 'object' || source === null) {
+    throw invalid(side, 'a column name, several of them, or a function', source)
+  }
+  const byInput = Object.entries(source as Readonly<Record<string, string>>)
+  return (batch) => Object.fromEntries(byInput.map(([input, column]) => [input, tensorOf(batch, column)]))
+}
