@@ -73,6 +73,16 @@ export function measureText(bytes: Uint8Array, start: number, end: number, out: 
   let state = BLANK
   for (let i = start; i < end; i++) {
     let characterClass = BYTE_CLASS[bytes[i]!]!
+    if (characterClass === OTHER) {
+      // most of any text: letters after letters
+      const from = i
+      while (i + 1 < end && BYTE_CLASS[bytes[i + 1]!] === OTHER) i++
+      chars += i + 1 - from
+      if (!inWord) words++
+      inWord = true
+      state = OPEN
+      continue
+    }
     if (characterClass === CONTINUATION) continue
     chars++
     if (characterClass === LEAD) characterClass = wideClass(bytes, i)
@@ -84,13 +94,10 @@ export function measureText(bytes: Uint8Array, start: number, end: number, out: 
       }
       continue
     }
-    if (!inWord) {
-      inWord = true
-      words++
-    }
-    if (characterClass === OTHER) state = OPEN
-    else if (characterClass === TERMINATOR) state = ENDING
-    else if (state !== ENDING) state = OPEN
+    if (!inWord) words++
+    inWord = true
+    if (characterClass === TERMINATOR) state = ENDING
+    else if (characterClass === OTHER || state !== ENDING) state = OPEN
   }
   out.words = words
   out.chars = chars
