@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RecordBatch } from 'apache-arrow'
+import { type Dataset, type DatasetOptions, openDataset } from '../../loader/index.ts'
 import { type Catalog, openCatalog, openStore, type Schema, systemClock, type Table } from '../../table/index.ts'
 import { batchOf, type TestRow, writeRows } from '../table/support.ts'
 
@@ -119,4 +120,14 @@ export async function digestOf(batches: AsyncIterable<RecordBatch>): Promise<str
     }
   }
   return hash.digest('hex')
+}
+
+/** Opens, uses and closes. */
+export async function withDataset<T>(options: DatasetOptions, use: (dataset: Dataset) => Promise<T>): Promise<T> {
+  const dataset = await openDataset(options)
+  try {
+    return await use(dataset)
+  } finally {
+    await dataset[Symbol.asyncDispose]()
+  }
 }

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest'
+import type { DatasetOptions } from '../../loader/index.ts'
+import { rowsOf } from '../table/support.ts'
+import { digestOf, memoryUrl, numbersOf, ROWS, rowsBatch, rowsTable, withDataset } from './support.ts'
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n)
+const sorted = (batches: readonly (readonly number[])[]): number[] => batches.flat().toSorted((a, b) => a - b)
+
+const options = (warehouse: string, more: Partial<DatasetOptions> = {}): DatasetOptions => ({
+  warehouse,
+  table: 't.rows',
+  shuffle: { seed: 7, blockRowGroups: 3 },
+  batch: { size: 32 },
+  ...more,
+})
+
+describe('an epoch', () => {
+  it('gives every row once, in batches of the asked size and a smaller last one', async () => {
+    const { url } = await rowsTable(memoryUrl())
+    await withDataset(options(url), async (dataset) => {
+      const batches = await numbersOf(dataset.epoch(0))
+      expect(batches.map((batch) => batch.length)).toEqual([...Array<number>(15).fill(32), 20])
+      expect(sorted(batches)).toEqual(upTo(500))
+      expect(dataset).toMatchObject({ length: 500, numBatches: 16 })
+    })
+  })
+
+  it('leaves out the last batch with dropLast', async () => {
+    const { url } = await rowsTable(memoryUrl())
+    await withDataset(options(url, { dropLast: true }), async (dataset) => {
+      const batches = await numbersOf(dataset.epoch(0))
+      expect(batches.map((batch) => batch.length)).toEqual(Array<number>(15).fill(32))
+      expect(dataset.numBatches).toBe(15)
+    })
+  })
+
+  it.each([1, 7, 48, 49, 130, 499, 500, 501, 4096])('comes out whole in batches of %i rows', async (size) => {
+    const { url } = await rowsTable(memoryUrl())
+    await withDataset(options(url, { batch: { size } }), async (dataset) => {
+      const batches = await numbersOf(dataset.epoch(3))
+      expect(sorted(batches)).toEqual(upTo(500))
+      expect(batches).toHaveLength(dataset.numBatches)
+      expect(batches.slice(0, -1).every((batch) => batch.length === size)).toBe(true)
+    })
+  })
+
+  it('has the same order of rows whatever the size of the batches', async () => {
+    const { url } = await rowsTable(memoryUrl())
+    const rows = (size: number): Promise<number[]> =>
+      withDataset(options(url, { batch: { size } }), async (dataset) => (await numbersOf(dataset.epoch(0))).flat())
+    expect(await rows(64)).toEqual(await rows(5))
+  })
+
+  it('keeps every value and every null beside its row', async () => {
+    const { url } = await rowsTable(memoryUrl(), { rows: 200 })
+    await withDataset(options(url), async (dataset) => {
+      const rows = []
+      for await (const batch of dataset.epoch(0)) rows.push(...rowsOf(ROWS, batch))
+      expect(rows.toSorted((a, b) => Number(a['n']) - Number(b['n']))).toEqual(rowsOf(ROWS, rowsBatch(upTo(200))))
+    })
+  })
+
+  it('differs from the next one, and with the seed, and is the same when it is read again', async () => {
+    const { url } = await rowsTable(memoryUrl())
+    const digest = (epoch: number, seed: number): Promise<string> =>
+      withDataset(options(url, { shuffle: { seed } }), (dataset) => digestOf(dataset.epoch(epoch)))
+    const digests = [await digest(0, 7), await digest(1, 7), await digest(0, 8)]
+    expect(new Set(digests).size).toBe(3)
+    expect(await digest(1, 7)).toBe(digests[1])
+  })
+
+  it('without a shuffle gives files by path and rows as they stand in them', async () => {
+    const { url, table } = await rowsTable(memoryUrl())
+    const files = await table.scan().planFiles()
+    const paths = files.map((task) => task.file.filePath)
+    // The names are hashes: manifest order is not path order, or this test would show nothing.
+    expect(paths).not.toEqual(paths.toSorted())
+    const expected: number[] = []
+    for (const path of paths.toSorted()) {
+      const first = 130 * paths.indexOf(path)
+      expected.push(...upTo(500).slice(first, first + 130))
+    }
+    await withDataset(options(url, { shuffle: false }), async (dataset) => {
+      expect((await numbersOf(dataset.epoch(0))).flat()).toEqual(expected)
+      expect(await digestOf(dataset.epoch(1))).toBe(await digestOf(dataset.epoch(0)))
+    })
+  })
+})
