@@ -37,7 +37,7 @@ export function commandLine({ say, signal }: CommandLineOptions): CommandLine {
     output,
     show: async (args) => {
       const text = await output(args)
-      say(text.replaceAll(/^(?=.)/gm, '   ').trimEnd())
+      say(indent(text))
     },
     rows: async (args, shownSuffix) => {
       const asked = args.includes('--output')
@@ -47,3 +47,6 @@ export function commandLine({ say, signal }: CommandLineOptions): CommandLine {
     },
   }
 }
+
+/** Below the demo's step. */
+export const indent = (text: string): string => text.replaceAll(/^(?=.)/gm, '   ').trimEnd()

@@ -5,14 +5,14 @@
  * processes of their own, as a user would type them; each line that starts with `$` is what was run.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { openKinesis } from '../../ingest/index.ts'
 import { systemClock } from '../../table/clock.ts'
 import { demoSettings, replaceServiceSettings } from '../config.ts'
 import { describeError, exitCodeOf } from '../exit.ts'
-import { formatCount, plural } from '../render.ts'
+import { formatCount, plural, renderFields, toJsonLines } from '../render.ts'
 import { interruptible } from '../signals.ts'
-import { type CommandLine, commandLine } from './command-line.ts'
+import { type CommandLine, commandLine, indent } from './command-line.ts'
 import { feedArticles } from './feed.ts'
 import { kinesisLocalRegion, startKinesisLocal } from './kinesis.ts'
 import { startS3Server } from './s3-server.ts'
@@ -94,9 +94,8 @@ async function demo(closers: Closers, signal: AbortSignal): Promise<void> {
   step('First cycle: land what is in the stream, compact it into the table')
   await firn.show(runOnce)
 
-  step(`Look at five enriched records (all fields: ${SAMPLE_DIR}/articles.jsonl)`)
-  await firn.show(['sample', TABLE, '-n', '5'])
-  await saveSample(firn)
+  step('Look at five enriched records')
+  await showSample(firn)
 
   step(`Second cycle: ${plural(records, 'more article')}`)
   await lake.publish()
@@ -128,12 +127,12 @@ async function demo(closers: Closers, signal: AbortSignal): Promise<void> {
   )
 }
 
-async function saveSample(firn: CommandLine): Promise<void> {
-  const lines = await firn.output(['sample', TABLE, '-n', '5', '--output', 'jsonl'])
-  await mkdir(SAMPLE_DIR, { recursive: true })
+async function showSample(firn: CommandLine): Promise<void> {
   const path = join(SAMPLE_DIR, 'articles.jsonl')
-  await writeFile(path, lines)
-  say(`   saved to ${relative('.', path)}`)
+  const rows = await firn.rows(['sample', TABLE, '-n', '5', '--output', 'jsonl'], `> ${path}`)
+  await mkdir(SAMPLE_DIR, { recursive: true })
+  await writeFile(path, toJsonLines(rows))
+  for (const row of rows) say(`\n${indent(renderFields(row, { maxCellChars: 90 }))}`)
 }
 
 async function countRows(firn: CommandLine, snapshotId: string | undefined): Promise<number> {
