@@ -37,7 +37,7 @@ export interface S3Server {
   /** `http://127.0.0.1:<port>` */
   readonly url: string
   readonly port: number
-  /** Stops listening and drops open connections. */
+  /** Stops listening, drops open connections, and waits for what is being written to disk. */
   close(): Promise<void>
 }
 
@@ -57,11 +57,14 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
   }
   for (const bucket of options.buckets ?? []) await createBucket(state, bucket)
   // Longer than clients keep idle sockets, so that they close first and no request meets a closing socket.
+  const running = new Set<Promise<void>>()
   const server = createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
-    void serve(state, request, response)
+    const run = serve(state, request, response)
+    running.add(run)
+    void run.finally(() => running.delete(run))
   })
   const port = await listen(server, options.port ?? 0)
-  return { url: `http://127.0.0.1:${port}`, port, close: () => close(server) }
+  return { url: `http://127.0.0.1:${port}`, port, close: () => close(server, running) }
 }
 
 async function serve(state: S3State, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -129,9 +132,11 @@ function listen(server: Server, port: number): Promise<number> {
   })
 }
 
-function close(server: Server): Promise<void> {
-  return new Promise((resolve, reject) => {
+/** A request that was received whole may still be writing its copy to disk when its connection is dropped. */
+async function close(server: Server, running: ReadonlySet<Promise<void>>): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
     server.close((error) => (error === undefined ? resolve() : reject(error)))
     server.closeAllConnections()
   })
+  await Promise.allSettled(running)
 }

@@ -103,6 +103,19 @@ test('with a folder, the last of many parallel overwrites is what a restart find
   expect((await sendTo(second.url, 'GET', '/lab/k')).text).toBe(text)
 })
 
+test('close waits for what requests still write, also those whose client is gone', async () => {
+  const server = await start({ dir, buckets: ['lab'] })
+  const puts = Array.from({ length: 20 }, (_, i) =>
+    sendTo(server.url, 'PUT', `/lab/${i}`, { body: 'x'.repeat(500_000) }).catch(() => {}),
+  )
+  await Promise.race(puts)
+  await stop(server)
+  const names = await readdir(join(dir, 'lab'))
+  expect(names.filter((name) => name.endsWith('.tmp'))).toEqual([])
+  await Promise.all(puts)
+  expect(await readdir(join(dir, 'lab'))).toEqual(names)
+})
+
 test('the fault switch ignores conditions on writes, and only when asked', async () => {
   const { url } = await start({ buckets: ['lab'], ignoreConditions: true })
   for (const body of ['one', 'two']) {

@@ -6,9 +6,9 @@ test('compareKeys orders as UTF-8 bytes do (property)', () => {
   const anyText = fc.string({ unit: 'binary', maxLength: 6 })
   fc.assert(
     fc.property(anyText, anyText, (a, b) => {
-      expect(Math.sign(compareKeys(a, b))).toBe(Buffer.compare(Buffer.from(a), Buffer.from(b)))
+      return Math.sign(compareKeys(a, b)) === Buffer.compare(Buffer.from(a), Buffer.from(b))
     }),
-    { numRuns: 2_000 },
+    { numRuns: 300 },
   )
 })
 
