@@ -14,6 +14,9 @@ if (major < 22 || (major === 22 && minor < 18)) {
   )
   process.exitCode = 2
 } else {
+  // Compiling the SDK, Arrow and Zod takes longer than most commands: keep the result beside Node's own temp files.
+  const { enableCompileCache } = await import('node:module')
+  enableCompileCache()
   const { main } = await import('./main.ts')
   await main(process.argv.slice(2))
 }
