@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander'
 import type { CompactionPlan } from '../compaction/plan.ts'
 import type { CommandContext } from '../context.ts'
+import { formatBytes, plural } from '../render.ts'
 
 interface CompactFlags {
   readonly stream?: readonly string[]
@@ -45,7 +46,7 @@ async function run(ctx: CommandContext, table: string, flags: CompactFlags): Pro
   }
   if (flags.dryRun) {
     const plan = await previewCompaction(options)
-    ctx.print({ json: { schema: 'firn.compact/1', dry_run: true, table, plan }, text: planText(table, plan) })
+    ctx.print({ json: planJson(table, plan), text: planText(table, plan) })
     return
   }
   const executor = executorFor(store, ctx.storeOptions)
@@ -55,11 +56,33 @@ async function run(ctx: CommandContext, table: string, flags: CompactFlags): Pro
   ctx.print({ json: result, text })
 }
 
+function planJson(table: string, plan: CompactionPlan): Record<string, unknown> {
+  return {
+    schema: 'firn.compact/1',
+    dry_run: true,
+    table,
+    nothing_to_do: plan.nothingToDo,
+    inputs: plan.inputs.map(({ stream, created, shardId, from, to, chunks }) => ({
+      stream: `${stream}@${created}`,
+      shard_id: shardId,
+      from,
+      to,
+      chunks: chunks.length,
+      bytes: bytesOf(chunks),
+    })),
+    positions: plan.positions,
+    chunks_left: plan.chunksLeft,
+  }
+}
+
+const bytesOf = (chunks: readonly { readonly sizeBytes: number }[]): number =>
+  chunks.reduce((sum, chunk) => sum + chunk.sizeBytes, 0)
+
 function planText(table: string, plan: CompactionPlan): string {
   if (plan.nothingToDo) return `dry run: nothing to do, ${table} has everything that is in staging\n`
   const chunks = plan.inputs.flatMap((input) => input.chunks)
-  const bytes = chunks.reduce((sum, chunk) => sum + chunk.sizeBytes, 0)
-  return `dry run, nothing changed: would read ${chunks.length} chunks (${bytes} bytes) of ${plan.inputs.length} shards into ${table}\n`
+  const what = `${plural(chunks.length, 'chunk')} (${formatBytes(bytesOf(chunks))}) of ${plural(plan.inputs.length, 'shard')}`
+  return `dry run, nothing changed: would read ${what} into ${table}\n`
 }
 
 /** `0.05` */
