@@ -38,7 +38,10 @@ interface WireColumn {
 
 type Movable = Uint8Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array
 
-/** The batch's buffers, to be moved, not copied: the batch must not be used afterwards. */
+/**
+ * The buffers of a batch as it was decoded (not of a slice), to be moved, not copied: the batch must not be used
+ * afterwards.
+ */
 export function batchToWire(batch: RecordBatch): { readonly wire: WireBatch; readonly transfer: ArrayBuffer[] } {
   const buffers = new Set<ArrayBuffer>()
   const moved = <T extends Movable>(view: T): T => {
