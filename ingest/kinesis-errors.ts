@@ -28,6 +28,8 @@ const DENIED = [
 const EXPIRED = ['ExpiredIteratorException', 'ExpiredNextTokenException']
 const CLIENT_TIMEOUTS = ['TimeoutError', 'RequestTimeout', 'RequestTimeoutException', 'NetworkingError']
 
+const NOT_KINESIS = 'Check that the endpoint (AWS_ENDPOINT_URL_KINESIS) speaks Kinesis.'
+
 /** @param what the stream or shard that was asked for. */
 export function kinesisError(error: unknown, what: string, endpoint: string | undefined): FirnError {
   if (FirnError.is(error)) return error
@@ -58,13 +60,16 @@ export function kinesisError(error: unknown, what: string, endpoint: string | un
     const help = 'Check the network and the endpoint (AWS_ENDPOINT_URL_KINESIS); a local emulator has to be running.'
     return make('unavailable', 'FIRN_STREAM_UNAVAILABLE', `${what}: no answer from ${where}: ${why}`, help)
   }
-  if (status === 0) {
+  if (status < 400) {
     // No answer at all, or none that the SDK could read: a proxy's page, another service on that port.
-    const help = 'Check that the endpoint (AWS_ENDPOINT_URL_KINESIS) speaks Kinesis.'
-    return make('unavailable', 'FIRN_STREAM_UNAVAILABLE', `${what}: the call failed: ${name}: ${message}`, help)
+    return make('unavailable', 'FIRN_STREAM_UNAVAILABLE', `${what}: the call failed: ${name}: ${message}`, NOT_KINESIS)
   }
   return make('invalid', 'FIRN_STREAM_REQUEST_INVALID', `${what}: Kinesis refused the call (${name}): ${message}`)
 }
+
+/** An answer in Kinesis' protocol without what it has to hold. */
+export const incompleteAnswer = (what: string): FirnError =>
+  new FirnError('unavailable', 'FIRN_STREAM_UNAVAILABLE', `${what}: the answer is incomplete`, { help: NOT_KINESIS })
 
 export const noRegion = (cause: unknown): FirnError =>
   new FirnError('invalid', 'FIRN_NO_REGION', 'no AWS region is set', {

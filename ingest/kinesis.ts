@@ -4,10 +4,9 @@
  * retries, with the caller's clock.
  */
 import type { GetShardIteratorCommandInput, KinesisClient, _Record as SdkRecord, Shard } from '@aws-sdk/client-kinesis'
-import { FirnError } from '../table/errors.ts'
 import type { SourceRecord } from './chunk-rows.ts'
 import type { IteratorPosition, KinesisApi, KinesisShard, PutOutcome } from './kinesis-api.ts'
-import { kinesisError, noRegion } from './kinesis-errors.ts'
+import { incompleteAnswer, kinesisError, noRegion } from './kinesis-errors.ts'
 
 export interface KinesisOptions {
   /** Another server than AWS: an emulator, a VPC endpoint. Default: the SDK's chain (`AWS_ENDPOINT_URL_KINESIS`, …). */
@@ -42,11 +41,11 @@ export function openKinesis(options: KinesisOptions = {}): KinesisApi {
       throw kinesisError(error, what, options.endpoint)
     }
   }
-  return {
-    ...readCalls(call),
-    ...writeCalls(call),
-    close: () => void connection?.then(({ client }) => client.destroy()),
+  const close = (): void => {
+    const destroyed = connection?.then(({ client }) => client.destroy())
+    destroyed?.catch(() => {}) // the calls have reported why there was no connection
   }
+  return { ...readCalls(call), ...writeCalls(call), close }
 }
 
 type Call = <T>(
@@ -82,12 +81,12 @@ function readCalls(call: Call): Pick<KinesisApi, 'describeStream' | 'listShards'
       const answer = await call(`stream ${stream}`, options?.signal, ({ sdk, client }, send) =>
         client.send(new sdk.DescribeStreamSummaryCommand({ StreamName: stream }), send),
       )
-      const summary = answer.StreamDescriptionSummary
-      return {
-        createdMillis: summary?.StreamCreationTimestamp?.getTime() ?? 0,
-        status: summary?.StreamStatus ?? 'UNKNOWN',
-        retentionMillis: (summary?.RetentionPeriodHours ?? 24) * 3_600_000,
+      const { StreamCreationTimestamp, StreamStatus, RetentionPeriodHours } = answer.StreamDescriptionSummary ?? {}
+      if (StreamCreationTimestamp instanceof Date && StreamStatus && RetentionPeriodHours) {
+        const retentionMillis = RetentionPeriodHours * 3_600_000
+        return { createdMillis: StreamCreationTimestamp.getTime(), status: StreamStatus, retentionMillis }
       }
+      throw incompleteAnswer(`stream ${stream}`)
     },
     listShards: async (stream, options = {}) => {
       const { nextToken, maxResults, signal } = options
@@ -106,7 +105,7 @@ function readCalls(call: Call): Pick<KinesisApi, 'describeStream' | 'listShards'
         client.send(new sdk.GetShardIteratorCommand(input), send),
       )
       if (answer.ShardIterator !== undefined) return answer.ShardIterator
-      throw new FirnError('unavailable', 'FIRN_STREAM_UNAVAILABLE', `${what}: the answer has no shard iterator`)
+      throw incompleteAnswer(what)
     },
     getRecords: async (iterator, options = {}) => {
       const { limit, signal } = options
