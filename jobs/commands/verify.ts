@@ -7,6 +7,10 @@ import { formatBytes, plural } from '../render.ts'
 import type { VerifyResult } from '../verify/index.ts'
 import { addSelectors, type SelectorOptions, selectorOf } from './selectors.ts'
 
+interface VerifyFlags extends SelectorOptions {
+  readonly repair: boolean
+}
+
 export function verifyCommand(ctx: CommandContext): Command {
   return addSelectors(
     new Command('verify')
@@ -17,10 +21,10 @@ export function verifyCommand(ctx: CommandContext): Command {
       'after',
       '\nExit code 1 when there are problems; each has a code.\n\nExample:\n  $ firn verify news.articles',
     )
-    .action((name: string, flags: SelectorOptions) => verify(ctx, name, flags))
+    .action((name: string, flags: VerifyFlags) => verify(ctx, name, flags))
 }
 
-async function verify(ctx: CommandContext, name: string, flags: SelectorOptions): Promise<void> {
+async function verify(ctx: CommandContext, name: string, flags: VerifyFlags): Promise<void> {
   const { verifyTable } = await import('../verify/index.ts')
   const table = await openOrProblem(ctx, name)
   const result =
@@ -30,6 +34,7 @@ async function verify(ctx: CommandContext, name: string, flags: SelectorOptions)
           table,
           warehouse: table.name === undefined ? undefined : ctx.warehouse(),
           selector: selectorOf(flags),
+          repair: flags.repair,
           signal: ctx.signal,
         })
   ctx.print({
@@ -52,6 +57,7 @@ async function openOrProblem(ctx: CommandContext, name: string): Promise<Table |
       problems: [problem],
       checked: NOTHING_CHECKED,
       skipped: ['everything else: the table does not load'],
+      repaired: [],
     }
   }
 }
@@ -67,14 +73,15 @@ const NOTHING_CHECKED: VerifyResult['checked'] = {
   chunks: 0,
 }
 
-function verifyText(name: string, { ok, problems, checked, skipped }: VerifyResult): string {
+function verifyText(name: string, { ok, problems, checked, skipped, repaired }: VerifyResult): string {
   const { snapshots, manifests, files, rows, bytes } = checked
   const amount = [
     plural(snapshots, 'snapshot'),
     plural(manifests, 'manifest'),
     `${plural(files, 'file')} (${plural(rows, 'row')}, ${formatBytes(bytes)})`,
   ].join(', ')
-  const notes = skipped.map((what) => `not checked: ${what}\n`).join('')
+  const mended = repaired.map((code) => `repaired: ${code}\n`).join('')
+  const notes = mended + skipped.map((what) => `not checked: ${what}\n`).join('')
   if (ok) return `${name} is intact: ${amount}\n${notes}`
   const list = problems.map(({ code, object, message }) => `${code}: ${object}: ${message}\n`).join('')
   return `${list}${name} has ${plural(problems.length, 'problem')}: ${amount}\n${notes}`

@@ -28,6 +28,7 @@ import {
   TARGET_FILE_SIZE_PROPERTY,
 } from '../datasets/index.ts'
 import type { Executor } from '../executor.ts'
+import { mendVersionHint } from '../verify/version-hint.ts'
 import type { Averages } from './averages.ts'
 import { averagesOf, NO_AVERAGES } from './averages.ts'
 import {
@@ -116,7 +117,11 @@ export async function compact(options: CompactOptions): Promise<CompactResult> {
   for (let plans = 1; plans <= MAX_PLANS; plans++) {
     signal?.throwIfAborted()
     const run = await planRun(options, table, runId, plans)
-    if (run.plan.nothingToDo) return resultOf(run, undefined, undefined)
+    if (run.plan.nothingToDo) {
+      // a run that was killed right after its commit is finished here
+      await mendVersionHint(table, { signal })
+      return resultOf(run, undefined, undefined)
+    }
     const totals = totalsOf(await options.executor.run([run.task], { signal }))
     checkBadRatio(totals, maxBadRatio, options.table)
     try {

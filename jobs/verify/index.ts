@@ -1,6 +1,6 @@
 /**
  * `firn verify`: everything that the table's snapshots refer to, read again and held against what was recorded.
- * Nothing is changed. Each fault has a code (problems.ts); an intact table gives none.
+ * Nothing is changed without `repair`. Each fault has a code (problems.ts); an intact table gives none.
  */
 
 import { FirnError } from '../../table/errors.ts'
@@ -17,7 +17,7 @@ import { type JsonManifest, type ManifestFile, manifestKey, readManifest } from 
 import { type Positions, positionsOf, printPositions } from '../compaction/positions.ts'
 import { datasetOfProperties } from '../datasets/index.ts'
 import { type LiveFile, verifyDataFiles } from './data-files.ts'
-import { verifyRefs, verifyVersionHint } from './pointers.ts'
+import { verifyRefs } from './pointers.ts'
 import { type Checked, Findings, type Problem } from './problems.ts'
 import {
   type KnownManifests,
@@ -29,6 +29,7 @@ import {
   verifySnapshot,
 } from './snapshots.ts'
 import { verifyStaging } from './staging.ts'
+import { mendVersionHint, verifyVersionHint } from './version-hint.ts'
 
 export type { Checked, Problem, ProblemCode } from './problems.ts'
 
@@ -38,6 +39,8 @@ export interface VerifyOptions extends AbortableOptions {
   readonly warehouse?: ObjectStore | undefined
   /** Only this snapshot; default: every snapshot of the table. */
   readonly selector?: SnapshotSelector | undefined
+  /** Mend what can be mended without a guess before the checks: the version hint. */
+  readonly repair?: boolean | undefined
 }
 
 export interface VerifyResult {
@@ -46,12 +49,15 @@ export interface VerifyResult {
   readonly checked: Checked
   /** Checks that could not be made, and why. */
   readonly skipped: readonly string[]
+  readonly repaired: readonly string[]
 }
 
 /** @throws {FirnError} only what keeps the checks from being made, e.g. `FIRN_STORE_UNAVAILABLE`; faults are results. */
 export async function verifyTable(options: VerifyOptions): Promise<VerifyResult> {
   const { table, selector, signal } = options
   const findings = new Findings()
+  const mended = options.repair === true && (await mendVersionHint(table, { signal }))
+  const repaired = mended ? ['version-hint-stale'] : []
   const whole = selector === undefined || Object.values(selector).every((value) => value === undefined)
   const selected = whole ? table.metadata.snapshots : [table.snapshotFor(selector)].filter((each) => each !== undefined)
   const manifests: JsonManifest[] = []
@@ -75,7 +81,7 @@ export async function verifyTable(options: VerifyOptions): Promise<VerifyResult>
   await verifyDataFiles(await withDigests(options, [...files.values()]), { table, schema, dataset, findings, signal })
   if (whole) await verifyHead(options, manifests, findings)
   const { problems, checked, skipped } = findings
-  return { ok: problems.length === 0, problems, checked, skipped }
+  return { ok: problems.length === 0, problems, checked, skipped, repaired }
 }
 
 /** Newest first: the current snapshot mostly shares its manifests with all older ones. Results are oldest first. */

@@ -615,6 +615,25 @@ describe('verify sees', () => {
     )
   })
 
+  it('a wrong version hint, and mends it when asked, as does the next run', async () => {
+    const hint = 'news/articles/metadata/version-hint.text'
+    for (const wrong of ['1', '7', '3\n', undefined]) {
+      const warehouse = await intactTable()
+      const breakIt = async (): Promise<void> => {
+        if (wrong === undefined) await warehouse.store.delete(hint)
+        else await warehouse.store.put(hint, Buffer.from(wrong))
+      }
+      await breakIt()
+      expect(await codesOf(warehouse)).toEqual(['version-hint-stale'])
+      const table = await loadTable(warehouse)
+      expect(await verifyTable({ table, repair: true })).toMatchObject({ ok: true, repaired: ['version-hint-stale'] })
+      expect(await verifyTable({ table, repair: true })).toMatchObject({ ok: true, repaired: [] })
+      await breakIt()
+      expect((await runCompaction(warehouse)).nothing_to_do).toBe(true)
+      expect(await codesOf(warehouse)).toEqual([])
+    }
+  })
+
   it('a table that was opened by location as far as its own folder goes', async () => {
     const { openTableAt, subStore } = await import('../../../table/index.ts')
     const warehouse = await intactTable()
