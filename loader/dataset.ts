@@ -56,6 +56,9 @@ export type EpochIterator = AsyncIterableIterator<RecordBatch, void, undefined> 
 /** Blocks without a shuffle only bound what is read ahead. */
 const SEQUENTIAL_BLOCK_UNITS = 4
 
+/** A dataset that nobody closed and nobody can reach any more gives its threads back with its memory. */
+const forgotten = new FinalizationRegistry<Decoder>((decoder) => void decoder.close())
+
 export class Dataset implements AsyncDisposable {
   /** Rows of an epoch. */
   readonly length: number
@@ -148,8 +151,9 @@ export class Dataset implements AsyncDisposable {
       const units = await this.#listUnits()
       signal.throwIfAborted()
       this.#decoder ??= this.#createDecoder()
+      const decoder = this.#decoder
       const { batchSize, dropLast } = options
-      yield* batchesOf(this.#order(units, epoch), units, this.#decoder, { schema: arrow, batchSize, dropLast, signal })
+      yield* batchesOf(this.#order(units, epoch), units, decoder, { schema: arrow, batchSize, dropLast, signal })
     } finally {
       this.#activeEpochs--
       // At the end of an epoch the next one is likely to follow: its threads stay. Who leaves early is likely done.
@@ -161,7 +165,9 @@ export class Dataset implements AsyncDisposable {
     const { options, table, schema, arrow, storeOptions } = this.#parts
     if (options.numWorkers === 0) return inlineDecoder(this.#reader)
     const setup = { storeUrl: table.store.url, storeOptions, location: table.location, schema: printSchema(schema) }
-    return workerDecoder({ threads: options.numWorkers, setup, schema: arrow })
+    const decoder = workerDecoder({ threads: options.numWorkers, setup, schema: arrow })
+    forgotten.register(this, decoder, decoder)
+    return decoder
   }
 
   #order(units: readonly Unit[], epoch: number): EpochOrder {
@@ -184,7 +190,9 @@ export class Dataset implements AsyncDisposable {
 
   async #stopDecoder(): Promise<void> {
     const decoder = this.#decoder
+    if (decoder === undefined) return
     this.#decoder = undefined
-    await decoder?.close()
+    forgotten.unregister(decoder)
+    await decoder.close()
   }
 }

@@ -31,17 +31,17 @@ const options = (more: Partial<DatasetOptions> = {}): DatasetOptions => ({
 })
 
 describe('the batches of an epoch', () => {
-  it('are the same for 0, 1 and 2 workers and for 0, 1 and 8 batches ahead', async () => {
+  it('are the same for 0, 1 and 2 workers and for 1 and 8 batches ahead', async () => {
     const digests = new Set<string>()
     for (const numWorkers of [0, 1, 2]) {
-      for (const prefetchBatches of [0, 1, 8]) {
+      for (const prefetchBatches of [1, 8]) {
         await withDataset(options({ numWorkers, prefetchBatches }), async (dataset) => {
           digests.add(await digestOf(dataset.epoch(4)))
         })
       }
     }
     expect(digests.size).toBe(1)
-    expect(workers).toMatchObject({ started: 9, alive: 0 })
+    expect(workers).toMatchObject({ started: 6, alive: 0 })
   })
 
   it('hold every row once when several epochs are read at the same time by the same workers', async () => {
@@ -107,6 +107,12 @@ describe('no worker is left', () => {
     const { stdout } = await promisify(execFile)(process.execPath, [script, warehouse.url], { timeout: 50_000 })
     expect(stdout.trim().split('\n')).toEqual(['32 rows', '500 rows', '32 rows'])
   })
+})
+
+it('a dataset that is forgotten without being closed gives its workers back', async () => {
+  const script = fileURLToPath(new URL('./forgotten.child.ts', import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', script, warehouse.url])
+  expect(stdout.trim().split('\n')).toEqual(['500 rows, 1 alive', '0 alive'])
 })
 
 describe('the signal of one epoch', () => {
