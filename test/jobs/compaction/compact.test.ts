@@ -5,7 +5,7 @@ import { type CompactResult, previewCompaction, readManifest } from '../../../jo
 import type { QuarantinedRecord } from '../../../jobs/compaction/quarantine.ts'
 import { articles } from '../../../jobs/datasets/index.ts'
 import { type Executor, inlineExecutor } from '../../../jobs/executor.ts'
-import { FirnError, snapshotId } from '../../../table/index.ts'
+import { FirnError, openCatalog, snapshotId } from '../../../table/index.ts'
 import {
   articleRecords,
   bytesOf,
@@ -429,6 +429,39 @@ describe('racing compactors', () => {
     expect(table.metadata.snapshots.length).toBe(2)
     expect((await rowsOf(table)).length).toBe(90)
     expect(table.metadata.properties['firn.last-run']).toBe(meanwhile!.run_id)
+  })
+})
+
+describe('a commit whose answer is lost', () => {
+  /** The store answers the first creation of that metadata version with an error, before or after it took effect. */
+  function losing(warehouse: Warehouse, version: number, takesEffect: boolean): Warehouse {
+    const { store, clock } = warehouse
+    let lost = false
+    const faulty: typeof store = {
+      url: store.url,
+      get: (key, options) => store.get(key, options),
+      head: (key, options) => store.head(key, options),
+      list: (prefix, options) => store.list(prefix, options),
+      delete: (key, options) => store.delete(key, options),
+      put: async (key, body, options) => {
+        if (lost || !key.endsWith(`/v${version}.metadata.json`)) return await store.put(key, body, options)
+        lost = true
+        if (takesEffect) await store.put(key, body, options)
+        throw new FirnError('unavailable', 'FIRN_STORE_UNAVAILABLE', 'no answer')
+      },
+    }
+    return { store: faulty, catalog: openCatalog(faulty, { clock }), clock }
+  }
+
+  it.each([true, false])('adds the rows once, whether it took effect (%s)', async (takesEffect) => {
+    const warehouse = memoryWarehouse()
+    await stage(warehouse, { a: { records: articleRecords(0, 50) } })
+    const result = await runCompaction(losing(warehouse, 2, takesEffect))
+    expect(result).toMatchObject({ rows_added: 50, plans: 1 })
+    const table = await loadTable(warehouse)
+    expect(table.metadata.snapshots.map((snapshot) => String(snapshot.snapshotId))).toEqual([result.snapshot_id])
+    expect((await rowsOf(table)).length).toBe(50)
+    expect((await runCompaction(warehouse)).nothing_to_do).toBe(true)
   })
 })
 
