@@ -8,5 +8,6 @@ export {
   parseDataset,
   resolveDataset,
 } from './datasets/index.ts'
+export { type Executor, executorFor, inlineExecutor, workerExecutor } from './executor.ts'
 export { type LandOptions, type LandStart, type LandTarget, landJson, parseStart, runLanding } from './landing.ts'
 export { type RunOutcome, type RunRecord, writeRunRecord } from './runs.ts'

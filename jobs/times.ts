@@ -7,6 +7,10 @@ const TIME = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(Z|[+-]\d\
 export function parseTime(text: string): number | undefined {
   const match = TIME.exec(text.trim())
   if (match === null) return undefined
+  // The 30th of February must not quietly become the 2nd of March.
+  const day = text.trim().slice(0, 10)
+  const dayMillis = Date.parse(day)
+  if (Number.isNaN(dayMillis) || new Date(dayMillis).toISOString().slice(0, 10) !== day) return undefined
   const dateOnly = !/[T ]\d\d:/.test(text)
   const millis = Date.parse(dateOnly || match[1] !== undefined ? text.trim() : `${text.trim()}Z`)
   return Number.isNaN(millis) ? undefined : millis
