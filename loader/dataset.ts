@@ -59,6 +59,7 @@ const SEQUENTIAL_BLOCK_UNITS = 4
 /** A dataset that nobody closed and nobody can reach any more gives its threads back with its memory. */
 const forgotten = new FinalizationRegistry<Decoder>((decoder) => void decoder.close())
 
+/** Opened by `openDataset`; close it with `await dataset[Symbol.asyncDispose]()`. */
 export class Dataset implements AsyncDisposable {
   /** Rows of an epoch. */
   readonly length: number

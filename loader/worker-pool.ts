@@ -9,6 +9,7 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from '
 import type { Schema as ArrowSchema, RecordBatch } from 'apache-arrow'
 import { FirnError } from '../table/errors.ts'
 import { type Decoder, decoderClosed } from './decoder.ts'
+import type { Unit } from './units.ts'
 import { batchFromWire, errorFromWire, type WorkerReply, type WorkerRequest, type WorkerSetup } from './wire.ts'
 
 /** The sources run as they are in development (`.ts`) and compiled in the package (`.js`). */
@@ -74,28 +75,11 @@ export function workerDecoder({ threads, setup, schema }: WorkerPoolOptions): De
   }
 
   return {
-    decode: (unit, signal) =>
-      new Promise((resolve, reject) => {
-        signal.throwIfAborted()
-        if (closed) throw decoderClosed()
-        const thread = leastBusy()
-        const id = nextId++
-        const cancel = (): void => {
-          settle(thread, id)
-          post(thread, { type: 'cancel', id })
-          reject(signal.reason)
-        }
-        const done = <T>(finish: (value: T) => void): ((value: T) => void) => {
-          return (value) => {
-            signal.removeEventListener('abort', cancel)
-            finish(value)
-          }
-        }
-        signal.addEventListener('abort', cancel, { once: true })
-        thread.waiting.set(id, { resolve: done(resolve), reject: done(reject) })
-        hold(thread)
-        post(thread, { type: 'decode', id, file: unit.file, rowGroup: unit.rowGroup })
-      }),
+    decode: async (unit, signal) => {
+      signal.throwIfAborted()
+      if (closed) throw decoderClosed()
+      return request(leastBusy(), nextId++, unit, signal)
+    },
     collect: () => {
       for (const thread of pool) {
         for (let next = receiveMessageOnPort(thread.port); next; next = receiveMessageOnPort(thread.port)) {
@@ -114,6 +98,26 @@ export function workerDecoder({ threads, setup, schema }: WorkerPoolOptions): De
       )
     },
   }
+}
+
+function request(thread: Thread, id: number, unit: Unit, signal: AbortSignal): Promise<RecordBatch> {
+  return new Promise((resolve, reject) => {
+    const cancel = (): void => {
+      settle(thread, id)
+      post(thread, { type: 'cancel', id })
+      reject(signal.reason)
+    }
+    const done = <T>(finish: (value: T) => void): ((value: T) => void) => {
+      return (value) => {
+        signal.removeEventListener('abort', cancel)
+        finish(value)
+      }
+    }
+    signal.addEventListener('abort', cancel, { once: true })
+    thread.waiting.set(id, { resolve: done(resolve), reject: done(reject) })
+    hold(thread)
+    post(thread, { type: 'decode', id, file: unit.file, rowGroup: unit.rowGroup })
+  })
 }
 
 function settle(thread: Thread, id: number): void {
