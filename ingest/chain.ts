@@ -44,7 +44,7 @@ const RELIST_MILLIS = 3_600_000
 export class ShardChain {
   readonly shardId: string
   readonly #context: ChainContext
-  readonly #parents: readonly string[]
+  readonly #parents: () => readonly string[]
   readonly #onProgress: ((progress: ChainProgress) => void) | undefined
   readonly #rows = new RowBuilder()
   #position: string
@@ -59,7 +59,7 @@ export class ShardChain {
 
   constructor(
     context: ChainContext,
-    shard: { shardId: string; parents: readonly string[]; lastChunk: ChunkMeta | undefined },
+    shard: { shardId: string; parents: () => readonly string[]; lastChunk: ChunkMeta | undefined },
     listedAtMonotonic: number,
     onProgress?: (progress: ChainProgress) => void,
   ) {
@@ -156,7 +156,7 @@ export class ShardChain {
     const { incarnation, lander } = this.#context
     const { stream, created } = incarnation
     const { shardId } = this
-    return { stream, created, shardId, parents: this.#parents, after: this.#position, gap: this.#gap, lander }
+    return { stream, created, shardId, parents: this.#parents(), after: this.#position, gap: this.#gap, lander }
   }
 
   /** True: the chunk is ours. False: another lander's chunk continues our position, and we moved on to its end. */

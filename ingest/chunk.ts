@@ -77,7 +77,9 @@ export async function encodeChunk(meta: ChunkMeta, rows: ChunkRows): Promise<Uin
 /** @throws {FirnError} `FIRN_CHUNK_CORRUPT` naming `name`. */
 export async function decodeChunk(bytes: Uint8Array, name: string): Promise<DecodedChunk> {
   try {
-    const chunkSize = Math.min(Math.max(64 * 1024, bytes.byteLength * 4), 16 * 1024 * 1024)
+    const size = contentBytes(bytes) ?? bytes.byteLength * 4
+    // One buffer that all fits into, with room to spare: a full one makes zlib add a second and join them.
+    const chunkSize = Math.min(Math.max(size, 4_096), MAX_CHUNK_BYTES) + 64
     const table = decodeIpcStream(await decompress(bytes, { maxOutputLength: MAX_CHUNK_BYTES, chunkSize }))
     const meta = parseMeta(table.metadata)
     const rows = readRows(table)
@@ -100,6 +102,25 @@ export function decodeChunkMeta(prefix: Uint8Array, name: string): ChunkMeta | u
     return metadata && parseMeta(metadata)
   } catch (error) {
     throw corrupt(name, error)
+  }
+}
+
+/** Size of the content as the zstd frame header states it (RFC 8878 §3.1.1.1); our writer always does. */
+function contentBytes(frame: Uint8Array): number | undefined {
+  if (frame.byteLength < 18) return undefined
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength)
+  const descriptor = view.getUint8(4)
+  const singleSegment = (descriptor & 0x20) !== 0
+  const at = 5 + (singleSegment ? 0 : 1) + ([0, 1, 2, 4][descriptor & 3] as number)
+  switch (descriptor >> 6) {
+    case 0:
+      return singleSegment ? view.getUint8(at) : undefined
+    case 1:
+      return view.getUint16(at, true) + 256
+    case 2:
+      return view.getUint32(at, true)
+    default:
+      return Number(view.getBigUint64(at, true))
   }
 }
 

@@ -4,8 +4,8 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
-import { compose, type Readable } from 'node:stream'
+import { open } from 'node:fs/promises'
+import { pipeline } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { FirnError } from '../table/errors.ts'
 import type { AbortableOptions } from '../table/io/object-store.ts'
@@ -51,9 +51,8 @@ export async function* readLines(
 ): AsyncGenerator<LinePage, void, undefined> {
   const { signal, maxLineBytes } = options
   const cutter = new LineCutter(path, from, maxLineBytes)
-  const input = await openBytes(path)
   try {
-    for await (const block of input as AsyncIterable<Buffer>) {
+    for await (const block of openBlocks(path)) {
       signal?.throwIfAborted()
       const page = cutter.push(block)
       if (page !== undefined && page.lines.length > 0) yield page
@@ -62,24 +61,37 @@ export async function* readLines(
     if (FirnError.is(error)) throw error
     signal?.throwIfAborted()
     throw inputError(path, error as NodeJS.ErrnoException)
-  } finally {
-    input.destroy()
   }
   yield cutter.end()
 }
 
-async function openBytes(path: string): Promise<Readable> {
-  const info = await stat(path).catch((error: Error) => {
-    throw unreadable(path, error)
-  })
-  const gzip = /\.gz$/i.test(path)
-  const zstd = /\.zst$/i.test(path)
-  // A plain file that others append to is read as long as it was: else a fast writer could keep us here for ever.
-  const end = gzip || zstd ? Number.POSITIVE_INFINITY : Math.max(info.size - 1, 0)
-  const file = createReadStream(path, { highWaterMark: BLOCK_BYTES, end })
-  if (gzip) return compose(file, createGunzip({ chunkSize: BLOCK_BYTES })) as Readable
-  if (zstd) return compose(file, createZstdDecompress({ chunkSize: BLOCK_BYTES })) as Readable
-  return file
+/** The file's decompressed bytes. A block is valid until the next one is pulled. */
+function openBlocks(path: string): AsyncIterable<Buffer> {
+  const inflate = /\.gz$/i.test(path) ? createGunzip : /\.zst$/i.test(path) ? createZstdDecompress : undefined
+  if (inflate === undefined) return plainBlocks(path)
+  const file = createReadStream(path, { highWaterMark: BLOCK_BYTES })
+  // An error of either ends both, and is thrown where the blocks are pulled; so does leaving the loop.
+  return pipeline(file, inflate({ chunkSize: BLOCK_BYTES }), () => {})
+}
+
+/**
+ * One buffer for the whole file: a fresh one for each block keeps the garbage collector busy. A file that others append
+ * to is read as long as it was, else a fast writer could keep us here for ever.
+ */
+async function* plainBlocks(path: string): AsyncGenerator<Buffer, void, undefined> {
+  const handle = await open(path)
+  try {
+    const { size } = await handle.stat()
+    const buffer = Buffer.allocUnsafeSlow(Math.min(BLOCK_BYTES, Math.max(size, 1)))
+    for (let offset = 0; offset < size; ) {
+      const { bytesRead } = await handle.read(buffer, 0, Math.min(buffer.length, size - offset), offset)
+      if (bytesRead === 0) return
+      offset += bytesRead
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    await handle.close()
+  }
 }
 
 function inputError(path: string, error: NodeJS.ErrnoException): FirnError {
@@ -143,7 +155,7 @@ class LineCutter {
   }
 
   #keep(piece: Buffer): void {
-    this.#carry.push(piece)
+    this.#carry.push(Buffer.from(piece)) // a copy: the block is the reader's
     this.#carryBytes += piece.length
     if (this.#carryBytes <= this.#maxLineBytes) return
     const line = this.#lineNumber + 1

@@ -126,7 +126,8 @@ async function stateOf(run: Run, shard: SourceShard): Promise<ShardState> {
   const { options, heads, context, listedAtMonotonic } = run
   const head = heads.get(shard.shardId)
   const lastChunk = head && (await readChunkMeta(options.store, head, { signal: options.signal }))
-  const parents = shard.parents.filter((parent) => hasChain(run, parent))
+  // Asked at each chunk: a parent may get its chain in this very run.
+  const parents = (): string[] => shard.parents.filter((parent) => hasChain(run, parent))
   const chain = new ShardChain(
     context,
     { shardId: shard.shardId, parents, lastChunk },
@@ -139,7 +140,7 @@ async function stateOf(run: Run, shard: SourceShard): Promise<ShardState> {
 }
 
 const hasChain = (run: Run, shardId: string): boolean =>
-  run.heads.has(shardId) || (run.states.get(shardId)?.chain.ended ?? false)
+  run.heads.has(shardId) || run.states.get(shardId)?.chain.ended === true
 
 /** Records of a child come after all of its parents': it starts when every parent that is still listed has ended. */
 async function isReady(run: Run, shards: readonly SourceShard[], shard: SourceShard): Promise<boolean> {

@@ -1,7 +1,10 @@
 /** Landing runs over an in-memory stream: what Kinesis can do to a consumer, one rule a test. */
 import { afterEach, expect, test } from 'vitest'
+import { encodeChunk } from '../../ingest/chunk.ts'
+import { emptyRows } from '../../ingest/chunk-rows.ts'
 import {
   type ChunkLimits,
+  chunkKey,
   type KinesisApi,
   kinesisSource,
   type LandOptions,
@@ -202,6 +205,43 @@ test('parents are read to their end before their children, also in the order of 
   const parents = new Map((await stagedMetas(store, STREAM)).map(({ shardId, parents }) => [shardId, parents]))
   expect(parents.get(SHARD(2))).toEqual([SHARD(0)])
   expect(parents.get(SHARD(4))?.toSorted()).toEqual([SHARD(1), SHARD(2)])
+})
+
+test('a shard that is both parent and child names its parents, though they got their chains in the same run', async () => {
+  const { land, put, kinesis, store } = world(1)
+  put(0, 0, 3)
+  kinesis.splitShard(STREAM, SHARD(0)) // 1, 2
+  put(1, 3, 3)
+  kinesis.splitShard(STREAM, SHARD(1)) // 3, 4
+  put(3, 6, 3)
+  await land()
+  const parents = new Map((await stagedMetas(store, STREAM)).map((meta) => [meta.shardId, meta.parents]))
+  expect(parents.get(SHARD(0))).toEqual([])
+  expect(parents.get(SHARD(1))).toEqual([SHARD(0)])
+  expect(parents.get(SHARD(3))).toEqual([SHARD(1)])
+})
+
+test('another lander that marked a shard as ended, while it has records, is a conflict to look at', async () => {
+  const { land, put, kinesis, store } = world(1)
+  put(0, 0, 3)
+  const created = Math.floor(virtualStart / 1000)
+  const meddling = (gap: boolean): KinesisApi =>
+    intercept(kinesis, 'getRecords', async (call) => {
+      const marker = {
+        ...{ stream: STREAM, created, shardId: SHARD(0), parents: [], after: '0', last: '0' },
+        lander: 'x',
+      }
+      const body = await encodeChunk({ ...marker, count: 0, gap, ended: true }, emptyRows)
+      await store.put(chunkKey(marker, SHARD(0), '0'), body)
+      return call()
+    })
+  await expect(land({ client: meddling(false) })).rejects.toMatchObject({
+    code: 'FIRN_CHAIN_CONFLICT',
+    kind: 'corrupt',
+  })
+  await store.delete(chunkKey({ stream: STREAM, created }, SHARD(0), '0'))
+  // With a gap the marker itself reports the loss: the shard had vanished for that lander.
+  expect(await land({ client: meddling(true) })).toMatchObject({ records: 0, shards: [{ ended: true }] })
 })
 
 test('a child waits while one of its parents has not ended', async () => {
