@@ -1,0 +1,160 @@
+/** Runs an engine's script over some tables and compares what it found with what it must find. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Digests } from './digest.ts'
+import type { ExpectedSnapshot, ExpectedTable } from './flat-tables.ts'
+import type { Engines } from './install.ts'
+
+export type EngineName = 'pyiceberg' | 'duckdb' | 'spark'
+
+/** How the engine reaches an S3 endpoint. */
+export interface S3Access {
+  /** `http://127.0.0.1:<port>` */
+  readonly endpoint: string
+  readonly region: string
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+}
+
+export interface ReadRequest {
+  readonly engine: EngineName
+  readonly engines: Engines
+  /** Folder of the warehouse; Spark's Hadoop catalog reads it. */
+  readonly warehouse: string
+  readonly tables: readonly ExpectedTable[]
+  readonly s3?: S3Access
+}
+
+interface Found extends Digests {
+  readonly average_word_count?: number
+  readonly files?: number
+}
+
+interface FoundTable {
+  readonly current: Found
+  readonly snapshots: Readonly<Record<string, Found>>
+  readonly through_catalog?: Readonly<Record<string, Found>>
+  readonly filters: readonly string[]
+  readonly metadata_rows: Readonly<Record<string, number>>
+}
+
+/** @returns one line per difference. @throws {Error} when the engine itself failed. */
+export async function readWith(request: ReadRequest): Promise<readonly string[]> {
+  const { engine } = request
+  const tables = request.tables
+    .filter((table) => !table.without.includes(engine))
+    .map((table) => ({ ...table, filters: filtersFor(engine, table) }))
+  const found = await runScript(request, tables)
+  return tables.flatMap((table) => {
+    const result = found[table.name]
+    return result === undefined ? [`${table.name}: no result`] : compare(table, result)
+  })
+}
+
+const filtersFor = (engine: EngineName, { filters }: ExpectedTable): ExpectedTable['filters'] =>
+  filters.filter(({ without }) => !without.includes(engine))
+
+async function runScript(request: ReadRequest, tables: readonly ExpectedTable[]): Promise<Record<string, FoundTable>> {
+  const folder = await mkdtemp(join(tmpdir(), 'firn-interop-job-'))
+  try {
+    const [job, result] = [join(folder, 'job.json'), join(folder, 'result.json')]
+    await writeFile(job, JSON.stringify(jobOf(request, tables, folder)))
+    const script = fileURLToPath(new URL(`./${request.engine}_read.py`, import.meta.url))
+    const child = spawn(request.engines.python, [script, job, result], {
+      cwd: folder,
+      env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', SPARK_LOCAL_IP: '127.0.0.1', TZ: 'UTC' },
+      stdio: ['ignore', 'inherit', 'pipe'],
+    })
+    let log = ''
+    child.stderr.on('data', (chunk: Buffer) => {
+      log = (log + chunk.toString()).slice(-20_000)
+    })
+    const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
+    if (code !== 0) throw new Error(`${request.engine} failed (${code ?? signal}):\n${log}`)
+    return JSON.parse(await readFile(result, 'utf8')) as Record<string, FoundTable>
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function jobOf({ engines, warehouse, s3 }: ReadRequest, tables: readonly ExpectedTable[], folder: string): object {
+  return {
+    tables: tables.map(({ name, folder, columns, filters }) => ({
+      name,
+      folder,
+      columns,
+      // what must come out stays here
+      filters: filters.map(({ keys: _keys, without: _without, ...filter }) => filter),
+    })),
+    ...(s3 === undefined ? {} : { pyiceberg: pyicebergProperties(s3), duckdb: duckdbStatements(s3) }),
+    spark: {
+      'spark.jars': engines.icebergJar,
+      'spark.ui.enabled': 'false',
+      'spark.ui.showConsoleProgress': 'false',
+      'spark.driver.host': '127.0.0.1',
+      'spark.driver.bindAddress': '127.0.0.1',
+      'spark.sql.session.timeZone': 'UTC',
+      'spark.sql.shuffle.partitions': '2',
+      'spark.sql.warehouse.dir': join(folder, 'spark-warehouse'),
+      'spark.sql.extensions': 'org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions',
+      'spark.sql.catalog.firn': 'org.apache.iceberg.spark.SparkCatalog',
+      'spark.sql.catalog.firn.type': 'hadoop',
+      'spark.sql.catalog.firn.warehouse': warehouse,
+    },
+  }
+}
+
+const pyicebergProperties = (s3: S3Access): Record<string, string> => ({
+  's3.endpoint': s3.endpoint,
+  's3.region': s3.region,
+  's3.access-key-id': s3.accessKeyId,
+  's3.secret-access-key': s3.secretAccessKey,
+})
+
+const duckdbStatements = (s3: S3Access): readonly string[] => [
+  `CREATE SECRET (TYPE s3, PROVIDER config, KEY_ID '${s3.accessKeyId}', SECRET '${s3.secretAccessKey}',` +
+    ` REGION '${s3.region}', ENDPOINT '${new URL(s3.endpoint).host}', URL_STYLE 'path', USE_SSL false)`,
+]
+
+function compare(table: ExpectedTable, found: FoundTable): string[] {
+  const { name, snapshots, filters } = table
+  const ids = snapshots.map(({ id }) => id).sort()
+  const foundIds = Object.keys(found.snapshots).sort()
+  if (JSON.stringify(ids) !== JSON.stringify(foundIds)) return [`${name}: snapshots ${foundIds}, expected ${ids}`]
+  const last = snapshots.at(-1)!
+  const differences = [...difference(`${name} now`, { ...last, files: undefined }, found.current)]
+  for (const snapshot of snapshots) {
+    differences.push(...difference(`${name} at ${snapshot.id}`, snapshot, found.snapshots[snapshot.id]!))
+    const other = found.through_catalog?.[snapshot.id]
+    if (other !== undefined) differences.push(...difference(`${name} by catalog at ${snapshot.id}`, snapshot, other))
+  }
+  filters.forEach(({ column, op, literal, keys }, index) => {
+    if (found.filters[index] !== keys) differences.push(`${name} where ${column} ${op} ${literal}: other rows`)
+  })
+  const { entries, snapshots: listed } = found.metadata_rows
+  if (entries !== last.files) differences.push(`${name}: ${entries} entries, expected ${last.files}`)
+  if (listed !== snapshots.length) differences.push(`${name}: ${listed} snapshots listed`)
+  return differences
+}
+
+type Wanted = Omit<ExpectedSnapshot, 'files'> & { readonly files: number | undefined }
+
+function* difference(where: string, wanted: Wanted, found: Found): Generator<string> {
+  const { count, sha256 } = wanted.digests
+  if (found.count !== count) yield `${where}: ${found.count} rows, expected ${count}`
+  const wrong = Object.keys(sha256).filter((column) => found.sha256[column] !== sha256[column])
+  if (wrong.length > 0) yield `${where}: other values in ${wrong.join(', ')}`
+  if (found.files !== undefined && wanted.files !== undefined && found.files !== wanted.files) {
+    yield `${where}: ${found.files} files, expected ${wanted.files}`
+  }
+  const { averageWordCount } = wanted
+  if (averageWordCount === undefined) return
+  const average = found.average_word_count
+  if (average === undefined || Math.abs(average - averageWordCount) > 1e-9 * averageWordCount) {
+    yield `${where}: average word count ${average}, expected ${averageWordCount}`
+  }
+}

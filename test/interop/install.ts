@@ -1,0 +1,82 @@
+/**
+ * The other engines, installed once into `.cache/interop/`: a Python environment of its own and the Iceberg jar for
+ * Spark. Nothing outside of that folder is changed (but for the download caches of pip and Maven).
+ */
+import { execFile, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+const HERE: string = fileURLToPath(new URL('.', import.meta.url))
+const FOLDER: string = fileURLToPath(new URL('../../.cache/interop/', import.meta.url))
+const ICEBERG_JAR = { group: 'org.apache.iceberg', artifact: 'iceberg-spark-runtime-3.5_2.12', version: '1.10.0' }
+
+export interface Engines {
+  /** Python with PyIceberg, DuckDB and PySpark. */
+  readonly python: string
+  /** Iceberg's Spark runtime. */
+  readonly icebergJar: string
+}
+
+/** @throws {Error} that names what is missing on this machine, or what pip or Maven said. */
+export async function installEngines(say: (line: string) => void): Promise<Engines> {
+  await mkdir(FOLDER, { recursive: true })
+  await requireTool('java', ['-version'], 'a Java runtime, 11 or 17, that Spark 3.5 runs on')
+  const python = await installPython(say)
+  return { python, icebergJar: await installJar(say) }
+}
+
+async function installPython(say: (line: string) => void): Promise<string> {
+  const system = process.env['INTEROP_PYTHON'] ?? 'python3'
+  const version = await requireTool(system, ['--version'], 'Python 3.9 to 3.12 with venv (or name one: INTEROP_PYTHON)')
+  const requirements = join(HERE, 'requirements.txt')
+  const wanted = createHash('sha256')
+    .update(version)
+    .update(await readFile(requirements))
+    .digest('hex')
+  const folder = join(FOLDER, 'python')
+  const marker = join(folder, 'installed.sha256')
+  const python = join(folder, 'bin', 'python')
+  if ((await readFile(marker, 'utf8').catch(() => '')) === wanted) return python
+  say(`installing PyIceberg, DuckDB and PySpark into ${folder} (${version.trim()}, about 400 MB)`)
+  await rm(folder, { recursive: true, force: true })
+  await visibly(system, ['-m', 'venv', folder])
+  await visibly(python, ['-m', 'pip', 'install', '--quiet', '--no-deps', '--requirement', requirements])
+  await visibly(python, ['-m', 'pip', 'check'])
+  await writeFile(marker, wanted)
+  return python
+}
+
+async function installJar(say: (line: string) => void): Promise<string> {
+  const { group, artifact, version } = ICEBERG_JAR
+  const folder = join(FOLDER, 'jars')
+  const jar = join(folder, `${artifact}-${version}.jar`)
+  if ((await stat(jar).catch(() => undefined)) !== undefined) return jar
+  await requireTool('mvn', ['--version'], 'Maven')
+  say(`downloading ${group}:${artifact}:${version}`)
+  const copy = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy'
+  await visibly('mvn', ['-q', '-B', copy, `-Dartifact=${group}:${artifact}:${version}`, `-DoutputDirectory=${folder}`])
+  return jar
+}
+
+async function requireTool(command: string, args: readonly string[], what: string): Promise<string> {
+  try {
+    const { stdout, stderr } = await run(command, [...args])
+    return stdout + stderr
+  } catch (cause) {
+    throw new Error(`${command} does not run here; the interop test needs ${what}`, { cause })
+  }
+}
+
+async function visibly(command: string, args: readonly string[]): Promise<void> {
+  const code = await new Promise<number | null>((resolve, reject) => {
+    spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+      .once('error', reject)
+      .once('close', resolve)
+  })
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with exit code ${code}`)
+}
