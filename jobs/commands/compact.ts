@@ -15,7 +15,7 @@ export function compactCommand(ctx: CommandContext): Command {
   return new Command('compact')
     .description('turn what is staged into rows of a table: one run, one snapshot')
     .argument('<table>', 'namespace.name; created when it does not exist')
-    .option('--stream <names...>', 'streams to read (default: those that the table read before)')
+    .option('--stream <name>', 'stream to read, once for each (default: those that the table read before)', collect)
     .option('--dataset <name>', 'what to create the table from: a name or a file (default: articles)')
     .option(
       '--max-bad-ratio <share>',
@@ -92,3 +92,5 @@ function parseShare(text: string): number {
     throw new InvalidArgumentError('Expected a share from 0 to 1, like 0.05.')
   return share
 }
+
+const collect = (name: string, before: readonly string[] = []): readonly string[] => [...before, name]

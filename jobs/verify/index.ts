@@ -68,7 +68,7 @@ export async function verifyTable(options: VerifyOptions): Promise<VerifyResult>
     for (const manifest of contents.manifests) {
       if (seen.has(manifest.manifestPath)) continue
       seen.add(manifest.manifestPath)
-      await verifyManifest(table, manifest, known.get(manifest.manifestPath) ?? [], findings, { signal })
+      verifyManifest(table, manifest, known.get(manifest.manifestPath) ?? [], findings)
     }
     verifySnapshot(contents, findings)
     const manifest = await verifyProvenance(options, contents, findings)

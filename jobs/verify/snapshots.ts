@@ -4,7 +4,6 @@ import {
   allEntries,
   compareValues,
   currentSchema,
-  keyOfPath,
   type ManifestFile,
   type PrimitiveType,
   type PrimitiveValue,
@@ -51,7 +50,8 @@ export async function readSnapshot(
   } catch (error) {
     options.signal?.throwIfAborted()
     if (!FirnError.is(error)) throw error
-    findings.add('manifest-unreadable', name, error.message)
+    const mismatch = error.code === 'FIRN_MANIFEST_LENGTH_MISMATCH'
+    findings.add(mismatch ? 'manifest-list-count' : 'manifest-unreadable', name, error.message)
     return undefined
   }
 }
@@ -60,21 +60,18 @@ const isLive = (entry: ResolvedEntry): boolean => entry.status !== 'deleted'
 const rowsOf = (entries: readonly ResolvedEntry[]): number =>
   entries.reduce((sum, { dataFile }) => sum + dataFile.recordCount, 0)
 
-/** Counts, lengths and partition ranges of one manifest against its entry in the manifest list. */
-export async function verifyManifest(
+/** Counts and partition ranges of one manifest against its entry in the manifest list. */
+export function verifyManifest(
   table: Table,
   manifest: ManifestFile,
   entries: readonly ResolvedEntry[],
   findings: Findings,
-  options: AbortableOptions = {},
-): Promise<void> {
+): void {
   findings.checked.manifests++
   const { manifestPath } = manifest
-  const info = await table.store.head(keyOfPath(table.location, manifestPath), options)
   const of = (status: ResolvedEntry['status']): readonly ResolvedEntry[] =>
     entries.filter((entry) => entry.status === status)
   const counts: readonly (readonly [string, number, number])[] = [
-    ['bytes', manifest.manifestLength, info?.sizeBytes ?? 0],
     ['added files', manifest.addedFilesCount, of('added').length],
     ['existing files', manifest.existingFilesCount, of('existing').length],
     ['deleted files', manifest.deletedFilesCount, of('deleted').length],

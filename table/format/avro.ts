@@ -77,17 +77,24 @@ export async function writeAvro(
   return Buffer.concat(parts)
 }
 
+interface AvroHeader {
+  readonly meta: Readonly<Record<string, Buffer>>
+  readonly sync: Buffer
+}
+
 /**
  * @param where the file's URL, for messages.
  * @throws {FirnError} `FIRN_AVRO_CORRUPT` (corrupt) for bytes that are no complete container file.
  */
 export async function readAvro(bytes: Uint8Array, where: string): Promise<AvroFile> {
   let metadata: ReadonlyMap<string, string> | undefined
+  let sync: Buffer | undefined
   const records: AvroRecord[] = []
   const decoder = new avro.streams.BlockDecoder({ parseHook: typeOf } as object)
   try {
     await new Promise<void>((resolve, reject) => {
-      decoder.on('metadata' as 'data', (_type: unknown, _codec: unknown, header: { meta: Record<string, Buffer> }) => {
+      decoder.on('metadata' as 'data', (_type: unknown, _codec: unknown, header: AvroHeader) => {
+        sync = header.sync
         metadata = new Map(Object.entries(header.meta).map(([key, value]) => [key, value.toString('utf8')]))
       })
       decoder.on('data', (record: AvroRecord) => records.push(record))
@@ -95,7 +102,9 @@ export async function readAvro(bytes: Uint8Array, where: string): Promise<AvroFi
       decoder.on('error', reject)
       decoder.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
     })
-    if (metadata === undefined) throw new Error('no header')
+    if (metadata === undefined || sync === undefined) throw new Error('no header')
+    // Every block ends with the marker. avsc drops a block that was cut, without a word.
+    if (!sync.equals(bytes.subarray(-sync.length))) throw new Error('the last block is cut')
     return { schema: JSON.parse(metadata.get('avro.schema') ?? 'null') as AvroComplexSchema, metadata, records }
   } catch (cause) {
     const message = `${where}: not a complete Avro container file (${cause instanceof Error ? cause.message : String(cause)})`

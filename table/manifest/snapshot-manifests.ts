@@ -8,7 +8,8 @@ import { type ManifestFile, readManifestList } from './manifest-list.ts'
 
 /**
  * The manifests of a snapshot.
- * @throws {FirnError} `FIRN_FORMAT_VERSION_UNSUPPORTED` for version 1 snapshots that have no manifest list.
+ * @throws {FirnError} `FIRN_FORMAT_VERSION_UNSUPPORTED` for version 1 snapshots that have no manifest list;
+ *   `FIRN_AVRO_CORRUPT` (corrupt).
  */
 export async function snapshotManifests(
   store: ObjectStore,
@@ -25,5 +26,10 @@ export async function snapshotManifests(
     )
   }
   const { bytes } = await store.get(keyOfPath(metadata.location, path), { signal: options.signal })
-  return readManifestList(bytes, path)
+  const manifests = await readManifestList(bytes, path)
+  // A list that was cut right behind its header is a complete file without records.
+  if (manifests.length === 0 && Number(snapshot.summary['total-data-files'] ?? 0) > 0) {
+    throw new FirnError('corrupt', 'FIRN_AVRO_CORRUPT', `${path}: lists no manifest, but the snapshot has data files`)
+  }
+  return manifests
 }

@@ -88,6 +88,10 @@ export async function* readEntries(
       throw new FirnError('invalid', 'FIRN_ENCRYPTED', `${manifest.manifestPath} is encrypted, which is not supported`)
     }
     const { bytes } = await store.get(keyOfPath(metadata.location, manifest.manifestPath), { signal })
+    if (bytes.length !== manifest.manifestLength) {
+      const message = `${manifest.manifestPath}: expected ${manifest.manifestLength} bytes, got ${bytes.length}`
+      throw new FirnError('corrupt', 'FIRN_MANIFEST_LENGTH_MISMATCH', message)
+    }
     const spec = specById(metadata, manifest.partitionSpecId)
     const schema = currentSchema(metadata)
     const entries = await readManifest(bytes, manifest.manifestPath, manifest.partitionSpecId, spec, schema)

@@ -34,7 +34,7 @@ export interface ReadRowGroupOptions extends AbortableOptions {
 
 /**
  * @param store rooted at the table's folder. @param location the metadata's `location`.
- * @throws {FirnError} `FIRN_PARQUET_CORRUPT` also when the footer and the manifest disagree on the number of rows.
+ * @throws {FirnError} `FIRN_PARQUET_CORRUPT`; `FIRN_ROW_COUNT_MISMATCH` (corrupt) when footer and manifest disagree.
  */
 export async function openDataFile(
   store: ObjectStore,
@@ -53,7 +53,10 @@ export async function openDataFile(
   const parquet = await openParquet(store, keyOfPath(location, file.filePath), file.fileSizeBytes, options)
   if (parquet.rowCount !== file.recordCount) {
     const message = `${file.filePath}: the manifest says ${file.recordCount} rows, the file has ${parquet.rowCount}`
-    throw new FirnError('corrupt', 'FIRN_PARQUET_CORRUPT', message, { help: 'Run: firn verify <table>' })
+    throw new FirnError('corrupt', 'FIRN_ROW_COUNT_MISMATCH', message, {
+      detail: { path: file.filePath, manifestRows: file.recordCount, footerRows: parquet.rowCount },
+      help: 'Run: firn verify <table>',
+    })
   }
   return {
     rowGroupRows: parquet.rowGroups.map((group) => group.rows),

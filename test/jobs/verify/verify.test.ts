@@ -606,13 +606,11 @@ describe('verify sees', () => {
     expect(codes.filter((other) => other !== code && !mayFollow.includes(other))).toEqual([])
   })
 
-  it('a manifest list that was cut, one way or another', async () => {
+  it('a manifest list that was cut', async () => {
     const warehouse = await intactTable()
     const [list] = await keys(warehouse, 'news/articles/metadata/snap-')
     await edit(warehouse, list!, (bytes) => bytes.subarray(0, bytes.length - 10))
-    expect((await codesOf(warehouse)).some((code) => ['manifest-unreadable', 'summary-total'].includes(code))).toBe(
-      true,
-    )
+    expect(await codesOf(warehouse)).toContain('manifest-unreadable')
   })
 
   it('a wrong version hint, and mends it when asked, as does the next run', async () => {
