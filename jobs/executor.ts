@@ -3,7 +3,7 @@
  * another process or on a cluster.
  */
 import { Worker } from 'node:worker_threads'
-import { type ErrorCode, type ErrorDetail, type ErrorKind, FirnError } from '../table/errors.ts'
+import { errorFromWire, FirnError, type WireError } from '../table/errors.ts'
 import type { AbortableOptions, ObjectStore } from '../table/io/object-store.ts'
 import type { StoreOptions } from '../table/io/open-store.ts'
 import { type CompactionTask, type CompactionTaskResult, runCompactionTask } from './compaction/task.ts'
@@ -98,18 +98,6 @@ export type WorkerReply =
   | { readonly ok: true; readonly result: string }
   | { readonly ok: false; readonly error: WireError }
 
-/** An error as it crosses threads. */
-export interface WireError {
-  readonly message: string
-  readonly stack: string | undefined
-  readonly firn?: {
-    readonly kind: ErrorKind
-    readonly code: ErrorCode
-    readonly detail: ErrorDetail
-    readonly help: string | undefined
-  }
-}
-
 /** The sources run as they are in development (`.ts`) and compiled in the package (`.js`). */
 const WORKER_URL: URL = new URL(
   import.meta.url.endsWith('.ts') ? './task-worker.ts' : './task-worker.js',
@@ -143,7 +131,7 @@ function runInWorker(
     signal.addEventListener('abort', abort, { once: true })
     worker.once('message', (reply: WorkerReply) =>
       settle(() =>
-        reply.ok ? resolve(JSON.parse(reply.result) as CompactionTaskResult) : reject(fromWire(reply.error)),
+        reply.ok ? resolve(JSON.parse(reply.result) as CompactionTaskResult) : reject(errorFromWire(reply.error)),
       ),
     )
     worker.once('error', (cause: Error) => settle(() => reject(crashed(cause.message, cause))))
@@ -156,23 +144,3 @@ const crashed = (what: string, cause?: unknown): FirnError =>
     cause,
     help: 'run the same command again; if it dies of memory, compact more often so that a run reads less',
   })
-
-export function toWire(error: unknown): WireError {
-  if (!(error instanceof Error)) return { message: String(error), stack: undefined }
-  const { message, stack } = error
-  if (!FirnError.is(error)) return { message, stack }
-  return { message, stack, firn: { kind: error.kind, code: error.code, detail: error.detail, help: error.help } }
-}
-
-/** The same kind of error, with the stack of the worker. */
-export function fromWire(wire: WireError): Error {
-  const error =
-    wire.firn === undefined
-      ? new Error(wire.message)
-      : new FirnError(wire.firn.kind, wire.firn.code, wire.message, {
-          detail: wire.firn.detail,
-          ...(wire.firn.help === undefined ? {} : { help: wire.firn.help }),
-        })
-  if (wire.stack !== undefined) error.stack = wire.stack
-  return error
-}

@@ -1,9 +1,10 @@
 /** Entry of a worker thread: one task, one reply, then the end. Started by executor.ts only. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../table/clock.ts'
+import { errorToWire } from '../table/errors.ts'
 import { openStore } from '../table/io/open-store.ts'
 import { type CompactionTask, runCompactionTask } from './compaction/task.ts'
-import { toWire, type WorkerInput, type WorkerReply } from './executor.ts'
+import type { WorkerInput, WorkerReply } from './executor.ts'
 
 async function reply(input: WorkerInput): Promise<WorkerReply> {
   try {
@@ -11,7 +12,7 @@ async function reply(input: WorkerInput): Promise<WorkerReply> {
     const result = await runCompactionTask(JSON.parse(input.task) as CompactionTask, { store })
     return { ok: true, result: JSON.stringify(result) }
   } catch (error) {
-    return { ok: false, error: toWire(error) }
+    return { ok: false, error: errorToWire(error) }
   }
 }
 

@@ -1,6 +1,6 @@
-/** What crosses between this thread and the worker threads: columns as transferred buffers, errors as plain data. */
+/** What crosses between this thread and the worker threads: columns as transferred buffers. */
 import { type Schema as ArrowSchema, type Data, makeData, type RecordBatch } from 'apache-arrow'
-import { type ErrorCode, type ErrorDetail, type ErrorKind, FirnError } from '../table/errors.ts'
+import type { WireError } from '../table/errors.ts'
 import type { StoreOptions } from '../table/index.ts'
 import { batchOf } from './gather.ts'
 import type { FileRef } from './units.ts'
@@ -70,38 +70,4 @@ export function batchFromWire(schema: ArrowSchema, { rows, columns }: WireBatch)
     return makeData({ type: schema.fields[column]!.type, length: rows, data: values, ...offsets, ...validity } as never)
   })
   return batchOf(schema, children, rows)
-}
-
-export interface WireError {
-  readonly message: string
-  readonly stack: string | undefined
-  readonly firn:
-    | {
-        readonly kind: ErrorKind
-        readonly code: ErrorCode
-        readonly detail: ErrorDetail
-        readonly help: string | undefined
-      }
-    | undefined
-}
-
-export function errorToWire(error: unknown): WireError {
-  if (!(error instanceof Error)) return { message: String(error), stack: undefined, firn: undefined }
-  const { message, stack } = error
-  if (!FirnError.is(error)) return { message, stack, firn: undefined }
-  const { kind, code, detail, help } = error
-  return { message, stack, firn: { kind, code, detail, help } }
-}
-
-/** The same kind of error, with the stack of the worker. */
-export function errorFromWire({ message, stack, firn }: WireError): Error {
-  const error =
-    firn === undefined
-      ? new Error(message)
-      : new FirnError(firn.kind, firn.code, message, {
-          detail: firn.detail,
-          ...(firn.help === undefined ? {} : { help: firn.help }),
-        })
-  if (stack !== undefined) error.stack = stack
-  return error
 }

@@ -7,10 +7,10 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import type { Schema as ArrowSchema, RecordBatch } from 'apache-arrow'
-import { FirnError } from '../table/errors.ts'
+import { errorFromWire, FirnError } from '../table/errors.ts'
 import { type Decoder, decoderClosed } from './decoder.ts'
 import type { Unit } from './units.ts'
-import { batchFromWire, errorFromWire, type WorkerReply, type WorkerRequest, type WorkerSetup } from './wire.ts'
+import { batchFromWire, type WorkerReply, type WorkerRequest, type WorkerSetup } from './wire.ts'
 
 /** The sources run as they are in development (`.ts`) and compiled in the package (`.js`). */
 const WORKER_URL: URL = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)

@@ -69,3 +69,33 @@ export class FirnError extends Error {
 export function assertNever(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`)
 }
+
+/** An error as plain data, to cross threads and processes. */
+export interface WireError {
+  readonly message: string
+  readonly stack: string | undefined
+  readonly firn:
+    | {
+        readonly kind: ErrorKind
+        readonly code: ErrorCode
+        readonly detail: ErrorDetail
+        readonly help: string | undefined
+      }
+    | undefined
+}
+
+export function errorToWire(error: unknown): WireError {
+  if (!(error instanceof Error)) return { message: String(error), stack: undefined, firn: undefined }
+  const { message, stack } = error
+  if (!FirnError.is(error)) return { message, stack, firn: undefined }
+  const { kind, code, detail, help } = error
+  return { message, stack, firn: { kind, code, detail, help } }
+}
+
+/** The same kind of error, with the stack of where it was thrown. */
+export function errorFromWire({ message, stack, firn }: WireError): Error {
+  const options = firn && { detail: firn.detail, ...(firn.help === undefined ? {} : { help: firn.help }) }
+  const error = firn === undefined ? new Error(message) : new FirnError(firn.kind, firn.code, message, options)
+  if (stack !== undefined) error.stack = stack
+  return error
+}

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CompactionTask } from '../../jobs/compaction/task.ts'
-import { executorFor, fromWire, inlineExecutor, toWire, workerExecutor } from '../../jobs/executor.ts'
+import { executorFor, inlineExecutor, workerExecutor } from '../../jobs/executor.ts'
+import { errorFromWire, errorToWire } from '../../table/errors.ts'
 import { FirnError, openCatalog, openStore } from '../../table/index.ts'
 import {
   articleRecords,
@@ -130,7 +131,7 @@ describe('inlineExecutor', () => {
 describe('errors between threads', () => {
   it('survive JSON, ours and others', () => {
     const ours = new FirnError('unavailable', 'FIRN_STORE_UNAVAILABLE', 'm', { detail: { key: 'k' }, help: 'h' })
-    const back = fromWire(JSON.parse(JSON.stringify(toWire(ours))) as ReturnType<typeof toWire>)
+    const back = errorFromWire(JSON.parse(JSON.stringify(errorToWire(ours))) as ReturnType<typeof errorToWire>)
     expect(back).toMatchObject({
       kind: 'unavailable',
       code: 'FIRN_STORE_UNAVAILABLE',
@@ -139,7 +140,7 @@ describe('errors between threads', () => {
       help: 'h',
     })
     expect(back.stack).toBe(ours.stack)
-    expect(fromWire(toWire(new TypeError('t'))).message).toBe('t')
-    expect(fromWire(toWire('text')).message).toBe('text')
+    expect(errorFromWire(errorToWire(new TypeError('t'))).message).toBe('t')
+    expect(errorFromWire(errorToWire('text')).message).toBe('text')
   })
 })
