@@ -2,7 +2,7 @@
 import duckdb
 import duckdb_extensions
 
-from digest import arrow_values, digest_columns, digest_texts, read_job, write_result
+from digest import arrow_values, digest_columns, digest_texts, read_job, text_of, write_result
 
 
 def quoted(text):
@@ -30,10 +30,10 @@ def read(connection, source, columns):
     return found
 
 
-def keys_where(connection, source, spec):
+def keys_where(connection, source, key, spec):
     condition = f'"{spec["column"]}" {spec["op"]} {literal(spec["type"], spec["literal"])}'
-    rows = connection.execute(f"SELECT key FROM {source} WHERE {condition}").fetchall()
-    return digest_texts(str(key) for (key,) in rows)
+    rows = connection.execute(f'SELECT "{key["name"]}" FROM {source} WHERE {condition}').fetchall()
+    return digest_texts(text_of(key["type"])(value) for (value,) in rows)
 
 
 def read_table(connection, spec):
@@ -48,7 +48,7 @@ def read_table(connection, spec):
     return {
         "current": read(connection, current, spec["columns"]),
         "snapshots": snapshots,
-        "filters": [keys_where(connection, current, each) for each in spec["filters"]],
+        "filters": [keys_where(connection, current, spec["key"], each) for each in spec["filters"]],
         "metadata_rows": {"entries": entries, "snapshots": len(ids)},
     }
 

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 from pyiceberg.expressions import EqualTo, GreaterThanOrEqual
 from pyiceberg.table import StaticTable
 
-from digest import arrow_values, digest_columns, digest_texts, read_job, write_result
+from digest import arrow_values, digest_columns, digest_texts, read_job, text_of, write_result
 
 METADATA_TABLES = ("snapshots", "history", "refs", "manifests", "entries", "files", "partitions")
 
@@ -32,11 +32,11 @@ def read(table, columns, **scan):
     return found
 
 
-def keys_where(table, spec):
+def keys_where(table, key, spec):
     predicate = {"=": EqualTo, ">=": GreaterThanOrEqual}[spec["op"]]
     row_filter = predicate(spec["column"], literal(spec["type"], spec["literal"]))
-    arrow = table.scan(row_filter=row_filter, selected_fields=("key",)).to_arrow()
-    return digest_texts(map(str, arrow.column("key").to_pylist()))
+    arrow = table.scan(row_filter=row_filter, selected_fields=(key["name"],)).to_arrow()
+    return digest_texts(map(text_of(key["type"]), arrow.column(key["name"]).to_pylist()))
 
 
 def read_table(job, spec):
@@ -50,7 +50,7 @@ def read_table(job, spec):
     return {
         "current": read(table, spec["columns"]),
         "snapshots": snapshots,
-        "filters": [keys_where(table, each) for each in spec["filters"]],
+        "filters": [keys_where(table, spec["key"], each) for each in spec["filters"]],
         "metadata_rows": metadata_rows,
     }
 

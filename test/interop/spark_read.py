@@ -5,7 +5,7 @@ import functools
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as f
 
-from digest import digest_columns, digest_texts, read_job, write_result
+from digest import digest_columns, digest_texts, read_job, text_of, write_result
 
 METADATA_TABLES = ("snapshots", "history", "refs", "manifests", "entries", "files", "partitions", "all_entries")
 
@@ -40,15 +40,15 @@ def read(frame, columns):
     return found
 
 
-def keys_where(frame, filters):
+def keys_where(frame, key, filters):
     """One scan for each filter, all in one query: starting a query takes longer than these scans."""
     keys, scans = [[] for _ in filters], []
     for index, spec in enumerate(filters):
         column, value = f.col(spec["column"]), literal(spec["type"], spec["literal"])
         passing = frame.where(column == value if spec["op"] == "=" else column >= value)
-        scans.append(passing.select(f.lit(index).alias("filter"), "key"))
+        scans.append(passing.select(f.lit(index).alias("filter"), f.col(key["name"]).alias("key")))
     for row in functools.reduce(lambda left, right: left.unionAll(right), scans).collect() if scans else []:
-        keys[row["filter"]].append(str(row.key))
+        keys[row["filter"]].append(text_of(key["type"])(row["key"]))
     return [digest_texts(each) for each in keys]
 
 
@@ -67,7 +67,7 @@ def read_table(spark, spec):
         "current": read(current, columns),
         "snapshots": snapshots,
         "through_catalog": through_catalog,
-        "filters": keys_where(current, spec["filters"]),
+        "filters": keys_where(current, spec["key"], spec["filters"]),
         "metadata_rows": metadata_rows,
     }
 
