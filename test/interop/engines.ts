@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Digests } from './digest.ts'
-import type { ExpectedSnapshot, ExpectedTable } from './flat-tables.ts'
+import type { ExpectedSnapshot, ExpectedTable } from './expected.ts'
 import type { Engines } from './install.ts'
 
 export type EngineName = 'pyiceberg' | 'duckdb' | 'spark'
@@ -37,7 +37,7 @@ interface Found extends Digests {
 interface FoundTable {
   readonly current: Found
   readonly snapshots: Readonly<Record<string, Found>>
-  readonly through_catalog?: Readonly<Record<string, Found>>
+  readonly through_catalog?: Found
   readonly filters: readonly string[]
   readonly metadata_rows: Readonly<Record<string, number>>
 }
@@ -83,10 +83,11 @@ async function runScript(request: ReadRequest, tables: readonly ExpectedTable[])
 
 function jobOf({ engines, warehouse, s3 }: ReadRequest, tables: readonly ExpectedTable[], folder: string): object {
   return {
-    tables: tables.map(({ name, folder, columns, filters }) => ({
+    tables: tables.map(({ name, folder, columns, key, filters }) => ({
       name,
       folder,
       columns,
+      key,
       // what must come out stays here
       filters: filters.map(({ keys: _keys, without: _without, ...filter }) => filter),
     })),
@@ -127,10 +128,11 @@ function compare(table: ExpectedTable, found: FoundTable): string[] {
   if (JSON.stringify(ids) !== JSON.stringify(foundIds)) return [`${name}: snapshots ${foundIds}, expected ${ids}`]
   const last = snapshots.at(-1)!
   const differences = [...difference(`${name} now`, { ...last, files: undefined }, found.current)]
+  if (found.through_catalog !== undefined) {
+    differences.push(...difference(`${name} by catalog`, { ...last, files: undefined }, found.through_catalog))
+  }
   for (const snapshot of snapshots) {
     differences.push(...difference(`${name} at ${snapshot.id}`, snapshot, found.snapshots[snapshot.id]!))
-    const other = found.through_catalog?.[snapshot.id]
-    if (other !== undefined) differences.push(...difference(`${name} by catalog at ${snapshot.id}`, snapshot, other))
   }
   filters.forEach(({ column, op, literal, keys }, index) => {
     if (found.filters[index] !== keys) differences.push(`${name} where ${column} ${op} ${literal}: other rows`)

@@ -6,9 +6,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { startS3Server } from '../../jobs/demo/s3-server.ts'
 import { type EngineName, readWith, type S3Access } from './engines.ts'
-import { type ExpectedTable, writeFlatTables } from './flat-tables.ts'
+import type { ExpectedTable } from './expected.ts'
+import { writeFlatTables } from './flat-tables.ts'
 import { type Engines, installEngines } from './install.ts'
+import { pipelineOverFiles, pipelineOverS3 } from './pipeline.ts'
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
@@ -40,16 +43,41 @@ async function readEverywhere(engines: Engines, warehouse: Warehouse): Promise<b
   return passed
 }
 
+const ALL: readonly EngineName[] = ['pyiceberg', 'duckdb', 'spark']
+const BUCKET = 'my-bucket'
+/** The embedded S3 checks no signature; clients want some credentials nevertheless. */
+const CREDENTIALS = { region: 'us-east-1', accessKeyId: 'firn-interop', secretAccessKey: 'firn-interop-secret' }
+
+async function flatTables(folder: string): Promise<Warehouse> {
+  const url = pathToFileURL(join(folder, 'flat')).href
+  return { title: 'every flat type, file://', url, tables: await writeFlatTables(url), readers: ALL }
+}
+
+async function articlesOverFiles(folder: string): Promise<Warehouse> {
+  return { title: 'pipeline, file://', readers: ALL, ...(await pipelineOverFiles(join(folder, 'files'))) }
+}
+
 async function main(): Promise<void> {
   const engines = await installEngines(say)
   const folder = await mkdtemp(join(tmpdir(), 'firn-interop-'))
+  const server = await startS3Server({ buckets: [BUCKET] })
   try {
-    const url = pathToFileURL(join(folder, 'warehouse')).href
-    const tables = await writeFlatTables(url)
-    const every: readonly EngineName[] = ['pyiceberg', 'duckdb', 'spark']
-    const passed = await readEverywhere(engines, { title: 'every flat type, file://', url, tables, readers: every })
-    if (!passed) process.exitCode = 1
+    const s3: S3Access = { endpoint: server.url, ...CREDENTIALS }
+    // our own reader, in this process, takes credentials where the AWS SDK looks
+    process.env['AWS_ACCESS_KEY_ID'] = s3.accessKeyId
+    process.env['AWS_SECRET_ACCESS_KEY'] = s3.secretAccessKey
+    const articlesOverS3 = async (): Promise<Warehouse> => {
+      const url = `s3://${BUCKET}/warehouse`
+      const tables = await pipelineOverS3(folder, url, s3)
+      return { title: 'pipeline, live on S3', url, tables, readers: ['pyiceberg', 'duckdb'], s3 }
+    }
+    const outcomes: boolean[] = []
+    for (const write of [() => articlesOverFiles(folder), articlesOverS3, () => flatTables(folder)]) {
+      outcomes.push(await readEverywhere(engines, await write()))
+    }
+    if (outcomes.includes(false)) process.exitCode = 1
   } finally {
+    await server.close()
     await rm(folder, { recursive: true, force: true })
   }
 }

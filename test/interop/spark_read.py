@@ -56,17 +56,16 @@ def read_table(spark, spec):
     name, folder, columns = f"firn.{spec['name']}", spec["folder"], spec["columns"]
     by_path = spark.read.format("iceberg")
     metadata_rows = {each: spark.table(f"{name}.{each}").count() for each in METADATA_TABLES}
-    snapshots, through_catalog = {}, {}
+    snapshots = {}
     for row in spark.table(f"{name}.snapshots").select("snapshot_id").collect():
         snapshot_id = row.snapshot_id
         at = by_path.option("snapshot-id", snapshot_id).load(folder)
         snapshots[str(snapshot_id)] = read(at, columns)
-        through_catalog[str(snapshot_id)] = read(spark.sql(f"SELECT * FROM {name} VERSION AS OF {snapshot_id}"), columns)
     current = spark.read.format("iceberg").load(folder)
     return {
         "current": read(current, columns),
         "snapshots": snapshots,
-        "through_catalog": through_catalog,
+        "through_catalog": read(spark.table(name), columns),
         "filters": keys_where(current, spec["key"], spec["filters"]),
         "metadata_rows": metadata_rows,
     }
