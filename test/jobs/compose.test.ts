@@ -182,7 +182,9 @@ describe('our services, run here', () => {
     expect(await once(child, 'close')).toEqual([143, null])
   })
 
-  test('firn runs by schedule, is healthy, compacts what was published, and stops in order', async () => {
+  test('firn runs by schedule, is healthy, compacts what was published, and stops in order', {
+    timeout: 240_000,
+  }, async () => {
     const service = compose.services['firn']!
     const everySecond = { FIRN_RUN__LAND__CRON: '* * * * * *', FIRN_RUN__COMPACT__CRON: '* * * * * *' }
     const child = spawn(process.execPath, commandOf(service), {
