@@ -8,6 +8,7 @@
  *   into a gap where newer metadata had been deleted; it is not the table.
  * - `version-hint.text` serves PyIceberg and DuckDB, which trust it: digits without a newline, only ever raised.
  */
+import { gunzipSync } from 'node:zlib'
 import { FirnError } from '../errors.ts'
 import { type AbortableOptions, getIfExists, type ObjectStore } from '../io/object-store.ts'
 import { parseMetadata, printMetadata, snapshotById, type TableMetadata } from '../spec/metadata.ts'
@@ -15,6 +16,8 @@ import type { SwapOutcome, TableOperations, TableState } from './catalog.ts'
 
 const HINT_KEY = 'metadata/version-hint.text'
 const HINT_TRIES = 5
+/** More than any metadata file has; less than a small bomb unpacks to. */
+const MAX_METADATA_BYTES = 1 << 29
 const metadataKey = (version: number): string => `metadata/v${version}.metadata.json`
 
 /** @param store rooted at the table's folder. */
@@ -27,23 +30,34 @@ export function fileTableOperations(store: ObjectStore): TableOperations {
 
 /**
  * Create version 1.
- * @throws {FirnError} `FIRN_TABLE_EXISTS` (conflict); `FIRN_COMMIT_STATE_UNKNOWN` (unknown-commit).
+ * @throws {FirnError} `FIRN_TABLE_EXISTS` (conflict); `FIRN_FOREIGN_CATALOG` (invalid);
+ *   `FIRN_COMMIT_STATE_UNKNOWN` (unknown-commit).
  */
 export async function createFileTable(
   store: ObjectStore,
   metadata: TableMetadata,
   options: AbortableOptions = {},
 ): Promise<TableState> {
-  const outcome = await createVersion(store, 1, metadata, options)
-  if (outcome.kind === 'conflict') {
-    throw new FirnError('conflict', 'FIRN_TABLE_EXISTS', `a table exists already at ${store.url}`, {
+  const exists = (): FirnError =>
+    new FirnError('conflict', 'FIRN_TABLE_EXISTS', `a table exists already at ${store.url}`, {
       detail: { location: store.url },
     })
-  }
-  if (outcome.kind === 'unknown') {
+  const unknown = (cause: unknown): FirnError => {
     const message = `creating ${store.url}: the store did not say whether it took effect`
-    throw new FirnError('unknown-commit', 'FIRN_COMMIT_STATE_UNKNOWN', message, { cause: outcome.cause })
+    return new FirnError('unknown-commit', 'FIRN_COMMIT_STATE_UNKNOWN', message, {
+      cause,
+      help: 'Run the same command again: it finds out.',
+    })
   }
+  // Version 1 may have been trimmed away from under a table that lives on.
+  if ((await listVersions(store, options)).size > 0) throw exists()
+  const outcome = await createVersion(store, 1, metadata, options)
+  if (outcome.kind === 'conflict') throw exists()
+  if (outcome.kind === 'unknown') throw unknown(outcome.cause)
+  const newest = await loadNewest(store).catch((cause: unknown) => {
+    throw unknown(cause)
+  })
+  if (newest.metadata.tableUuid !== metadata.tableUuid) throw exists()
   return outcome.state
 }
 
@@ -56,13 +70,13 @@ async function swap(
   const outcome = await createVersion(store, base.version + 1, next, options)
   if (outcome.kind !== 'committed') return outcome
   try {
-    return await confirm(store, base, outcome.state, options)
+    return await confirm(store, base, outcome.state)
   } catch (cause) {
-    if (!FirnError.is(cause) || cause.kind !== 'unavailable') throw cause
     return { kind: 'unknown', cause }
   }
 }
 
+/** The commit point. From the put on nothing is aborted: what was begun is brought to an answer. */
 async function createVersion(
   store: ObjectStore,
   version: number,
@@ -71,41 +85,30 @@ async function createVersion(
 ): Promise<SwapOutcome> {
   const key = metadataKey(version)
   const bytes = Buffer.from(printMetadata(metadata), 'utf8')
-  const committed: SwapOutcome = {
-    kind: 'committed',
-    state: { metadata, metadataLocation: `${store.url}/${key}`, version },
-  }
+  options.signal?.throwIfAborted()
   try {
-    await store.put(key, bytes, { ifNoneMatch: '*', ...options })
+    await store.put(key, bytes, { ifNoneMatch: '*' })
   } catch (cause) {
     if (!FirnError.is(cause, 'FIRN_PRECONDITION_FAILED') && !FirnError.is(cause, 'FIRN_STORE_UNAVAILABLE')) throw cause
-    const refused = cause.code === 'FIRN_PRECONDITION_FAILED'
     try {
-      const found = await getIfExists(store, key, options)
+      const found = await getIfExists(store, key)
       if (found === undefined) return { kind: 'unknown', cause }
       if (Buffer.compare(found.bytes, bytes) !== 0) return { kind: 'conflict' }
     } catch (readCause) {
-      if (!FirnError.is(readCause) || readCause.kind !== 'unavailable') throw readCause
-      return refused ? { kind: 'unknown', cause: readCause } : { kind: 'unknown', cause }
+      return { kind: 'unknown', cause: readCause }
     }
   }
-  await raiseHint(store, version, options)
-  return committed
+  await raiseHint(store, version)
+  return { kind: 'committed', state: { metadata, metadataLocation: `${store.url}/${key}`, version } }
 }
 
 /**
  * Whether what we created is in the line of the newest metadata. The log's file names prove nothing: a version that
  * was trimmed away had the same name. Our new snapshots do, and so does a log entry with our very timestamp.
  */
-async function confirm(
-  store: ObjectStore,
-  base: TableState,
-  state: TableState,
-  options: AbortableOptions,
-): Promise<SwapOutcome> {
-  const newest = Math.max(...(await listVersions(store, options)).keys())
-  if (newest <= state.version) return { kind: 'committed', state }
-  const later = await loadVersion(store, newest, options)
+async function confirm(store: ObjectStore, base: TableState, state: TableState): Promise<SwapOutcome> {
+  const later = await loadNewest(store)
+  if (later.version <= state.version) return { kind: 'committed', state }
   const inLog = later.metadata.metadataLog.some(
     (entry) =>
       entry.metadataFile.endsWith(`/${metadataKey(state.version)}`) &&
@@ -118,24 +121,55 @@ async function confirm(
   return inLog || builtUpon ? { kind: 'committed', state } : { kind: 'conflict' }
 }
 
-/** Every version there is: its number and its key. */
+/** `v3.metadata.json`, and compressed as Java writes it: `v3.gz.metadata.json`, `v3.metadata.json.gz`. */
+const VERSION_NAME = /^metadata\/v(\d+)(?:\.gz\.metadata\.json|\.metadata\.json(?:\.gz)?)$/
+/** As other catalogs name them: `00003-<uuid>.metadata.json`. */
+const FOREIGN_NAME = /^metadata\/\d{5,}-.*\.metadata\.json(?:\.gz)?$/
+
+/**
+ * Every version there is: its number and its key.
+ * @throws {FirnError} `FIRN_FOREIGN_CATALOG` (invalid): another catalog has the pointer, ours would fork the table;
+ *   `FIRN_METADATA_CORRUPT` (corrupt) when one version has two files.
+ */
 async function listVersions(store: ObjectStore, options: AbortableOptions): Promise<ReadonlyMap<number, string>> {
+  const foreign = await foreignMetadata(store, options)
+  if (foreign !== undefined) {
+    throw new FirnError(
+      'invalid',
+      'FIRN_FOREIGN_CATALOG',
+      `the table at ${store.url} belongs to another catalog: its metadata is named ${foreign}`,
+      { detail: { location: store.url, key: foreign }, help: 'Name the metadata file itself to read it.' },
+    )
+  }
   const versions = new Map<number, string>()
   for await (const { key } of store.list('metadata/v', options)) {
-    const match = /^metadata\/v(\d+)\.metadata\.json$/.exec(key)
-    if (match) versions.set(Number(match[1]), key)
+    const match = VERSION_NAME.exec(key)
+    if (match === null) continue
+    const version = Number(match[1])
+    const twin = versions.get(version)
+    if (twin !== undefined) {
+      throw new FirnError('corrupt', 'FIRN_METADATA_CORRUPT', `${store.url} has both ${twin} and ${key}`)
+    }
+    versions.set(version, key)
   }
   return versions
 }
 
-async function loadNewest(store: ObjectStore, options: AbortableOptions = {}): Promise<TableState> {
-  const versions = await listVersions(store, options)
-  if (versions.size === 0) throw await notFound(store, options)
-  return loadVersion(store, Math.max(...versions.keys()), options)
+/** Five digits begin with a zero up to the ten-thousandth version, so few other objects are listed. */
+async function foreignMetadata(store: ObjectStore, options: AbortableOptions): Promise<string | undefined> {
+  for await (const { key } of store.list('metadata/0', options)) if (FOREIGN_NAME.test(key)) return key
+  return undefined
 }
 
-async function loadVersion(store: ObjectStore, version: number, options: AbortableOptions): Promise<TableState> {
-  return loadMetadataFile(store, metadataKey(version), version, options)
+async function loadNewest(store: ObjectStore, options: AbortableOptions = {}): Promise<TableState> {
+  const versions = await listVersions(store, options)
+  const newest = Math.max(...versions.keys())
+  const key = versions.get(newest)
+  if (key !== undefined) return loadMetadataFile(store, key, newest, options)
+  throw new FirnError('not-found', 'FIRN_TABLE_NOT_FOUND', `there is no table at ${store.url}`, {
+    detail: { location: store.url },
+    help: 'Create it with: firn init <namespace.table> --dataset articles',
+  })
 }
 
 /** One metadata file by its key. @param version N of `vN`, 0 for other names, which cannot be committed on. */
@@ -147,47 +181,35 @@ export async function loadMetadataFile(
 ): Promise<TableState> {
   const { bytes } = await store.get(key, options)
   const metadataLocation = `${store.url}/${key}`
-  const metadata = parseMetadata(Buffer.from(bytes).toString('utf8'), metadataLocation)
-  return { metadata, metadataLocation, version }
+  return { metadata: parseMetadata(textOf(bytes, metadataLocation), metadataLocation), metadataLocation, version }
 }
 
-async function notFound(store: ObjectStore, options: AbortableOptions): Promise<FirnError> {
-  for await (const { key } of store.list('metadata/', options)) {
-    if (/^metadata\/\d+-.*\.metadata\.json$/.test(key)) {
-      return new FirnError(
-        'invalid',
-        'FIRN_FOREIGN_CATALOG',
-        `the table at ${store.url} belongs to another catalog: its metadata is named ${key}`,
-        { detail: { location: store.url, key }, help: 'Name the metadata file itself to read it.' },
-      )
-    }
+/** Whatever the name says, gzip is known by its first bytes. */
+function textOf(bytes: Uint8Array, where: string): string {
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return Buffer.from(bytes).toString('utf8')
+  try {
+    return gunzipSync(bytes, { maxOutputLength: MAX_METADATA_BYTES }).toString('utf8')
+  } catch (cause) {
+    throw new FirnError('corrupt', 'FIRN_METADATA_CORRUPT', `${where}: damaged gzip`, { cause, detail: { where } })
   }
-  return new FirnError('not-found', 'FIRN_TABLE_NOT_FOUND', `there is no table at ${store.url}`, {
-    detail: { location: store.url },
-    help: 'Create it with: firn init <namespace.table> --dataset articles',
-  })
 }
 
 /**
  * Raise the hint to `version`; never lower it. The commit stands whether this succeeds or not, because nothing of ours
  * reads the hint: a failure is left for the next commit to mend.
  */
-async function raiseHint(store: ObjectStore, version: number, options: AbortableOptions): Promise<void> {
+async function raiseHint(store: ObjectStore, version: number): Promise<void> {
   const text = Buffer.from(String(version), 'utf8')
   for (let attempt = 0; attempt < HINT_TRIES; attempt++) {
     try {
-      const current = await getIfExists(store, HINT_KEY, options)
+      const current = await getIfExists(store, HINT_KEY)
       const held = current === undefined ? 0 : Number(Buffer.from(current.bytes).toString('utf8').trim())
       if (held >= version) return
-      await store.put(HINT_KEY, text, {
-        ...options,
-        ...(current === undefined ? { ifNoneMatch: '*' as const } : { ifMatch: current.etag }),
-      })
+      const condition = current === undefined ? { ifNoneMatch: '*' as const } : { ifMatch: current.etag }
+      await store.put(HINT_KEY, text, condition)
       return
     } catch (error) {
-      if (FirnError.is(error, 'FIRN_PRECONDITION_FAILED')) continue
-      if (FirnError.is(error) && error.kind === 'unavailable') return
-      throw error
+      if (!FirnError.is(error, 'FIRN_PRECONDITION_FAILED')) return
     }
   }
 }

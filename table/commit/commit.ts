@@ -44,7 +44,8 @@ function numberProperty(metadata: TableMetadata, [name, fallback]: readonly [str
 /**
  * @throws {FirnError} `FIRN_REQUIREMENT_FAILED` (conflict) when the table is no longer what the change was planned on;
  *   `FIRN_COMMIT_CONFLICT` (conflict) after all retries lost their race;
- *   `FIRN_COMMIT_STATE_UNKNOWN` (unknown-commit) when the last word is not known.
+ *   `FIRN_COMMIT_STATE_UNKNOWN` (unknown-commit) whenever it ends, for whatever reason, while a try may still be or
+ *   become the winner.
  */
 export async function commitChange(
   operations: TableOperations,
@@ -53,34 +54,53 @@ export async function commitChange(
   options: AbortableOptions = {},
 ): Promise<CommitOutcome> {
   const started = clock.monotonicMillis()
-  let unknown: unknown
+  let open: OpenTry | undefined
   for (let attempt = 1; ; attempt++) {
-    const base = await operations.load(options).catch((cause: unknown) => {
-      throw unknown === undefined ? cause : stateUnknown(cause)
-    })
-    if (change.isOwn(base.metadata)) return { state: base, attempts: attempt, recovered: true }
-    // Not ours, and ours can no longer take the place of what is there: the earlier try is known to have failed.
-    for (const requirement of change.requirements) checkRequirement(base.metadata, requirement)
-    const timestampMillis = nextTimestamp(base.metadata, clock.nowMillis())
-    const updates = await change.prepare(base.metadata, attempt, timestampMillis)
-    const next = applyUpdates(base.metadata, base.metadataLocation, updates, timestampMillis)
-    const outcome = await operations.swap(base, next, options)
-    if (outcome.kind === 'committed') return { state: outcome.state, attempts: attempt, recovered: false }
-    unknown = outcome.kind === 'unknown' ? (outcome.cause ?? new Error('no cause given')) : undefined
-    const late = clock.monotonicMillis() - started >= numberProperty(base.metadata, TOTAL_MILLIS)
-    if (attempt > numberProperty(base.metadata, RETRIES) || late) {
-      if (unknown === undefined) throw conflict(base, attempt)
-      // One last look: the try may have been seen by now.
-      const last = await operations.load(options).catch(() => undefined)
-      if (last !== undefined && change.isOwn(last.metadata)) return { state: last, attempts: attempt, recovered: true }
-      throw stateUnknown(unknown)
+    try {
+      const base = await operations.load(options)
+      if (change.isOwn(base.metadata)) return { state: base, attempts: attempt, recovered: true }
+      // The place of the open try is taken, and not by us: it is known to have failed.
+      if (open !== undefined && base.version >= open.version) open = undefined
+      for (const requirement of change.requirements) checkRequirement(base.metadata, requirement)
+      const timestampMillis = nextTimestamp(base.metadata, clock.nowMillis())
+      const updates = await change.prepare(base.metadata, attempt, timestampMillis)
+      const next = applyUpdates(base.metadata, base.metadataLocation, updates, timestampMillis)
+      const outcome = await operations.swap(base, next, options)
+      if (outcome.kind === 'committed') return { state: outcome.state, attempts: attempt, recovered: false }
+      if (outcome.kind === 'unknown') open = { version: base.version + 1, cause: outcome.cause }
+      const late = clock.monotonicMillis() - started >= numberProperty(base.metadata, TOTAL_MILLIS)
+      if (attempt > numberProperty(base.metadata, RETRIES) || late) {
+        return { state: await lastLook(operations, change, base, attempt, open), attempts: attempt, recovered: true }
+      }
+      const minimum = numberProperty(base.metadata, MIN_WAIT_MILLIS)
+      const jitter = fullJitterMillis(clock, attempt - 1, minimum, numberProperty(base.metadata, MAX_WAIT_MILLIS))
+      await clock.sleep(minimum / 2 + jitter, options.signal)
+    } catch (error) {
+      if (open === undefined || FirnError.is(error, 'FIRN_COMMIT_STATE_UNKNOWN')) throw error
+      throw stateUnknown(error)
     }
-    const minimum = numberProperty(base.metadata, MIN_WAIT_MILLIS)
-    await clock.sleep(
-      minimum / 2 + fullJitterMillis(clock, attempt - 1, minimum, numberProperty(base.metadata, MAX_WAIT_MILLIS)),
-      options.signal,
-    )
   }
+}
+
+/** A try that nobody could tell about: it may still take the place of `version`. */
+interface OpenTry {
+  readonly version: number
+  readonly cause: unknown
+}
+
+/** After the last try: what looks lost may be our own earlier try that took effect late. */
+async function lastLook(
+  operations: TableOperations,
+  change: Change,
+  base: TableState,
+  attempts: number,
+  open: OpenTry | undefined,
+): Promise<TableState> {
+  const last = await operations.load().catch((cause: unknown) => {
+    throw open === undefined ? conflict(base, attempts) : stateUnknown(cause)
+  })
+  if (change.isOwn(last.metadata)) return last
+  throw open === undefined || last.version >= open.version ? conflict(base, attempts) : stateUnknown(open.cause)
 }
 
 function conflict(base: TableState, attempts: number): FirnError {
