@@ -1,12 +1,12 @@
 /** The door of `firnlake/table`: Apache Iceberg tables on an object store. */
 export type { TableOperations, TableState } from './catalog/catalog.ts'
+export type { TableDefinition } from './catalog/definition.ts'
 export {
   type Catalog,
   type CatalogOptions,
   type OpenTableOptions,
   openCatalog,
   openTableAt,
-  type TableDefinition,
   tableFolder,
 } from './catalog/open.ts'
 export { type Clock, newRunId, newSnapshotId, newUuid, systemClock } from './clock.ts'
@@ -67,6 +67,7 @@ export {
   defaultSpec,
   type SnapshotRef,
   schemaById,
+  schemaForSpec,
   snapshotById,
   specById,
   type TableMetadata,

@@ -6,11 +6,11 @@ import type { AbortableOptions } from './io/object-store.ts'
 import { decodeBound } from './manifest/bounds.ts'
 import { type DataFile, FILE_CONTENTS } from './manifest/data-file.ts'
 import type { EntryStatus } from './manifest/manifest.ts'
-import { liveFilesCount } from './manifest/manifest-list.ts'
+import { mayHaveLiveFiles } from './manifest/manifest-list.ts'
 import { snapshotManifests } from './manifest/snapshot-manifests.ts'
 import { planFiles, type ResolvedEntry, readEntries, schemaOfSnapshot } from './scan/plan.ts'
-import { snapshotById, specById } from './spec/metadata.ts'
-import { type PartitionSpec, partitionTypes } from './spec/partition.ts'
+import { schemaForSpec, snapshotById, specById } from './spec/metadata.ts'
+import { partitionTypes } from './spec/partition.ts'
 import type { Schema } from './spec/schema.ts'
 import { partitionValueToText } from './spec/transform.ts'
 import { isPrimitive, type PrimitiveType, type PrimitiveValue } from './spec/types.ts'
@@ -35,7 +35,8 @@ export function inspectSnapshots(table: Table): readonly InspectRow[] {
 /** Which snapshot was current from when on. */
 export function inspectHistory(table: Table): readonly InspectRow[] {
   const ancestors = new Set<bigint>()
-  for (let at = table.currentSnapshot(); at !== undefined; ) {
+  // Damaged metadata may have a circle.
+  for (let at = table.currentSnapshot(); at !== undefined && !ancestors.has(at.snapshotId); ) {
     ancestors.add(at.snapshotId)
     at = at.parentSnapshotId === undefined ? undefined : snapshotById(table.metadata, at.parentSnapshotId)
   }
@@ -67,7 +68,7 @@ export async function inspectFiles(
   const snapshot = table.snapshotFor(selector)
   const schema = schemaOfSnapshot(table.metadata, snapshot)
   const tasks = await planFiles(table.store, table.metadata, snapshot, undefined, options)
-  return tasks.map((task) => fileRow(task.file, specById(table.metadata, task.file.specId), schema))
+  return tasks.map((task) => fileRow(table, task.file, schema))
 }
 
 const STATUS_NUMBERS: Readonly<Record<EntryStatus, number>> = { existing: 0, added: 1, deleted: 2 }
@@ -80,11 +81,7 @@ export async function inspectEntries(
 ): Promise<readonly InspectRow[]> {
   const schema = schemaOfSnapshot(table.metadata, table.snapshotFor(selector))
   return (await allEntries(table, selector, options)).map((entry) => {
-    const { readable_metrics, ...dataFile } = fileRow(
-      entry.dataFile,
-      specById(table.metadata, entry.dataFile.specId),
-      schema,
-    )
+    const { readable_metrics, ...dataFile } = fileRow(table, entry.dataFile, schema)
     return {
       status: STATUS_NUMBERS[entry.status],
       snapshot_id: entry.snapshotId,
@@ -108,7 +105,7 @@ export async function inspectManifests(
   return manifests.map((manifest) => {
     const isData = manifest.content === 'data'
     const spec = specById(table.metadata, manifest.partitionSpecId)
-    const types = partitionTypes(spec, schema)
+    const types = partitionTypes(spec, schemaForSpec(table.metadata, spec, schema))
     const bound = (bytes: Uint8Array | undefined, index: number): string | null =>
       bytes === undefined || types[index] === undefined
         ? null
@@ -119,12 +116,12 @@ export async function inspectManifests(
       length: manifest.manifestLength,
       partition_spec_id: manifest.partitionSpecId,
       added_snapshot_id: manifest.addedSnapshotId,
-      added_data_files_count: isData ? manifest.addedFilesCount : 0,
-      existing_data_files_count: isData ? manifest.existingFilesCount : 0,
-      deleted_data_files_count: isData ? manifest.deletedFilesCount : 0,
-      added_delete_files_count: isData ? 0 : manifest.addedFilesCount,
-      existing_delete_files_count: isData ? 0 : manifest.existingFilesCount,
-      deleted_delete_files_count: isData ? 0 : manifest.deletedFilesCount,
+      added_data_files_count: isData ? (manifest.addedFilesCount ?? null) : 0,
+      existing_data_files_count: isData ? (manifest.existingFilesCount ?? null) : 0,
+      deleted_data_files_count: isData ? (manifest.deletedFilesCount ?? null) : 0,
+      added_delete_files_count: isData ? 0 : (manifest.addedFilesCount ?? null),
+      existing_delete_files_count: isData ? 0 : (manifest.existingFilesCount ?? null),
+      deleted_delete_files_count: isData ? 0 : (manifest.deletedFilesCount ?? null),
       partition_summaries: manifest.partitions.map((summary, index) => ({
         contains_null: summary.containsNull,
         contains_nan: summary.containsNan ?? null,
@@ -145,18 +142,18 @@ export async function inspectPartitions(
   const groups = new Map<string, ResolvedEntry[]>()
   for (const entry of await allEntries(table, selector, options)) {
     if (entry.status === 'deleted') continue
-    const spec = specById(table.metadata, entry.dataFile.specId)
-    const key = JSON.stringify([spec.specId, partitionRow(entry.dataFile, spec, schema)])
-    groups.set(key, [...(groups.get(key) ?? []), entry])
+    const key = JSON.stringify([entry.dataFile.specId, partitionRow(table, entry.dataFile, schema)])
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [entry])
+    else group.push(entry)
   }
   return [...groups.values()].map((entries) => {
     const files = entries.map((entry) => entry.dataFile)
     const last = entries.reduce((a, b) => (b.sequenceNumber > a.sequenceNumber ? b : a))
-    const spec = specById(table.metadata, files[0]!.specId)
     const lastSnapshot = snapshotById(table.metadata, last.snapshotId)
     return {
-      partition: partitionRow(files[0]!, spec, schema),
-      spec_id: spec.specId,
+      partition: partitionRow(table, files[0]!, schema),
+      spec_id: files[0]!.specId,
       record_count: files.reduce((sum, file) => sum + file.recordCount, 0),
       file_count: files.length,
       total_data_file_size_in_bytes: files.reduce((sum, file) => sum + file.fileSizeBytes, 0),
@@ -180,18 +177,18 @@ export async function allEntries(
   if (snapshot === undefined) return []
   const manifests = await snapshotManifests(table.store, table.metadata, snapshot, options)
   const entries: ResolvedEntry[] = []
-  const live = manifests.filter((manifest) => liveFilesCount(manifest) > 0 || manifest.deletedFilesCount > 0)
+  const live = manifests.filter((manifest) => mayHaveLiveFiles(manifest) || manifest.deletedFilesCount !== 0)
   for await (const some of readEntries(table.store, table.metadata, live, options)) entries.push(...some)
   return entries
 }
 
-function fileRow(file: DataFile, spec: PartitionSpec, schema: Schema): Record<string, unknown> {
+function fileRow(table: Table, file: DataFile, schema: Schema): Record<string, unknown> {
   return {
     content: FILE_CONTENTS.indexOf(file.content),
     file_path: file.filePath,
     file_format: file.fileFormat,
     spec_id: file.specId,
-    partition: partitionRow(file, spec, schema),
+    partition: partitionRow(table, file, schema),
     record_count: file.recordCount,
     file_size_in_bytes: file.fileSizeBytes,
     column_sizes: Object.fromEntries(file.columnSizes),
@@ -208,8 +205,9 @@ function fileRow(file: DataFile, spec: PartitionSpec, schema: Schema): Record<st
   }
 }
 
-function partitionRow(file: DataFile, spec: PartitionSpec, schema: Schema): InspectRow {
-  const types = partitionTypes(spec, schema)
+function partitionRow({ metadata }: Table, file: DataFile, schema: Schema): InspectRow {
+  const spec = specById(metadata, file.specId)
+  const types = partitionTypes(spec, schemaForSpec(metadata, spec, schema))
   return Object.fromEntries(
     spec.fields.map((field, index) => {
       const value = file.partition[index] ?? null

@@ -7,9 +7,10 @@ import { FirnError } from './errors.ts'
 import type { EpochMillis, SnapshotId } from './ids.ts'
 import type { AbortableOptions, ObjectStore } from './io/object-store.ts'
 import type { DataFile } from './manifest/data-file.ts'
-import type { Expression } from './scan/expression.ts'
+import { columnsOf, type Expression } from './scan/expression.ts'
 import { type FileScanTask, planFiles, schemaOfSnapshot } from './scan/plan.ts'
 import { readTasks } from './scan/read.ts'
+import { normaliseLocation } from './spec/location.ts'
 import { currentSnapshotOf, type SnapshotRef, snapshotById, type TableMetadata } from './spec/metadata.ts'
 import { projectSchema, type Schema } from './spec/schema.ts'
 import type { Snapshot } from './spec/snapshot.ts'
@@ -59,6 +60,12 @@ export interface CreateTagOptions extends AbortableOptions {
   readonly maxRefAgeMillis?: number
 }
 
+/** How a table is reached again. */
+export interface TableAccess {
+  readonly operations: TableOperations
+  readonly writable: boolean
+}
+
 export class Table {
   /** `namespace.name` in its catalog; `undefined` when opened by location. */
   readonly name: string | undefined
@@ -67,23 +74,16 @@ export class Table {
   readonly metadata: TableMetadata
   readonly metadataLocation: string
   readonly #state: TableState
-  readonly #operations: TableOperations | undefined
+  readonly #access: TableAccess
   readonly #clock: Clock
 
-  /** @param operations left out: the table is read-only. */
-  constructor(
-    name: string | undefined,
-    store: ObjectStore,
-    state: TableState,
-    clock: Clock,
-    operations: TableOperations | undefined,
-  ) {
+  constructor(name: string | undefined, store: ObjectStore, state: TableState, clock: Clock, access: TableAccess) {
     this.name = name
     this.store = store
     this.metadata = state.metadata
     this.metadataLocation = state.metadataLocation
     this.#state = state
-    this.#operations = operations
+    this.#access = access
     this.#clock = clock
   }
 
@@ -115,16 +115,20 @@ export class Table {
     return this.currentSnapshot()
   }
 
-  /** The table as it is now. */
+  /** The table as it is now; opened by one metadata file, it stays at that. */
   async refresh(options: AbortableOptions = {}): Promise<Table> {
-    if (this.#operations === undefined) return this
-    return this.#at(await this.#operations.load(options))
+    return this.#at(await this.#access.operations.load(options))
   }
 
   scan(options: ScanOptions = {}): TableScan {
     const snapshot = this.snapshotFor(options)
     const schema = schemaOfSnapshot(this.metadata, snapshot)
     const projected = projectSchema(schema, options.columns)
+    for (const id of options.where === undefined ? [] : columnsOf(options.where)) {
+      if (schema.fields.some((field) => field.id === id)) continue
+      const message = `the filter names column ${id}, which the snapshot's schema ${schema.schemaId} does not have`
+      throw new FirnError('invalid', 'FIRN_COLUMN_NOT_FOUND', message)
+    }
     const plan = (abort?: AbortableOptions): Promise<readonly FileScanTask[]> =>
       planFiles(this.store, this.metadata, snapshot, options.where, abort)
     const { store, location } = this
@@ -171,16 +175,17 @@ export class Table {
       type: 'tag',
       ...(maxRefAgeMillis === undefined ? {} : { maxRefAgeMillis }),
     }
+    const held = ({ refs }: TableMetadata): SnapshotRef | undefined =>
+      Object.hasOwn(refs, name) ? refs[name] : undefined
     const change: Change = {
-      isOwn: ({ refs }) => refs[name]?.snapshotId === target && refs[name]?.type === 'tag',
-      requirements: [
-        { type: 'assert-table-uuid', uuid: this.metadata.tableUuid },
-        { type: 'assert-snapshot-exists', snapshotId: target },
-      ],
+      isOwn: (metadata) => held(metadata)?.snapshotId === target && held(metadata)?.type === 'tag',
+      requirements: [{ type: 'assert-table-uuid', uuid: this.metadata.tableUuid }],
       prepare: async (base) => {
-        if (base.refs[name] !== undefined) {
+        if (held(base) !== undefined) {
           throw new FirnError('conflict', 'FIRN_REF_EXISTS', `ref ${name} of ${this.location} names another snapshot`)
         }
+        // It may have expired since the table was read.
+        if (snapshotById(base, target) === undefined) throw notFound(`snapshot ${target} is gone from ${this.location}`)
         return [{ action: 'set-snapshot-ref', name, ref }]
       },
     }
@@ -188,21 +193,30 @@ export class Table {
   }
 
   #at(state: TableState): Table {
-    return new Table(this.name, this.store, state, this.#clock, this.#operations)
+    return new Table(this.name, this.store, state, this.#clock, this.#access)
   }
 
+  /** Operations of a table that this package may write to, as it is and where it is. */
   #writable(): TableOperations {
-    if (this.#operations === undefined) {
-      throw new FirnError(
-        'invalid',
-        'FIRN_TABLE_READ_ONLY',
-        `table ${this.location} was opened by location: read-only`,
-        {
-          help: 'Open it by its name in a warehouse: --warehouse URL <namespace.table>',
-        },
-      )
+    const { formatVersion, location } = this.metadata
+    if (!this.#access.writable) {
+      throw new FirnError('invalid', 'FIRN_TABLE_READ_ONLY', `table ${location} was opened by location: read-only`, {
+        help: 'Open it by its name in a warehouse: --warehouse URL <namespace.table>',
+      })
     }
-    return this.#operations
+    if (formatVersion !== 2) {
+      const message = `table ${location} has format version ${formatVersion}; only version 2 is written`
+      throw new FirnError('invalid', 'FIRN_FORMAT_VERSION_UNSUPPORTED', message, {
+        help: 'Upgrade it with the engine that made it: set the table property format-version to 2.',
+      })
+    }
+    if (normaliseLocation(location) !== normaliseLocation(this.store.url)) {
+      const message = `the table at ${this.store.url} says that it lies at ${location}: it was copied or moved`
+      throw new FirnError('invalid', 'FIRN_TABLE_MOVED', message, {
+        help: 'Its files name each other by the old place. Write to it there, or make a new table here.',
+      })
+    }
+    return this.#access.operations
   }
 
   #existing(id: SnapshotId): Snapshot {
@@ -212,8 +226,8 @@ export class Table {
   }
 
   #byRef(name: string): Snapshot | undefined {
-    const ref = this.metadata.refs[name]
-    if (ref !== undefined) return this.#existing(ref.snapshotId)
+    const { refs } = this.metadata
+    if (Object.hasOwn(refs, name)) return this.#existing(refs[name]!.snapshotId)
     if (name === 'main') return undefined
     const names = Object.keys(this.metadata.refs).join(', ') || 'none'
     throw new FirnError('not-found', 'FIRN_REF_NOT_FOUND', `ref ${name} is not in table ${this.location}`, {

@@ -7,7 +7,7 @@
  */
 import { FirnError } from '../../table/errors.ts'
 import type { SnapshotId } from '../../table/ids.ts'
-import { type AbortableOptions, getIfExists, type ObjectStore } from '../../table/io/object-store.ts'
+import { type AbortableOptions, getIfExists, type ObjectStore, putOnce } from '../../table/io/object-store.ts'
 import type { Averages } from './averages.ts'
 import type { Positions } from './positions.ts'
 import type { QuarantineObject } from './quarantine.ts'
@@ -61,14 +61,7 @@ export async function writeManifest(
 ): Promise<string> {
   const key = manifestKey(manifest.table, manifest.snapshot_id)
   const body = Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)
-  try {
-    await store.put(key, body, { ifNoneMatch: '*', signal: options.signal })
-  } catch (error) {
-    if (!FirnError.is(error, 'FIRN_PRECONDITION_FAILED')) throw error
-    // a retried put is refused by its own first attempt
-    const existing = await getIfExists(store, key, options)
-    if (existing === undefined || !body.equals(existing.bytes)) throw error
-  }
+  await putOnce(store, key, body, options)
   return key
 }
 

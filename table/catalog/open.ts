@@ -5,21 +5,15 @@ import { FirnError } from '../errors.ts'
 import { arrowSchema } from '../format/arrow-schema.ts'
 import { type AbortableOptions, type ObjectStore, subStore } from '../io/object-store.ts'
 import { probeConditionalWrites } from '../io/probe.ts'
-import type { TableMetadata } from '../spec/metadata.ts'
+import { parseMetadata, printMetadata, type TableMetadata } from '../spec/metadata.ts'
 import { NO_PARTITION_ID, type PartitionSpec, partitionTypes } from '../spec/partition.ts'
 import { highestFieldId, primitiveTypeOf, type Schema } from '../spec/schema.ts'
 import { type SortOrder, UNSORTED } from '../spec/sort.ts'
 import { canApply } from '../spec/transform.ts'
 import { Table } from '../table.ts'
 import type { TableOperations } from './catalog.ts'
+import { checkDefinition, type TableDefinition } from './definition.ts'
 import { createFileTable, fileTableOperations, loadMetadataFile } from './file.ts'
-
-export interface TableDefinition {
-  readonly schema: Schema
-  readonly partitionSpec: PartitionSpec
-  readonly sortOrder: SortOrder
-  readonly properties: Readonly<Record<string, string>>
-}
 
 export interface Catalog {
   /**
@@ -40,14 +34,15 @@ export interface CatalogOptions {
 
 /** @param store rooted at the warehouse. */
 export function openCatalog(store: ObjectStore, { clock }: CatalogOptions): Catalog {
-  // One probe serves every commit of this process: an endpoint does not change its ways meanwhile.
+  // One probe serves every commit of this process: an endpoint does not change its ways meanwhile. It belongs to no
+  // caller, so that one caller's abort does not fail another.
   let probed: Promise<void> | undefined
   const probe = (options: AbortableOptions): Promise<void> => {
-    probed ??= probeConditionalWrites(store, options).catch((error: unknown) => {
+    probed ??= probeConditionalWrites(store).catch((error: unknown) => {
       probed = undefined
       throw error
     })
-    return probed
+    return untilAborted(probed, options.signal)
   }
   const guarded = (table: ObjectStore): TableOperations => {
     const operations = fileTableOperations(table)
@@ -64,13 +59,16 @@ export function openCatalog(store: ObjectStore, { clock }: CatalogOptions): Cata
       const table = subStore(store, tableFolder(name))
       const metadata = firstMetadata(table.url, definition, clock)
       await probe(options)
-      return new Table(name, table, await createFileTable(table, metadata, options), clock, guarded(table))
+      return new Table(name, table, await createFileTable(table, metadata, options), clock, {
+        operations: guarded(table),
+        writable: true,
+      })
     },
     async loadTable(name, options = {}) {
       const table = subStore(store, tableFolder(name))
       const operations = guarded(table)
       try {
-        return new Table(name, table, await operations.load(options), clock, operations)
+        return new Table(name, table, await operations.load(options), clock, { operations, writable: true })
       } catch (error) {
         if (!FirnError.is(error, 'FIRN_TABLE_NOT_FOUND')) throw error
         throw new FirnError('not-found', 'FIRN_TABLE_NOT_FOUND', `table ${name} is not in warehouse ${store.url}`, {
@@ -96,11 +94,21 @@ export interface OpenTableOptions extends AbortableOptions {
  */
 export async function openTableAt(store: ObjectStore, options: OpenTableOptions): Promise<Table> {
   const { clock, metadataFile, ...abort } = options
-  const state =
-    metadataFile === undefined
-      ? await fileTableOperations(store).load(abort)
-      : await loadMetadataFile(store, metadataFile, 0, abort)
-  return new Table(undefined, store, state, clock, undefined)
+  const file = fileTableOperations(store)
+  const load = (again?: AbortableOptions): ReturnType<typeof file.load> =>
+    metadataFile === undefined ? file.load(again) : loadMetadataFile(store, metadataFile, 0, again)
+  const access = { operations: { ...file, load }, writable: false }
+  return new Table(undefined, store, await load(abort), clock, access)
+}
+
+function untilAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return work
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*\.[A-Za-z0-9][A-Za-z0-9_-]*$/
@@ -119,7 +127,7 @@ export function tableFolder(name: string): string {
 function firstMetadata(location: string, definition: TableDefinition, clock: Clock): TableMetadata {
   const { schema, partitionSpec, sortOrder, properties } = definition
   checkDefinition(definition)
-  return {
+  const metadata: TableMetadata = {
     formatVersion: 2,
     tableUuid: newUuid(clock),
     location,
@@ -140,28 +148,8 @@ function firstMetadata(location: string, definition: TableDefinition, clock: Clo
     refs: {},
     unknown: { statistics: [], 'partition-statistics': [] },
   }
-}
-
-function checkDefinition({ schema, partitionSpec, sortOrder }: TableDefinition): void {
-  const fail = (message: string): never => {
-    throw new FirnError('invalid', 'FIRN_TABLE_DEFINITION_INVALID', message)
-  }
-  const ids = schema.fields.map((field) => field.id)
-  const names = schema.fields.map((field) => field.name)
-  if (schema.fields.length === 0) fail('a table needs at least one column')
-  if (new Set(ids).size !== ids.length || new Set(names).size !== names.length) fail('column ids and names must differ')
-  arrowSchema(schema)
-  partitionTypes(partitionSpec, schema)
-  for (const field of [...partitionSpec.fields, ...sortOrder.fields]) {
-    if (!canApply(field.transform, primitiveTypeOf(schema, field.sourceId))) {
-      fail(`transform ${field.transform} of column ${field.sourceId} is not supported`)
-    }
-  }
-  for (const id of schema.identifierFieldIds) {
-    if (schema.fields.find((field) => field.id === id)?.required !== true) fail(`key column ${id} must be required`)
-  }
-  if (sortOrder.fields.length === 0 && sortOrder.orderId !== 0) fail('sort order without columns must have id 0')
-  if (sortOrder.fields.length > 0 && sortOrder.orderId === 0) fail('sort order 0 is reserved for "unsorted"')
+  // What cannot be read back must not take the name.
+  return parseMetadata(printMetadata(metadata), `definition of ${location}`)
 }
 
 /** Above every key that starts with what stands before it. */

@@ -8,7 +8,6 @@ export type TableRequirement =
   /** `value: undefined` means "not set". */
   | { readonly type: 'assert-property'; readonly key: string; readonly value: string | undefined }
   | { readonly type: 'assert-ref-snapshot-id'; readonly ref: string; readonly snapshotId: SnapshotId | undefined }
-  | { readonly type: 'assert-snapshot-exists'; readonly snapshotId: SnapshotId }
 
 /** @throws {FirnError} `FIRN_REQUIREMENT_FAILED` (conflict): plan again on the table as it is now. */
 export function checkRequirement(metadata: TableMetadata, requirement: TableRequirement): void {
@@ -33,11 +32,6 @@ export function checkRequirement(metadata: TableMetadata, requirement: TableRequ
       if (found !== requirement.snapshotId) fail(`ref ${requirement.ref}`, requirement.snapshotId, found)
       return
     }
-    case 'assert-snapshot-exists':
-      if (!metadata.snapshots.some((snapshot) => snapshot.snapshotId === requirement.snapshotId)) {
-        fail('a snapshot', requirement.snapshotId, 'gone')
-      }
-      return
     default:
       assertNever(requirement)
   }

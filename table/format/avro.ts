@@ -5,6 +5,7 @@
  * avsc prints a type without the attributes that Iceberg lives by (`field-id`, `element-id`, `logicalType: map`), so
  * the schema is handed over as file metadata, which wins over what avsc would write.
  */
+import { inflateRaw, zstdDecompress } from 'node:zlib'
 import avro from 'avsc'
 import { FirnError } from '../errors.ts'
 import { type JsonObject, printJson } from './json.ts'
@@ -77,6 +78,14 @@ export async function writeAvro(
   return Buffer.concat(parts)
 }
 
+type Codec = (data: Buffer, done: (error: Error | null, result?: Buffer) => void) => void
+
+const CODECS: Readonly<Record<string, Codec>> = {
+  null: (data, done) => done(null, data),
+  deflate: inflateRaw,
+  zstandard: zstdDecompress,
+}
+
 interface AvroHeader {
   readonly meta: Readonly<Record<string, Buffer>>
   readonly sync: Buffer
@@ -90,7 +99,7 @@ export async function readAvro(bytes: Uint8Array, where: string): Promise<AvroFi
   let metadata: ReadonlyMap<string, string> | undefined
   let sync: Buffer | undefined
   const records: AvroRecord[] = []
-  const decoder = new avro.streams.BlockDecoder({ parseHook: typeOf } as object)
+  const decoder = new avro.streams.BlockDecoder({ parseHook: typeOf, codecs: CODECS } as object)
   try {
     await new Promise<void>((resolve, reject) => {
       decoder.on('metadata' as 'data', (_type: unknown, _codec: unknown, header: AvroHeader) => {
@@ -107,6 +116,13 @@ export async function readAvro(bytes: Uint8Array, where: string): Promise<AvroFi
     if (!sync.equals(bytes.subarray(-sync.length))) throw new Error('the last block is cut')
     return { schema: JSON.parse(metadata.get('avro.schema') ?? 'null') as AvroComplexSchema, metadata, records }
   } catch (cause) {
+    const codec = /unknown codec: (\S+)/.exec(cause instanceof Error ? cause.message : '')?.[1]
+    if (codec !== undefined) {
+      throw new FirnError('invalid', 'FIRN_AVRO_CODEC_UNSUPPORTED', `${where}: compressed with ${codec}`, {
+        cause,
+        help: `Readable are ${Object.keys(CODECS).join(', ')}: rewrite the manifests with one of them.`,
+      })
+    }
     const message = `${where}: not a complete Avro container file (${cause instanceof Error ? cause.message : String(cause)})`
     throw new FirnError('corrupt', 'FIRN_AVRO_CORRUPT', message, { cause, detail: { where, sizeBytes: bytes.length } })
   }

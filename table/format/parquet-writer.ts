@@ -2,6 +2,7 @@
  * Arrow batches to one Parquet file, streamed through parquet-wasm: the WebAssembly heap holds about one row group,
  * whatever the file's size (one large table in its heap is slow and capped). The only file that imports parquet-wasm.
  */
+import { setImmediate } from 'node:timers/promises'
 import { type RecordBatch, RecordBatchStreamWriter } from 'apache-arrow'
 import type { RecordBatch as WasmRecordBatch, WriterProperties } from 'parquet-wasm'
 import * as wasm from 'parquet-wasm'
@@ -37,10 +38,17 @@ export function createParquetFile(
       onBytes(bytes)
     }
   })().catch((cause: unknown) => {
-    failure = new FirnError('failed', 'FIRN_PARQUET_WRITE_FAILED', 'the Parquet encoder failed', { cause })
+    failure = encoderFailed(cause)
     handoff.abandon()
   })
-  const check = (): void => {
+  /** `step` needs the encoder. Where that is dead, it would wait for ever. */
+  const guard = async (step: Promise<void>): Promise<void> => {
+    let done = false
+    const settled = step.finally(() => {
+      done = true
+    })
+    await Promise.race([settled, stalled(() => done)])
+    if (!done && failure === undefined) failure = encoderFailed(undefined)
     if (failure !== undefined) throw failure
   }
   return {
@@ -48,17 +56,27 @@ export function createParquetFile(
       return bytesOut
     },
     async write(batch) {
-      check()
-      for (const part of toWasm(batch)) await handoff.push(part)
-      check()
+      for (const part of toWasm(batch)) await guard(handoff.push(part))
     },
     async close() {
       handoff.end()
-      await drained
-      check()
+      await guard(drained)
     },
   }
 }
+
+/**
+ * The encoder works on this thread and waits for nobody else, so it moves within a turn or two of the event loop. It
+ * has been seen to fail without a word, leaving its input and output open.
+ */
+const STALLED_TURNS = 1_000
+
+async function stalled(isDone: () => boolean): Promise<void> {
+  for (let turn = 0; turn < STALLED_TURNS && !isDone(); turn++) await setImmediate()
+}
+
+const encoderFailed = (cause: unknown): FirnError =>
+  new FirnError('failed', 'FIRN_PARQUET_WRITE_FAILED', 'the Parquet encoder failed', { cause })
 
 function writerProperties(options: ParquetWriterOptions): WriterProperties {
   let builder = new wasm.WriterPropertiesBuilder()
@@ -112,7 +130,11 @@ class Handoff<T> implements AsyncIterable<T> {
         item.taken()
         yield item.value
       } else if (this.#ended) return
-      else await new Promise<void>((wake) => (this.#wake = wake))
+      else {
+        await new Promise<void>((wake) => {
+          this.#wake = wake
+        })
+      }
     }
   }
 }

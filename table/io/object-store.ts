@@ -106,3 +106,23 @@ export async function getIfExists(
     throw error
   }
 }
+
+/**
+ * Create `key`, and take an object that already holds these very bytes for success: a retried put is refused by its
+ * own first attempt.
+ * @throws {FirnError} `FIRN_PRECONDITION_FAILED` (conflict) when the key holds something else.
+ */
+export async function putOnce(
+  store: ObjectStore,
+  key: string,
+  body: Uint8Array,
+  options: AbortableOptions = {},
+): Promise<void> {
+  try {
+    await store.put(key, body, { ifNoneMatch: '*', signal: options.signal })
+  } catch (error) {
+    if (!FirnError.is(error, 'FIRN_PRECONDITION_FAILED')) throw error
+    const existing = await getIfExists(store, key, options)
+    if (existing === undefined || Buffer.compare(existing.bytes, body) !== 0) throw error
+  }
+}

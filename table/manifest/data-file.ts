@@ -34,21 +34,28 @@ export interface DataFile {
 }
 
 /** How JSON carries values that it has no type for. */
-type JsonValue = null | boolean | number | string | { readonly long: string } | { readonly bytes: string }
+type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | { readonly long: string }
+  | { readonly number: string }
+  | { readonly bytes: string }
 
-const valueToJson = (value: PrimitiveValue): JsonValue =>
-  typeof value === 'bigint'
-    ? { long: value.toString() }
-    : value instanceof Uint8Array
-      ? { bytes: Buffer.from(value).toString('base64') }
-      : value
+function valueToJson(value: PrimitiveValue): JsonValue {
+  if (typeof value === 'bigint') return { long: value.toString() }
+  if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString('base64') }
+  // JSON has no NaN, no infinity and no negative zero.
+  if (typeof value === 'number' && !Number.isFinite(value)) return { number: String(value) }
+  return Object.is(value, -0) ? { number: '-0' } : value
+}
 
-const valueFromJson = (value: JsonValue): PrimitiveValue =>
-  typeof value === 'object' && value !== null
-    ? 'long' in value
-      ? BigInt(value.long)
-      : Uint8Array.from(Buffer.from(value.bytes, 'base64'))
-    : value
+function valueFromJson(value: JsonValue): PrimitiveValue {
+  if (typeof value !== 'object' || value === null) return value
+  if ('long' in value) return BigInt(value.long)
+  return 'number' in value ? Number(value.number) : Uint8Array.from(Buffer.from(value.bytes, 'base64'))
+}
 
 /** A data file as plain JSON, for task results that travel between threads, processes and machines. */
 export interface DataFileJson {

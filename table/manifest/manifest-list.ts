@@ -1,4 +1,6 @@
 /** Manifest lists: the manifests of one snapshot with enough about each to skip it. Spec: "Manifest Lists". */
+
+import { FirnError } from '../errors.ts'
 import {
   type AvroComplexSchema,
   AvroFieldReader,
@@ -33,12 +35,13 @@ export interface ManifestFile {
   readonly sequenceNumber: number
   readonly minSequenceNumber: number
   readonly addedSnapshotId: SnapshotId
-  readonly addedFilesCount: number
-  readonly existingFilesCount: number
-  readonly deletedFilesCount: number
-  readonly addedRowsCount: number
-  readonly existingRowsCount: number
-  readonly deletedRowsCount: number
+  /** The counts are `undefined` where a list of format version 1 does not have them. */
+  readonly addedFilesCount: number | undefined
+  readonly existingFilesCount: number | undefined
+  readonly deletedFilesCount: number | undefined
+  readonly addedRowsCount: number | undefined
+  readonly existingRowsCount: number | undefined
+  readonly deletedRowsCount: number | undefined
   /** One per field of the spec. */
   readonly partitions: readonly PartitionSummary[]
   readonly keyMetadata?: Uint8Array
@@ -132,7 +135,9 @@ function summarisePartitions(
   })
 }
 
-export const liveFilesCount = (manifest: ManifestFile): number => manifest.addedFilesCount + manifest.existingFilesCount
+/** Whether the manifest has live files; true where the list does not say. */
+export const mayHaveLiveFiles = ({ addedFilesCount, existingFilesCount }: ManifestFile): boolean =>
+  addedFilesCount === undefined || existingFilesCount === undefined || addedFilesCount + existingFilesCount > 0
 
 export async function writeManifestList(
   snapshot: Pick<Snapshot, 'snapshotId' | 'parentSnapshotId' | 'sequenceNumber'>,
@@ -150,6 +155,15 @@ export async function writeManifestList(
 const bytesOrNull = (bytes: Uint8Array | undefined): Buffer | null => (bytes === undefined ? null : Buffer.from(bytes))
 
 function manifestToAvro(manifest: ManifestFile): AvroRecord {
+  const known = (count: number | undefined): number => {
+    if (count !== undefined) return count
+    throw new FirnError(
+      'invalid',
+      'FIRN_FORMAT_VERSION_UNSUPPORTED',
+      `${manifest.manifestPath} comes from format version 1 without file counts and cannot be carried over`,
+      { help: 'Rewrite the manifests with the engine that made the table.' },
+    )
+  }
   return {
     manifest_path: manifest.manifestPath,
     manifest_length: BigInt(manifest.manifestLength),
@@ -158,12 +172,12 @@ function manifestToAvro(manifest: ManifestFile): AvroRecord {
     sequence_number: BigInt(manifest.sequenceNumber),
     min_sequence_number: BigInt(manifest.minSequenceNumber),
     added_snapshot_id: manifest.addedSnapshotId as bigint,
-    added_files_count: manifest.addedFilesCount,
-    existing_files_count: manifest.existingFilesCount,
-    deleted_files_count: manifest.deletedFilesCount,
-    added_rows_count: BigInt(manifest.addedRowsCount),
-    existing_rows_count: BigInt(manifest.existingRowsCount),
-    deleted_rows_count: BigInt(manifest.deletedRowsCount),
+    added_files_count: known(manifest.addedFilesCount),
+    existing_files_count: known(manifest.existingFilesCount),
+    deleted_files_count: known(manifest.deletedFilesCount),
+    added_rows_count: BigInt(known(manifest.addedRowsCount)),
+    existing_rows_count: BigInt(known(manifest.existingRowsCount)),
+    deleted_rows_count: BigInt(known(manifest.deletedRowsCount)),
     partitions: manifest.partitions.map((summary) => ({
       contains_null: summary.containsNull,
       contains_nan: summary.containsNan ?? null,
@@ -179,15 +193,19 @@ export async function readManifestList(bytes: Uint8Array, where: string): Promis
   const file = await readAvro(bytes, where)
   const fields = new AvroFieldReader(file.schema, where)
   return file.records.map((record) => {
-    const count = (id: number): number => Number(fields.optional(record, id) ?? 0)
+    const number = (id: number): number => Number(fields.optional(record, id) ?? 0)
+    const count = (id: number): number | undefined => {
+      const value = fields.optional(record, id)
+      return value === null ? undefined : Number(value)
+    }
     const keyMetadata = fields.optional(record, 519)
     return {
       manifestPath: fields.required(record, 500) as string,
       manifestLength: fields.number(record, 501),
       partitionSpecId: fields.number(record, 502),
-      content: count(517) === 0 ? 'data' : 'deletes',
-      sequenceNumber: count(515),
-      minSequenceNumber: count(516),
+      content: number(517) === 0 ? 'data' : 'deletes',
+      sequenceNumber: number(515),
+      minSequenceNumber: number(516),
       addedSnapshotId: snapshotId(BigInt((fields.optional(record, 503) ?? 0n) as bigint)),
       addedFilesCount: count(504),
       existingFilesCount: count(505),

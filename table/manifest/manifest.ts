@@ -16,7 +16,7 @@ import {
 import { type JsonObject, parseJson, printJson } from '../format/json.ts'
 import { type SnapshotId, snapshotId } from '../ids.ts'
 import { type PartitionSpec, printPartitionFields } from '../spec/partition.ts'
-import { primitiveTypeOf, printSchema, type Schema } from '../spec/schema.ts'
+import { parseSchema, primitiveTypeOf, printSchema, type Schema } from '../spec/schema.ts'
 import { transformResultType } from '../spec/transform.ts'
 import { type DataFile, FILE_CONTENTS } from './data-file.ts'
 import { partitionAvroSchema, partitionToAvro, valueFromAvro } from './partition-avro.ts'
@@ -82,7 +82,8 @@ function entrySchema(spec: PartitionSpec, schema: Schema): AvroComplexSchema {
   }
 }
 
-/** @throws {FirnError} `FIRN_MANIFEST_EMPTY`: readers refuse a manifest without entries. */
+/** @throws {FirnError} `FIRN_MANIFEST_EMPTY` (invalid): readers refuse a manifest without entries;
+ *   `FIRN_DATA_FILE_INVALID` (invalid). */
 export async function writeManifest(
   entries: readonly ManifestEntry[],
   spec: PartitionSpec,
@@ -97,11 +98,13 @@ export async function writeManifest(
     'format-version': '2',
     content: entries[0]!.dataFile.content === 'data' ? 'data' : 'deletes',
   }
-  return writeAvro(
-    entrySchema(spec, schema),
-    metadata,
-    entries.map((entry) => entryToAvro(entry, spec, schema)),
-  )
+  const records = entries.map((entry) => entryToAvro(entry, spec, schema))
+  try {
+    return await writeAvro(entrySchema(spec, schema), metadata, records)
+  } catch (cause) {
+    const message = 'a manifest entry has a value that its type does not hold, in its partition or its counts'
+    throw new FirnError('invalid', 'FIRN_DATA_FILE_INVALID', message, { cause })
+  }
 }
 
 const optionalLong = (value: number | bigint | undefined): bigint | null => (value === undefined ? null : BigInt(value))
@@ -155,7 +158,7 @@ export async function readManifest(
   const file = await readAvro(bytes, where)
   const entryFields = new AvroFieldReader(file.schema, where)
   const fileFields = new AvroFieldReader(entryFields.schemaOf(2), where)
-  const context = { where, specId, spec, types: partitionTypesFor(file, spec, schema) }
+  const context = { where, specId, spec, types: partitionTypesFor(file, spec, schema, where) }
   return file.records.map((record) => {
     const status = STATUSES[entryFields.number(record, 0)]
     if (status === undefined) throw corrupt(where, 'an entry has an unknown status')
@@ -180,9 +183,9 @@ interface FileContext {
 }
 
 /** By partition field id. A source column may have been dropped since: the manifest's own schema still knows it. */
-function partitionTypesFor(file: AvroFile, spec: PartitionSpec, schema: Schema): FileContext['types'] {
+function partitionTypesFor(file: AvroFile, spec: PartitionSpec, schema: Schema, where: string): FileContext['types'] {
   const own = file.metadata.get('schema')
-  const sources = own === undefined ? schema : ({ ...schema, fields: ownFields(own, schema) } as Schema)
+  const sources = own === undefined ? schema : ownSchema(own, where)
   return new Map(
     spec.fields.map((field) => [
       field.fieldId,
@@ -191,9 +194,15 @@ function partitionTypesFor(file: AvroFile, spec: PartitionSpec, schema: Schema):
   )
 }
 
-function ownFields(text: string, fallback: Schema): Schema['fields'] {
-  const json = parseJson(text) as { fields?: Schema['fields'] }
-  return Array.isArray(json.fields) ? json.fields : fallback.fields
+function ownSchema(text: string, where: string): Schema {
+  try {
+    return parseSchema(parseJson(text), where)
+  } catch (cause) {
+    throw new FirnError('corrupt', 'FIRN_AVRO_CORRUPT', `${where}: its schema cannot be read`, {
+      cause,
+      detail: { where },
+    })
+  }
 }
 
 function dataFileFromAvro(record: AvroRecord, fields: AvroFieldReader, context: FileContext): DataFile {

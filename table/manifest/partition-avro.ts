@@ -19,10 +19,11 @@ export function avroName(name: string): string {
 
 export function partitionAvroSchema(spec: PartitionSpec, schema: Schema): AvroComplexSchema {
   const types = partitionTypes(spec, schema)
-  // A named type may be defined once in a document; its second use is a reference.
+  // A named type may be defined once in a document, and PyIceberg does not follow references to it: a second use gets
+  // a name of its own.
   const defined = new Set<string>()
   const fields = spec.fields.map((field, index) => {
-    const type = avroTypeOf(types[index]!, defined)
+    const type = avroTypeOf(types[index]!, field.fieldId, defined)
     const name = avroName(field.name)
     const entry = optional(name, field.fieldId, type)
     return name === field.name ? entry : { ...entry, 'iceberg-field-name': field.name }
@@ -30,11 +31,11 @@ export function partitionAvroSchema(spec: PartitionSpec, schema: Schema): AvroCo
   return { type: 'record', name: 'r102', fields }
 }
 
-function avroTypeOf(type: PrimitiveType, defined: Set<string>): AvroSchema {
-  const named = (name: string, definition: AvroComplexSchema): AvroSchema => {
-    if (defined.has(name)) return name
+function avroTypeOf(type: PrimitiveType, fieldId: number, defined: Set<string>): AvroSchema {
+  const fixed = (base: string, size: number, attributes: object): AvroSchema => {
+    const name = defined.has(base) ? `${base}_${fieldId}` : base
     defined.add(name)
-    return definition
+    return { type: 'fixed', size, name, ...attributes }
   }
   switch (type) {
     case 'boolean':
@@ -54,16 +55,15 @@ function avroTypeOf(type: PrimitiveType, defined: Set<string>): AvroSchema {
     case 'timestamptz':
       return { type: 'long', logicalType: 'timestamp-micros', 'adjust-to-utc': type === 'timestamptz' }
     case 'uuid':
-      return named('uuid_fixed', { type: 'fixed', size: 16, name: 'uuid_fixed', logicalType: 'uuid' })
+      return fixed('uuid_fixed', 16, { logicalType: 'uuid' })
     default: {
       const decimal = decimalOf(type)
       if (decimal) {
-        const name = `decimal_${decimal.precision}_${decimal.scale}`
-        const size = decimalBytes(decimal.precision)
-        return named(name, { type: 'fixed', size, name, logicalType: 'decimal', ...decimal })
+        const { precision, scale } = decimal
+        return fixed(`decimal_${precision}_${scale}`, decimalBytes(precision), { logicalType: 'decimal', ...decimal })
       }
       const size = fixedLengthOf(type) ?? 0
-      return named(`fixed_${size}`, { type: 'fixed', size, name: `fixed_${size}` })
+      return fixed(`fixed_${size}`, size, {})
     }
   }
 }

@@ -4,7 +4,7 @@ import type { SnapshotId } from '../ids.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import { type ManifestEntry, readManifest } from '../manifest/manifest.ts'
-import { liveFilesCount, type ManifestFile } from '../manifest/manifest-list.ts'
+import { type ManifestFile, mayHaveLiveFiles } from '../manifest/manifest-list.ts'
 import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
 import { keyOfPath } from '../spec/location.ts'
 import { currentSchema, schemaById, specById, type TableMetadata } from '../spec/metadata.ts'
@@ -48,7 +48,7 @@ export async function planFiles(
 ): Promise<readonly FileScanTask[]> {
   if (snapshot === undefined) return []
   const manifests = await snapshotManifests(store, metadata, snapshot, options)
-  const deletes = manifests.find((manifest) => manifest.content === 'deletes' && liveFilesCount(manifest) > 0)
+  const deletes = manifests.find((manifest) => manifest.content === 'deletes' && mayHaveLiveFiles(manifest))
   if (deletes !== undefined) {
     throw new FirnError(
       'invalid',
@@ -60,7 +60,7 @@ export async function planFiles(
   const schema = schemaOfSnapshot(metadata, snapshot)
   const wanted = manifests.filter(
     (manifest) =>
-      liveFilesCount(manifest) > 0 &&
+      mayHaveLiveFiles(manifest) &&
       (filter === undefined ||
         manifestMayMatch(filter, manifest, specById(metadata, manifest.partitionSpecId), schema)),
   )

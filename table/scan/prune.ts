@@ -8,9 +8,9 @@ import type { DataFile } from '../manifest/data-file.ts'
 import type { ManifestFile } from '../manifest/manifest-list.ts'
 import { compareValues } from '../spec/compare.ts'
 import type { PartitionSpec } from '../spec/partition.ts'
-import { primitiveTypeOf, type Schema } from '../spec/schema.ts'
+import type { Schema } from '../spec/schema.ts'
 import { applyTransform, canApply, transformResultType } from '../spec/transform.ts'
-import type { PrimitiveType, PrimitiveValue } from '../spec/types.ts'
+import { isPrimitive, type PrimitiveType, type PrimitiveValue } from '../spec/types.ts'
 import type { ColumnReference, ComparisonOperator, Expression } from './expression.ts'
 
 /** What is known of a column in a set of rows. `undefined` means not known. */
@@ -28,8 +28,8 @@ export function fileMayMatch(filter: Expression, file: DataFile, spec: Partition
   if (!mayMatch(filter, bounds, false)) return false
   return spec.fields.every((field, index) => {
     const value = file.partition[index] ?? null
-    const source = primitiveTypeOf(schema, field.sourceId)
-    if (!canApply(field.transform, source)) return true
+    const source = sourceTypeOf(schema, field.sourceId)
+    if (source === undefined || !canApply(field.transform, source)) return true
     return mayMatchPartition(filter, field.sourceId, field.transform, source, {
       type: transformResultType(field.transform, source),
       lower: value ?? undefined,
@@ -49,22 +49,30 @@ export function manifestMayMatch(
 ): boolean {
   return spec.fields.every((field, index) => {
     const summary = manifest.partitions[index]
-    const source = schema.fields.some((column) => column.id === field.sourceId)
-      ? primitiveTypeOf(schema, field.sourceId)
-      : undefined
+    const source = sourceTypeOf(schema, field.sourceId)
     if (summary === undefined || source === undefined || !canApply(field.transform, source)) return true
     if (field.transform === 'void') return true
     const type = transformResultType(field.transform, source)
-    const decode = (bytes: Uint8Array | undefined): PrimitiveValue | undefined =>
-      bytes === undefined ? undefined : decodeBound(type, bytes)
     return mayMatchPartition(filter, field.sourceId, field.transform, source, {
       type,
-      lower: decode(summary.lowerBound),
-      upper: decode(summary.upperBound),
+      lower: boundOf(type, summary.lowerBound),
+      upper: boundOf(type, summary.upperBound),
       mayBeNull: summary.containsNull,
       mayBeValue: summary.lowerBound !== undefined || summary.containsNan !== false,
     })
   })
+}
+
+/** `undefined` when the column was dropped since: then no filter names it. */
+function sourceTypeOf(schema: Schema, id: number): PrimitiveType | undefined {
+  const field = schema.fields.find((column) => column.id === id)
+  return field !== undefined && isPrimitive(field.type) ? field.type : undefined
+}
+
+/** Old writers took NaN for a bound; it bounds nothing. */
+function boundOf(type: PrimitiveType, bytes: Uint8Array | undefined): PrimitiveValue | undefined {
+  const value = bytes === undefined ? undefined : decodeBound(type, bytes)
+  return Number.isNaN(value) ? undefined : value
 }
 
 function fileRange(file: DataFile, column: ColumnReference): ColumnRange {
@@ -75,8 +83,8 @@ function fileRange(file: DataFile, column: ColumnReference): ColumnRange {
   const upper = file.upperBounds.get(id)
   return {
     type: column.type,
-    lower: lower === undefined ? undefined : decodeBound(column.type, lower),
-    upper: upper === undefined ? undefined : decodeBound(column.type, upper),
+    lower: boundOf(column.type, lower),
+    upper: boundOf(column.type, upper),
     mayBeNull: nulls === undefined || nulls > 0,
     mayBeValue: values === undefined || nulls === undefined || nulls < values,
   }

@@ -20,6 +20,8 @@ const TOKEN =
 
 /** `(`, `not` and the like nest no deeper than this. */
 const MAX_DEPTH = 100
+/** Conditions of one filter; they nest when they are evaluated. */
+const MAX_CONDITIONS = 1_000
 
 /**
  * @throws {FirnError} `FIRN_WHERE_INVALID` (invalid) with the place of the mistake; `FIRN_COLUMN_NOT_FOUND` (invalid).
@@ -35,6 +37,7 @@ class Parser {
   readonly #tokens: readonly Token[]
   #next = 0
   #depth = 0
+  #conditions = 0
 
   constructor(text: string, schema: Schema) {
     this.#text = text
@@ -96,6 +99,7 @@ class Parser {
   }
 
   #predicate(): Expression {
+    if (++this.#conditions > MAX_CONDITIONS) throw this.#fail(`more than ${MAX_CONDITIONS} conditions`, this.#peek())
     const column = this.#column()
     if (this.#takeWord('is')) {
       const negated = this.#takeWord('not')

@@ -219,6 +219,16 @@ export function specById(metadata: TableMetadata, id: number): PartitionSpec {
   )
 }
 
+/**
+ * A schema that has every source column of `spec`: `preferred`, else the newest of the table's. A column that an old
+ * spec partitions by may have been dropped since.
+ */
+export function schemaForSpec(metadata: TableMetadata, spec: PartitionSpec, preferred: Schema): Schema {
+  const hasSources = (schema: Schema): boolean =>
+    spec.fields.every((field) => schema.fields.some((column) => column.id === field.sourceId))
+  return hasSources(preferred) ? preferred : (metadata.schemas.findLast(hasSources) ?? preferred)
+}
+
 export function defaultSortOrder(metadata: TableMetadata): SortOrder {
   const id = metadata.defaultSortOrderId
   return byId(

@@ -86,9 +86,11 @@ export function nextSummary(
   change: SummaryChange,
   extra: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
-  const summary: Record<string, string> = { operation: change.operation, ...extra }
+  // The counters come last: nobody's extra members may stand in for them.
+  const summary: Record<string, string> = { ...extra, operation: change.operation }
   const counter = (name: string, value: number): void => {
     if (value > 0) summary[name] = String(value)
+    else delete summary[name]
   }
   counter('added-data-files', change.addedFiles)
   counter('deleted-data-files', change.removedFiles)

@@ -95,7 +95,7 @@ export function parsePrimitiveType(text: string): PrimitiveType {
     return `decimal(${Number(decimal[1])}, ${Number(decimal[2])})`
   }
   const fixed = /^fixed\[\s*(\d+)\s*\]$/.exec(text)
-  if (fixed) return `fixed[${Number(fixed[1])}]`
+  if (fixed && Number(fixed[1]) >= 1) return `fixed[${Number(fixed[1])}]`
   throw new FirnError('invalid', 'FIRN_TYPE_UNSUPPORTED', `type "${text}" is not a type of Iceberg format version 2`, {
     detail: { type: text.slice(0, 100) },
   })

@@ -11,7 +11,7 @@ import type { EpochMillis, SnapshotId } from '../ids.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import { type ManifestEntry, writeManifest } from '../manifest/manifest.ts'
-import { describeManifest, liveFilesCount, type ManifestFile, writeManifestList } from '../manifest/manifest-list.ts'
+import { describeManifest, type ManifestFile, mayHaveLiveFiles, writeManifestList } from '../manifest/manifest-list.ts'
 import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
 import { keyOfPath } from '../spec/location.ts'
 import { currentSchema, currentSnapshotOf, snapshotById, specById, type TableMetadata } from '../spec/metadata.ts'
@@ -82,12 +82,13 @@ function isOwnAppend(metadata: TableMetadata, snapshotId: SnapshotId, options: A
 function checkFiles(metadata: TableMetadata, files: readonly DataFile[]): void {
   const paths = new Set<string>()
   for (const file of files) {
-    const spec = specById(metadata, file.specId)
     keyOfPath(metadata.location, file.filePath)
+    const spec = metadata.partitionSpecs.find((candidate) => candidate.specId === file.specId)
     const fail = (what: string): never => {
       throw new FirnError('invalid', 'FIRN_DATA_FILE_INVALID', `cannot append ${file.filePath}: ${what}`)
     }
     if (file.content !== 'data') fail(`it holds ${file.content}`)
+    if (spec === undefined) return fail(`the table has no partition spec ${file.specId}`)
     if (file.partition.length !== spec.fields.length) fail(`its partition has ${file.partition.length} values`)
     if (paths.has(file.filePath)) fail('it is listed twice')
     paths.add(file.filePath)
@@ -190,5 +191,5 @@ async function liveManifests(
   options: AbortableOptions,
 ): Promise<readonly ManifestFile[]> {
   if (parent === undefined) return []
-  return (await snapshotManifests(store, base, parent, options)).filter((manifest) => liveFilesCount(manifest) > 0)
+  return (await snapshotManifests(store, base, parent, options)).filter((manifest) => mayHaveLiveFiles(manifest))
 }

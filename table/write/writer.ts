@@ -3,11 +3,12 @@
  * out. A file is uploaded when it is complete; nothing of it is visible before.
  */
 import { createHash, type Hash } from 'node:crypto'
-import type { RecordBatch } from 'apache-arrow'
+import { type Schema as ArrowSchema, type Field, makeData, RecordBatch, Struct } from 'apache-arrow'
 import { FirnError } from '../errors.ts'
+import { arrowSchema } from '../format/arrow-schema.ts'
 import { describeParquet } from '../format/parquet-reader.ts'
 import { createParquetFile, type ParquetFileWriter } from '../format/parquet-writer.ts'
-import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
+import { type AbortableOptions, type ObjectStore, putOnce } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import { collectStatistics, type StatisticsCollector } from '../manifest/stats.ts'
 import { keyOfPath } from '../spec/location.ts'
@@ -57,9 +58,13 @@ interface OpenFile {
   rows: number
 }
 
-/** @throws {FirnError} from `write` and `close`: `FIRN_SCHEMA_MISMATCH` (invalid), `FIRN_STORE_UNAVAILABLE`. */
+/**
+ * @throws {FirnError} from `write` and `close`: `FIRN_SCHEMA_MISMATCH` (invalid); `FIRN_STORE_UNAVAILABLE`;
+ *   `FIRN_PRECONDITION_FAILED` (conflict) when the prefix was used before: a data file is never replaced.
+ */
 export function createDataFileWriter(options: DataFileWriterOptions): DataFileWriter {
   const rowGroupRows = options.rowGroupRows ?? DEFAULT_ROW_GROUP_ROWS
+  const arrow = arrowSchema(options.schema)
   const written: WrittenFile[] = []
   let open: OpenFile | undefined
 
@@ -73,11 +78,11 @@ export function createDataFileWriter(options: DataFileWriterOptions): DataFileWr
 
   return {
     async write(batch, abort = {}) {
-      checkColumns(options.schema, batch)
-      for (let start = 0; start < batch.numRows; start += rowGroupRows) {
+      const typed = asTableColumns(arrow, options.schema, batch)
+      for (let start = 0; start < typed.numRows; start += rowGroupRows) {
         abort.signal?.throwIfAborted()
-        const rows = Math.min(rowGroupRows, batch.numRows - start)
-        const part = rows === batch.numRows ? batch : batch.slice(start, start + rows)
+        const rows = Math.min(rowGroupRows, typed.numRows - start)
+        const part = rows === typed.numRows ? typed : typed.slice(start, start + rows)
         open ??= startFile(part, rowGroupRows)
         open.statistics.add(part)
         open.rows += rows
@@ -102,11 +107,16 @@ export function createDataFileWriter(options: DataFileWriterOptions): DataFileWr
   }
 }
 
-function checkColumns(schema: Schema, batch: RecordBatch): void {
-  const expected = schema.fields.map((field) => field.name).join(', ')
-  const got = batch.schema.fields.map((field) => field.name).join(', ')
+/**
+ * The batch under the table's own Arrow schema, field ids included: what the caller's fields carry decides nothing.
+ * @throws {FirnError} `FIRN_SCHEMA_MISMATCH` (invalid).
+ */
+function asTableColumns(arrow: ArrowSchema, schema: Schema, batch: RecordBatch): RecordBatch {
+  const describe = (fields: readonly Field[]): string => fields.map(({ name, type }) => `${name} ${type}`).join(', ')
+  const expected = describe(arrow.fields)
+  const got = describe(batch.schema.fields)
   if (expected !== got) {
-    throw new FirnError('invalid', 'FIRN_SCHEMA_MISMATCH', `rows to write: expected columns ${expected}, got ${got}`)
+    throw new FirnError('invalid', 'FIRN_SCHEMA_MISMATCH', `rows to write: expected columns ${expected}; got ${got}`)
   }
   schema.fields.forEach((field, index) => {
     const nulls = batch.data.children[index]?.nullCount ?? 0
@@ -114,6 +124,9 @@ function checkColumns(schema: Schema, batch: RecordBatch): void {
       throw new FirnError('invalid', 'FIRN_SCHEMA_MISMATCH', `required column ${field.name} has ${nulls} nulls`)
     }
   })
+  const type = new Struct(arrow.fields)
+  const data = makeData({ type, length: batch.numRows, nullCount: 0, children: batch.data.children })
+  return new RecordBatch(arrow, data)
 }
 
 function longTextColumns(batch: RecordBatch): readonly string[] {
@@ -150,7 +163,7 @@ async function upload(
   for (const group of rowGroups) {
     for (const [id, size] of group.columnSizes) columnSizes.set(id, (columnSizes.get(id) ?? 0) + size)
   }
-  await options.store.put(keyOfPath(location, filePath), bytes, abort)
+  await putOnce(options.store, keyOfPath(location, filePath), bytes, abort)
   const dataFile: DataFile = {
     content: 'data',
     filePath,

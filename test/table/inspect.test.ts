@@ -9,6 +9,7 @@ import {
   inspectRefs,
   inspectSnapshots,
 } from '../../table/inspect.ts'
+import { printMetadata } from '../../table/spec/metadata.ts'
 import type { Table } from '../../table/table.ts'
 import { eventsTable, freshStore, writeRows } from './support.ts'
 
@@ -82,4 +83,15 @@ test('files, partitions and manifests add up, at every snapshot', async () => {
     id: { lower_bound: 'a', upper_bound: 'b' },
     n: { null_value_count: 1 },
   })
+})
+
+test('a circle of parents in damaged metadata ends', async () => {
+  const store = freshStore()
+  const { table } = await eventsTable(store)
+  const { metadata } = (await (await table.append([])).table.append([])).table
+  const [first, second] = metadata.snapshots
+  const circle = [{ ...first!, parentSnapshotId: second!.snapshotId }, second!]
+  const text = printMetadata({ ...metadata, snapshots: circle })
+  await store.put('t/events/metadata/v9.metadata.json', Buffer.from(text))
+  expect(inspectHistory(await table.refresh())).toHaveLength(2)
 })

@@ -1,6 +1,7 @@
 /** Tables for tests: a small schema, rows as plain objects, and stores that misbehave on cue. */
 import { type Data, makeData, RecordBatch, Struct } from 'apache-arrow'
-import { type Catalog, openCatalog, type TableDefinition } from '../../table/catalog/open.ts'
+import type { TableDefinition } from '../../table/catalog/definition.ts'
+import { type Catalog, openCatalog } from '../../table/catalog/open.ts'
 import { type Clock, systemClock } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 import { arrowSchema } from '../../table/format/arrow-schema.ts'

@@ -338,7 +338,7 @@ describe('verify sees', () => {
       'a row count of a manifest that its entries do not have',
       async () => {
         const warehouse = await intactTable()
-        await editManifestList(warehouse, (manifest) => ({ ...manifest, addedRowsCount: manifest.addedRowsCount + 1 }))
+        await editManifestList(warehouse, (manifest) => ({ ...manifest, addedRowsCount: manifest.addedRowsCount! + 1 }))
         return warehouse
       },
     ],

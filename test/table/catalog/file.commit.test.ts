@@ -1,9 +1,11 @@
 /** The commit protocol on an object store: who wins, who finds out, and what is left behind. */
+import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { openCatalog } from '../../../table/catalog/open.ts'
 import { systemClock } from '../../../table/clock.ts'
 import { FirnError } from '../../../table/errors.ts'
 import { getIfExists, type ObjectStore } from '../../../table/io/object-store.ts'
+import { printMetadata } from '../../../table/spec/metadata.ts'
 import type { Table } from '../../../table/table.ts'
 import {
   DEFINITION,
@@ -153,6 +155,90 @@ describe('append', () => {
     for (const file of files) expect(await store.head(file.filePath.slice(store.url.length + 1))).toBeDefined()
   })
 
+  /** Try 1 gets no answer; it arrives late, just before try 2, unless `then` has other plans. */
+  async function afterAnOpenTry(then: (store: ObjectStore) => Partial<ObjectStore>, retries = '4') {
+    const store = freshStore()
+    const { catalog } = await eventsTable(store)
+    await (await catalog.loadTable('t.events')).append([], { setProperties: { 'commit.retry.num-retries': retries } })
+    let late: (() => Promise<unknown>) | undefined
+    const opened: ObjectStore = {
+      ...faultyPuts(store, () => undefined),
+      put: async (key, body, options) => {
+        if (key === version(3) && late === undefined) {
+          late = () => store.put(key, body, options)
+          throw new FirnError('unavailable', 'FIRN_STORE_UNAVAILABLE', 'time-out')
+        }
+        if (key === version(3)) await late?.()
+        return store.put(key, body, options)
+      },
+    }
+    const base = await openCatalog(opened, { clock: testClock() }).loadTable('t.events')
+    const files = await writeRows(base, [{ id: 'a', at: 0n }], [0])
+    Object.assign(opened, then(store))
+    return { base, files }
+  }
+
+  test('a late first try that beats the last retry is found, not reported as lost', async () => {
+    const { base, files } = await afterAnOpenTry(() => ({}), '1')
+    expect(await base.append(files)).toMatchObject({ recovered: true })
+    expect(await ids(base)).toEqual(['a'])
+  })
+
+  test('whatever goes wrong after an open try, the outcome is unknown', async () => {
+    // The list of the second try cannot be written.
+    const { base, files } = await afterAnOpenTry((store) => {
+      let lists = 0
+      return {
+        put: async (key, body, options) => {
+          if (key.includes('/snap-') && lists++ > 0) throw new FirnError('invalid', 'FIRN_ACCESS_DENIED', 'no')
+          if (key === version(3)) throw new FirnError('unavailable', 'FIRN_STORE_UNAVAILABLE', 'time-out')
+          return store.put(key, body, options)
+        },
+      }
+    })
+    await expect(base.append(files)).rejects.toMatchObject({ code: 'FIRN_COMMIT_STATE_UNKNOWN' })
+  })
+
+  test('an abort while the metadata is being put does not leave the outcome open', async () => {
+    const store = freshStore()
+    await eventsTable(store)
+    const stop = new AbortController()
+    const aborting: ObjectStore = {
+      ...faultyPuts(store, () => undefined),
+      put: async (key, body, options) => {
+        if (key === version(2)) stop.abort(new Error('ctrl-c'))
+        options?.signal?.throwIfAborted()
+        return store.put(key, body, options)
+      },
+    }
+    const table = await openCatalog(aborting, { clock: testClock() }).loadTable('t.events')
+    const result = await table.append(await writeRows(table, [{ id: 'a', at: 0n }], [0]), { signal: stop.signal })
+    expect(await ids(result.table)).toEqual(['a'])
+  })
+
+  test('one caller’s abort does not fail another that waits for the same probe', async () => {
+    const store = freshStore()
+    await eventsTable(store)
+    const slow: ObjectStore = {
+      ...faultyPuts(store, () => undefined),
+      put: async (key, body, options) => {
+        if (key.startsWith('_leases/')) for (let turn = 0; turn < 20; turn++) await Promise.resolve()
+        options?.signal?.throwIfAborted()
+        return store.put(key, body, options)
+      },
+    }
+    const catalog = openCatalog(slow, { clock: testClock() })
+    const [a, b] = await Promise.all([catalog.loadTable('t.events'), catalog.loadTable('t.events')])
+    const stop = new AbortController()
+    const first = a.createTag('nothing-to-tag').catch(() => undefined)
+    const aborted = a.append([], { signal: stop.signal })
+    const other = b.append([])
+    stop.abort(new Error('only me'))
+    await expect(aborted).rejects.toThrow('only me')
+    await expect(other).resolves.toMatchObject({ recovered: false })
+    await first
+  })
+
   test('a requirement that no longer holds stops the run, also when it broke between two tries', async () => {
     const store = freshStore()
     const { catalog, table } = await eventsTable(store)
@@ -192,7 +278,10 @@ describe('append', () => {
       code: 'FIRN_PATH_OUTSIDE_TABLE',
     })
     await expect(table.append([file!, file!])).rejects.toMatchObject({ code: 'FIRN_DATA_FILE_INVALID' })
-    await expect(table.append([{ ...file!, specId: 5 }])).rejects.toMatchObject({ code: 'FIRN_METADATA_CORRUPT' })
+    await expect(table.append([{ ...file!, specId: 5 }])).rejects.toMatchObject({ code: 'FIRN_DATA_FILE_INVALID' })
+    await expect(table.append([{ ...file!, partition: ['one'] }])).rejects.toMatchObject({
+      code: 'FIRN_DATA_FILE_INVALID',
+    })
   })
 
   test('timestamps rise even when the writer’s clock stands behind', async () => {
@@ -246,6 +335,55 @@ describe('base and hint', () => {
     expect(overtaken).toBe(true)
     expect(await text(store, HINT)).toBe('3')
     expect(await ids(table)).toEqual(['mine', 'other'])
+  })
+
+  test('a hint that must not be written does not fail the commit either', async () => {
+    const store = freshStore()
+    await eventsTable(store)
+    const denied: ObjectStore = {
+      ...faultyPuts(store, () => undefined),
+      put: async (key, body, options) => {
+        if (key === HINT) throw new FirnError('invalid', 'FIRN_ACCESS_DENIED', 'no')
+        return store.put(key, body, options)
+      },
+    }
+    const table = await append(await openCatalog(denied, { clock: testClock() }).loadTable('t.events'), 'a')
+    expect(await ids(table)).toEqual(['a'])
+  })
+
+  test('compressed metadata of another engine is the base like any other', async () => {
+    const store = freshStore()
+    const { catalog, table } = await eventsTable(store)
+    const next = await append(table, 'a')
+    for (const name of ['v3.gz.metadata.json', 'v3.metadata.json.gz']) {
+      await store.put(`t/events/metadata/${name}`, gzipSync(printMetadata(next.metadata)))
+      expect((await catalog.loadTable('t.events')).metadataLocation).toContain(name)
+      await store.delete(`t/events/metadata/${name}`)
+    }
+    await store.put('t/events/metadata/v3.gz.metadata.json', gzipSync(printMetadata(next.metadata)))
+    expect(await ids(await append(await catalog.loadTable('t.events'), 'b'))).toEqual(['a', 'b'])
+    await store.put('t/events/metadata/v4.gz.metadata.json', gzipSync('{}'))
+    await expect(catalog.loadTable('t.events')).rejects.toMatchObject({ code: 'FIRN_METADATA_CORRUPT' })
+  })
+
+  test('a table that another catalog took over is neither read at an old version nor forked nor created over', async () => {
+    const store = freshStore()
+    const { catalog, table } = await eventsTable(store)
+    await store.put('t/events/metadata/00003-abc.metadata.json', Buffer.from('{}'))
+    await expect(catalog.loadTable('t.events')).rejects.toMatchObject({ code: 'FIRN_FOREIGN_CATALOG' })
+    await expect(table.append([])).rejects.toMatchObject({ code: 'FIRN_FOREIGN_CATALOG' })
+    await store.put('t/other/metadata/00003-abc.metadata.json', Buffer.from('{}'))
+    await expect(catalog.createTable('t.other', DEFINITION)).rejects.toMatchObject({ code: 'FIRN_FOREIGN_CATALOG' })
+    expect(await text(store, 't/other/metadata/version-hint.text')).toBeUndefined()
+  })
+
+  test('a table whose first versions were trimmed away is not created again', async () => {
+    const store = freshStore()
+    const { catalog, table } = await eventsTable(store)
+    await append(table, 'a')
+    await store.delete(version(1))
+    await expect(catalog.createTable('t.events', DEFINITION)).rejects.toMatchObject({ code: 'FIRN_TABLE_EXISTS' })
+    expect(await text(store, version(1))).toBeUndefined()
   })
 
   test('a hint that cannot be written does not fail the commit, and the next commit mends it', async () => {
@@ -305,5 +443,74 @@ describe('base and hint', () => {
       await store.put(key, Buffer.from('x'))
     }
     expect(await catalog.listTables()).toEqual(['a.z', 't.events'])
+  })
+})
+
+describe('what must not be written to', () => {
+  test('a table of format version 1', async () => {
+    const store = freshStore()
+    const { table } = await eventsTable(store)
+    const old = printMetadata({ ...table.metadata, formatVersion: 1 })
+    await store.put(version(2), Buffer.from(old))
+    const loaded = await table.refresh()
+    await expect(loaded.append([])).rejects.toMatchObject({ code: 'FIRN_FORMAT_VERSION_UNSUPPORTED' })
+    expect(await text(store, version(3))).toBeUndefined()
+  })
+
+  test('a table that was copied elsewhere and still names the old place', async () => {
+    const store = freshStore()
+    const { table } = await eventsTable(store)
+    await table.append([])
+    const copy = freshStore()
+    for await (const { key } of store.list('t/')) await copy.put(key, (await store.get(key)).bytes)
+    const copied = await openCatalog(copy, { clock: testClock() }).loadTable('t.events')
+    await expect(copied.append([])).rejects.toMatchObject({ code: 'FIRN_TABLE_MOVED' })
+    await expect(copied.createTag('v1')).rejects.toMatchObject({ code: 'FIRN_TABLE_MOVED' })
+  })
+
+  test('nobody’s summary members stand in for the counters', async () => {
+    const { table } = await eventsTable(freshStore())
+    const summary = { operation: 'delete', 'total-records': '99', 'added-records': '7', mine: 'x' }
+    const { snapshot } = await table.append([], { summary })
+    expect(snapshot!.summary).toMatchObject({ operation: 'append', 'total-records': '0', mine: 'x' })
+    expect(snapshot!.summary).not.toHaveProperty('added-records')
+  })
+
+  test('refs with the names of every object’s members are refs like others', async () => {
+    const { table } = await eventsTable(freshStore())
+    const done = (await table.append([])).table
+    expect(() => done.scan({ ref: 'constructor' })).toThrow(expect.objectContaining({ code: 'FIRN_REF_NOT_FOUND' }))
+    const tagged = await done.createTag('toString')
+    expect(tagged.snapshotFor({ ref: 'toString' })?.snapshotId).toBe(done.currentSnapshot()!.snapshotId)
+  })
+
+  const column = DEFINITION.schema.fields
+  const part = (over: object) => ({ sourceId: 2, fieldId: 1000, name: 'p', transform: 'day', ...over })
+  test.each([
+    ['no column', { schema: { ...DEFINITION.schema, fields: [] } }],
+    [
+      'two columns of one name',
+      { schema: { ...DEFINITION.schema, fields: [column[0], { ...column[1], name: 'id' }] } },
+    ],
+    ['a nullable key', { schema: { ...DEFINITION.schema, identifierFieldIds: [3] } }],
+    ['a floating point key', { schema: { ...DEFINITION.schema, fields: [{ ...column[0], type: 'double' }] } }],
+    ['two partitions of one name', { partitionSpec: { specId: 0, fields: [part({}), part({ fieldId: 1001 })] } }],
+    ['two partitions of one id', { partitionSpec: { specId: 0, fields: [part({}), part({ name: 'q' })] } }],
+    ['a partition with the name of a column', { partitionSpec: { specId: 0, fields: [part({ name: 'n' })] } }],
+    ['a partition without a name', { partitionSpec: { specId: 0, fields: [part({ name: '' })] } }],
+    ['a partition id below 1000', { partitionSpec: { specId: 0, fields: [part({ fieldId: 9 })] } }],
+    ['a partition of an unknown column', { partitionSpec: { specId: 0, fields: [part({ sourceId: 77 })] } }],
+    ['a transform that is not computed', { partitionSpec: { specId: 0, fields: [part({ transform: 'bucket[4]' })] } }],
+    ['a property that is no string', { properties: { a: 1 } }],
+    ['a sort order called unsorted', { sortOrder: { ...DEFINITION.sortOrder, orderId: 0 } }],
+  ])('%s: no such table is made, and the name stays free', async (_what, over) => {
+    const store = freshStore()
+    const catalog = openCatalog(store, { clock: testClock() })
+    const bad = { ...DEFINITION, ...over } as typeof DEFINITION
+    await expect(catalog.createTable('t.events', bad)).rejects.toMatchObject({
+      code: 'FIRN_TABLE_DEFINITION_INVALID',
+      kind: 'invalid',
+    })
+    await catalog.createTable('t.events', DEFINITION)
   })
 })

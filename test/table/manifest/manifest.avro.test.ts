@@ -147,6 +147,25 @@ describe('a manifest', () => {
     expect(await readManifest(foreign, 'm.avro', 2, SPEC, SCHEMA)).toEqual([entry(file(TUPLE))])
   })
 
+  test('is read with its own schema, whatever way a decimal is spelt in it', async () => {
+    const own = await readAvro(await writeManifest([entry(file(TUPLE))], SPEC, SCHEMA), 'm.avro')
+    const metadata = Object.fromEntries([...own.metadata].filter(([key]) => !key.startsWith('avro.')))
+    const spelt = { ...metadata, schema: metadata['schema']!.replaceAll('decimal(9, 2)', 'decimal(9,2)') }
+    const bytes = await writeAvro(own.schema, spelt, own.records)
+    expect(await readManifest(bytes, 'm.avro', 2, SPEC, SCHEMA)).toEqual([entry(file(TUPLE))])
+    const damaged = await writeAvro(own.schema, { ...metadata, schema: '{"fields": [' }, own.records)
+    await expect(readManifest(damaged, 'm.avro', 2, SPEC, SCHEMA)).rejects.toMatchObject({ code: 'FIRN_AVRO_CORRUPT' })
+  })
+
+  test('defines every fixed type once and refers to none: PyIceberg does not follow references', async () => {
+    const { schema } = await readAvro(await writeManifest([entry(file(TUPLE))], SPEC, SCHEMA), 'm.avro')
+    const names = Array.from(
+      JSON.stringify(schema).matchAll(/"type":"fixed"[^}]*"name":"([^"]+)"/g),
+      (match) => match[1],
+    )
+    expect(names).toEqual(['decimal_9_2', 'decimal_9_2_1002', 'uuid_fixed'])
+  })
+
   test('without entries is refused', async () => {
     await expect(writeManifest([], SPEC, SCHEMA)).rejects.toMatchObject({ code: 'FIRN_MANIFEST_EMPTY' })
   })
@@ -212,6 +231,18 @@ test('Avro names are made of letters, digits and underscores only', () => {
   expect(avroName('1st')).toBe('_1st')
   expect(avroName('a.b')).toBe('a_x2Eb')
   expect(avroName('ü')).toBe('_xFC')
+})
+
+test('a codec that is not known is named, not taken for damage', async () => {
+  const bytes = Buffer.from(await writeManifest([entry(file(TUPLE))], SPEC, SCHEMA))
+  const at = bytes.indexOf('deflate')
+  const snappy = Buffer.concat([
+    bytes.subarray(0, at - 1),
+    Buffer.of(12),
+    Buffer.from('snappy'),
+    bytes.subarray(at + 7),
+  ])
+  await expect(readAvro(snappy, 'x.avro')).rejects.toMatchObject({ code: 'FIRN_AVRO_CODEC_UNSUPPORTED' })
 })
 
 test.each([new Uint8Array(0), Uint8Array.of(1, 2, 3), Buffer.from('Obj\u0001')])(

@@ -4,10 +4,17 @@ import { describe, expect, test } from 'vitest'
 import { openCatalog, openTableAt } from '../../../table/catalog/open.ts'
 import { systemClock } from '../../../table/clock.ts'
 import { epochMillis, snapshotId } from '../../../table/ids.ts'
+import { inspectManifests, inspectPartitions } from '../../../table/inspect.ts'
 import { type ObjectStore, subStore } from '../../../table/io/object-store.ts'
+import { encodeBound } from '../../../table/manifest/bounds.ts'
 import type { DataFile } from '../../../table/manifest/data-file.ts'
 import { type ManifestEntry, writeManifest } from '../../../table/manifest/manifest.ts'
-import { describeManifest, writeManifestList } from '../../../table/manifest/manifest-list.ts'
+import {
+  describeManifest,
+  type ManifestFile,
+  mayHaveLiveFiles,
+  writeManifestList,
+} from '../../../table/manifest/manifest-list.ts'
 import { snapshotManifests } from '../../../table/manifest/snapshot-manifests.ts'
 import { type Expression, evaluate } from '../../../table/scan/expression.ts'
 import { parseWhere } from '../../../table/scan/where.ts'
@@ -217,6 +224,28 @@ describe('projection', () => {
     expect(await readRows((await table.refresh()).scan({ columns: ['n'], where }))).toEqual([{ n: -5n }])
   })
 
+  test('a table partitioned by a column that was dropped since is scanned, filtered and inspected', async () => {
+    const store = freshStore()
+    const { table } = await eventsTable(store)
+    const done = await table.append(await writeRows(table, [{ id: 'a', at: 0n, n: 1 }], [0]))
+    const schema = { ...EVENTS, schemaId: 1, fields: EVENTS.fields.filter((field) => field.name !== 'at') }
+    const evolved = {
+      ...done.table.metadata,
+      schemas: [EVENTS, schema],
+      currentSchemaId: 1,
+      partitionSpecs: [...done.table.metadata.partitionSpecs, { specId: 1, fields: [] }],
+      defaultSpecId: 1,
+      snapshots: done.table.metadata.snapshots.map((snapshot) => ({ ...snapshot, schemaId: 1 })),
+    }
+    await store.put('t/events/metadata/v3.metadata.json', Buffer.from(printMetadata(evolved)))
+    const now = await table.refresh()
+    expect(await readRows(now.scan({ columns: ['id'], where: parseWhere('n = 1', schema) }))).toEqual([{ id: 'a' }])
+    expect((await inspectPartitions(now)).map((row) => row['partition'])).toEqual([{ at_day: '1970-01-01' }])
+    expect(await inspectManifests(now)).toHaveLength(1)
+    const gone = parseWhere("at > '1970-01-01'", EVENTS)
+    expect(() => now.scan({ where: gone })).toThrow(expect.objectContaining({ code: 'FIRN_COLUMN_NOT_FOUND' }))
+  })
+
   test('an unknown column is an error that lists the columns', async () => {
     const { table } = await eventsTable(freshStore())
     expect(() => table.scan({ columns: ['nope'] })).toThrow(expect.objectContaining({ code: 'FIRN_COLUMN_NOT_FOUND' }))
@@ -289,6 +318,10 @@ describe('time travel', () => {
       expect(await readRows(opened.scan({ columns: ['id'] }))).toEqual([{ id: 'a' }])
       await expect(opened.append([])).rejects.toMatchObject({ code: 'FIRN_TABLE_READ_ONLY' })
     }
+    const writer = (await openCatalog(store, { clock: systemClock }).loadTable('t.events')).append([])
+    const opened = await openTableAt(subStore(store, 't/events'), { clock: systemClock })
+    await writer
+    expect((await opened.refresh()).metadata.snapshots).toHaveLength(2)
     const old = await openTableAt(moved, { clock: systemClock, metadataFile: 'metadata/v1.metadata.json' })
     expect(await readRows(old.scan())).toEqual([])
   })
@@ -378,6 +411,25 @@ describe('what cannot be read correctly is refused, not skipped', () => {
     // The list counts a live file, so the manifest is read.
     const table = await withManifest(deleted, {}, { addedFilesCount: 1 })
     expect(await readRows(table.scan({ columns: ['id'] }))).toEqual([{ id: 'a' }])
+  })
+
+  test('a manifest whose counts the list does not know is read, not skipped', async () => {
+    const unknown = { addedFilesCount: undefined, existingFilesCount: undefined, deletedFilesCount: undefined }
+    // Format version 1 may leave them out; ours never does.
+    const counts = { addedRowsCount: undefined, existingRowsCount: undefined, deletedRowsCount: undefined }
+    expect(mayHaveLiveFiles({ ...unknown, ...counts } as ManifestFile)).toBe(true)
+    expect(mayHaveLiveFiles({ ...unknown, addedFilesCount: 0, existingFilesCount: 0 } as ManifestFile)).toBe(false)
+  })
+
+  test('bounds that are NaN, as old writers left them, skip nothing', async () => {
+    const nan = encodeBound('double', Number.NaN)
+    const bounds = new Map([[4, nan]])
+    const table = await withManifest({}, { nullValueCounts: new Map(), lowerBounds: bounds, upperBounds: bounds })
+    for (const filter of ['score = 5', 'score < 5', 'score <= 5', 'score > 5', 'score in (5)']) {
+      const where = parseWhere(filter, EVENTS)
+      const files = (await table.scan({ where }).planFiles()).map((task) => task.file.lowerBounds.get(4))
+      expect(files, filter).toContainEqual(nan)
+    }
   })
 
   test('an existing entry without its sequence number', async () => {

@@ -107,5 +107,6 @@ describe('a bad filter', () => {
       { numRuns: 2000 },
     )
     expect(() => parseWhere('('.repeat(100_000), EVENTS)).toThrow(FirnError)
+    expect(() => parseWhere(Array(20_000).fill('n = 1').join(' or '), EVENTS)).toThrow(/more than 1000 conditions/)
   })
 })

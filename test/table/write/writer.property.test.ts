@@ -1,7 +1,9 @@
 /** What the writer says about a file against what is in it. */
+import { Schema as ArrowSchema, Field, RecordBatch, TimestampMillisecond } from 'apache-arrow'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { openParquet } from '../../../table/format/parquet-reader.ts'
+import { createParquetFile } from '../../../table/format/parquet-writer.ts'
 import { decodeBound } from '../../../table/manifest/bounds.ts'
 import type { DataFile } from '../../../table/manifest/data-file.ts'
 import { dataFileFromJson, dataFileToJson } from '../../../table/manifest/data-file.ts'
@@ -10,7 +12,7 @@ import { keyOfPath } from '../../../table/spec/location.ts'
 import type { Schema } from '../../../table/spec/schema.ts'
 import type { PrimitiveType, PrimitiveValue } from '../../../table/spec/types.ts'
 import { createDataFileWriter } from '../../../table/write/writer.ts'
-import { batchOf, freshStore, rowsOf, type TestRow } from '../support.ts'
+import { batchOf, EVENTS, freshStore, rowsOf, type TestRow } from '../support.ts'
 
 const TYPES: readonly (readonly [PrimitiveType, fc.Arbitrary<PrimitiveValue>])[] = [
   ['boolean', fc.boolean()],
@@ -173,6 +175,78 @@ test('files roll at the target size, in order, with no row lost', async () => {
     expect(files[index]!.dataFile.recordCount).toBe(Number(high) - Number(low) + 1)
   }
   expect(next).toBe(3_000)
+})
+
+test('columns of another type or under other field ids cannot slip in', async () => {
+  const store = freshStore()
+  const fields = [
+    { id: 1, name: 'a', required: false, type: 'timestamptz' },
+    { id: 2, name: 'b', required: false, type: 'timestamptz' },
+  ] as const
+  const schema: Schema = { schemaId: 0, identifierFieldIds: [], fields }
+  const options = { location: store.url, spec: UNPARTITIONED, partition: [], sortOrderId: 0 }
+  const writer = createDataFileWriter({ store, schema, ...options, fileNamePrefix: 'f', targetFileSizeBytes: 1 << 20 })
+  const millis = new Field('a', new TimestampMillisecond('UTC'), true)
+  const wrong = new ArrowSchema([millis, new Field('b', new TimestampMillisecond('UTC'), true)])
+  const good = batchOf(schema, [{ a: 1n, b: 2n }])
+  await writer.write(good)
+  await expect(writer.write(new RecordBatch(wrong, good.data))).rejects.toMatchObject({ code: 'FIRN_SCHEMA_MISMATCH' })
+  // Whatever ids the caller's fields carry, the table's own are written.
+  const swapped = batchOf(
+    {
+      ...schema,
+      fields: [
+        { ...fields[0], id: 2 },
+        { ...fields[1], id: 1 },
+      ],
+    },
+    [{ a: 1n, b: 2n }],
+  )
+  await writer.write(swapped)
+  const [file] = await writer.close()
+  const parquet = await openParquet(store, keyOfPath(store.url, file!.dataFile.filePath), file!.dataFile.fileSizeBytes)
+  expect(rowsOf(schema, await parquet.read(0, schema))).toEqual([
+    { a: 1n, b: 2n },
+    { a: 1n, b: 2n },
+  ])
+})
+
+test('an encoder that fails ends the writer instead of hanging it', async () => {
+  const parquet = createParquetFile({ rowGroupRows: 10, plainColumns: [] }, () => {})
+  const typed = (type: 'long' | 'int'): Schema => {
+    return {
+      schemaId: 0,
+      identifierFieldIds: [],
+      fields: [EVENTS.fields[1]!, { id: 1, name: 'a', required: false, type }],
+    }
+  }
+  const failing = async (): Promise<void> => {
+    await parquet.write(batchOf(typed('long'), [{ a: 1n }]))
+    await parquet.write(batchOf(typed('int'), [{ a: 1 }]))
+    await parquet.close()
+  }
+  await expect(failing()).rejects.toMatchObject({ code: 'FIRN_PARQUET_WRITE_FAILED' })
+})
+
+test('a data file is never replaced: a prefix that was used before is refused', async () => {
+  const store = freshStore()
+  const write = async (value: number) => {
+    const schema: Schema = { schemaId: 0, identifierFieldIds: [], fields: [SCHEMA.fields[1]!] }
+    const options = { location: store.url, spec: UNPARTITIONED, partition: [], sortOrderId: 0, fileNamePrefix: 'same' }
+    const writer = createDataFileWriter({ store, schema, ...options, targetFileSizeBytes: 1 << 20 })
+    await writer.write(batchOf(schema, [{ c2: value }]))
+    return writer.close()
+  }
+  await write(1)
+  await expect(write(2)).rejects.toMatchObject({ code: 'FIRN_PRECONDITION_FAILED' })
+})
+
+test('partition values that JSON has no word for travel between tasks', async () => {
+  const { file } = await write([{ c2: 1 }], 10)
+  const partition = [Number.NaN, -0, Number.POSITIVE_INFINITY, 5n, Uint8Array.of(1), null, 'x', true]
+  const back = dataFileFromJson(JSON.parse(JSON.stringify(dataFileToJson({ ...file.dataFile, partition }))))
+  expect(back.partition).toEqual(partition)
+  expect(Object.is(back.partition[1], -0)).toBe(true)
 })
 
 test('a null in a required column and columns in another order are refused before anything is written', async () => {
