@@ -1,39 +1,41 @@
-/** Whole processes, timed from outside: start-up included, as an operator's scheduler would see them. */
+/** One process, measured from its start to its end: wall time, processor time, peak memory. */
 import { spawn } from 'node:child_process'
-import { readFile, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 
-export interface Usage {
-  readonly wallSeconds: number
-  readonly cpuSeconds: number
-  readonly peakMegabytes: number
+const USAGE: string = fileURLToPath(new URL('./usage.ts', import.meta.url))
+
+export interface Measured {
+  readonly wallMillis: number
+  readonly cpuMillis: number
+  readonly peakBytes: number
+  readonly stdout: string
 }
 
-const PRELOAD = pathToFileURL(join(import.meta.dirname, 'usage.ts')).href
-
-/** Run `node <args>` to its end. @throws when it fails, with what it printed. */
-export async function measure(args: readonly string[], scratch: string): Promise<Usage & { readonly stdout: string }> {
-  const usageFile = join(scratch, 'usage.json')
-  await rm(usageFile, { force: true })
+/** @throws {Error} with its standard error when it did not end with 0. */
+export async function measure(
+  script: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Measured> {
+  const usage = join(tmpdir(), `firn-bench-usage-${process.pid}.json`)
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(FIRN|AWS)_/.test(name))
   const started = performance.now()
-  const child = spawn(process.execPath, ['--import', PRELOAD, ...args], {
-    env: { ...process.env, BENCH_USAGE: usageFile },
+  const child = spawn(process.execPath, ['--import', USAGE, script, ...args], {
+    env: { ...Object.fromEntries(inherited), ...env, BENCH_USAGE: usage },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', (text: Buffer) => (stdout += String(text)))
-  child.stderr.on('data', (text: Buffer) => (stderr += String(text)))
-  const code = await new Promise<number | null>((resolve, reject) => child.on('close', resolve).on('error', reject))
-  const wallSeconds = (performance.now() - started) / 1000
-  if (code !== 0) throw new Error(`node ${args.join(' ')} ended with ${code}\n${stdout}${stderr}`)
-  const usage = JSON.parse(await readFile(usageFile, 'utf8')) as Omit<Usage, 'wallSeconds'>
-  return { wallSeconds, ...usage, stdout }
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+  const out: Buffer[] = []
+  const err: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => err.push(chunk))
+  const [code] = (await once(child, 'close')) as [number | null]
+  const wallMillis = performance.now() - started
+  if (code !== 0) throw new Error(`${script} ${args.join(' ')} ended with ${code}:\n${Buffer.concat(err)}`)
+  const used = JSON.parse(readFileSync(usage, 'utf8')) as { peakBytes: number; cpuMillis: number }
+  rmSync(usage)
+  return { wallMillis, ...used, stdout: Buffer.concat(out).toString() }
 }

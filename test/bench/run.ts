@@ -1,110 +1,132 @@
 /**
- * `npm run bench`: compaction beside DuckDB, in the same run, alternating; whole processes, start-up included.
- * BENCH_ROWS (200000) and BENCH_ROUNDS (3) change its size.
+ * `npm run bench`: `firn compact` beside DuckDB on the same articles, alternating, in processes of their own.
  *
- * Ours reads staged chunks, validates every record, computes all features and SHA-256, deduplicates, and commits a
- * snapshot; DuckDB reads the same records as NDJSON, counts words and sorts. Both write zstd level 1. Outputs are
- * compared before any time counts.
+ * Both read 200,000 articles (about 640 MB of NDJSON), count words, sort by (publish_date, article_id) and write
+ * Parquet with zstd level 1. Ours reads them from staging, validates, adds four more features, and commits a snapshot;
+ * DuckDB reads the NDJSON itself. `land`, which ours needs before, is timed on its own. No time counts before the rows
+ * of both are proved equal. `BENCH_ROWS` and `BENCH_ROUNDS` (3) change the size.
  */
-import { mkdir, rm } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
-import { join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { glob, mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { writeArticles } from './articles-file.ts'
-import { measure, median, type Usage } from './measure.ts'
+import { generateInput } from './input.ts'
+import { type Measured, measure } from './measure.ts'
+import { quoted, type WordDefinition } from './sql.ts'
 
 const ROWS = Number(process.env['BENCH_ROWS'] ?? 200_000)
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3)
-const ROOT = resolve(import.meta.dirname, '../..')
-const CACHE = join(ROOT, '.cache', 'bench')
-const BIN = join(ROOT, 'jobs', 'bin.ts')
+const ROOT: string = fileURLToPath(new URL('../..', import.meta.url))
+const FOLDER: string = join(ROOT, '.cache', 'bench')
+const BIN: string = join(ROOT, 'jobs', 'bin.ts')
+const DUCKDB: string = fileURLToPath(new URL('./duckdb-compact.ts', import.meta.url))
 
-interface Digest {
-  readonly rows: bigint
-  readonly words: bigint
-  readonly content: bigint
+const say = (line: string): void => void process.stdout.write(`${line}\n`)
+
+const input = join(FOLDER, `articles-${ROWS}.ndjson`)
+const warehouse = join(FOLDER, 'warehouse')
+const firnEnv = { FIRN_WAREHOUSE: pathToFileURL(warehouse).href, FIRN_OUTPUT: 'json' }
+
+async function compactWithFirn(round: number): Promise<Measured & { readonly files: string }> {
+  const measured = await measure(BIN, ['compact', `bench.round${round}`, '--dataset', 'articles'], firnEnv)
+  const { rows_added: rows } = JSON.parse(measured.stdout) as { rows_added: number }
+  if (rows !== ROWS) throw new Error(`firn compact added ${rows} rows, expected ${ROWS}`)
+  return { ...measured, files: join(warehouse, 'bench', `round${round}`, 'data', '**', '*.parquet') }
 }
 
-/** Rows, words and an order-independent digest of keys and texts, read by one engine from both outputs. */
-async function digestOf(files: string): Promise<Digest> {
-  const connection = await (await DuckDBInstance.create(':memory:')).connect()
-  const reader = await connection.runAndReadAll(`
-    SELECT count(*)::BIGINT, sum(word_count)::BIGINT, bit_xor(hash(article_id, title, author, publish_date, content))::HUGEINT
-    FROM read_parquet('${files}')`)
-  const [rows, words, content] = reader.getRows()[0] as [bigint, bigint, bigint]
-  connection.closeSync()
-  return { rows, words, content }
+async function compactWithDuckdb(words: WordDefinition): Promise<Measured & { readonly files: string }> {
+  const output = join(FOLDER, `duckdb-${words}.parquet`)
+  await rm(output, { force: true })
+  return { ...(await measure(DUCKDB, [input, output, words])), files: output }
 }
 
-const same = (a: Digest, b: Digest): boolean => a.rows === b.rows && a.words === b.words && a.content === b.content
-
-function report(name: string, runs: readonly Usage[], megabytes: number): string {
-  const wall = runs.map((run) => run.wallSeconds)
-  const seconds = median(wall)
-  const range = `${Math.min(...wall).toFixed(1)} to ${Math.max(...wall).toFixed(1)}`
-  return [
-    name.padEnd(14),
-    `${seconds.toFixed(1)} s`.padStart(8),
-    range.padStart(14),
-    Math.round(ROWS / seconds)
-      .toLocaleString('en')
-      .padStart(10),
-    (megabytes / seconds).toFixed(0).padStart(8),
-    median(runs.map((run) => run.cpuSeconds))
-      .toFixed(1)
-      .padStart(8),
-    median(runs.map((run) => run.peakMegabytes))
-      .toFixed(0)
-      .padStart(9),
-  ].join('')
-}
-
-const work = join(CACHE, 'work')
-await rm(work, { recursive: true, force: true })
-await mkdir(work, { recursive: true })
-const source = join(CACHE, `articles-${ROWS}.ndjson`)
-const megabytes = (await writeArticles(source, ROWS)) / 1e6
-const warehouse = join(work, 'warehouse')
-const at = ['--warehouse', pathToFileURL(warehouse).href, '--output', 'json']
-console.log(
-  `${ROWS.toLocaleString('en')} articles, ${megabytes.toFixed(0)} MB of NDJSON; ${availableParallelism()} cores; Node ${process.version}`,
-)
-
-const landing = await measure([BIN, ...at, 'land', '--from', source], work)
-console.log(
-  `land: ${landing.wallSeconds.toFixed(1)} s, ${(megabytes / landing.wallSeconds).toFixed(0)} MB/s, peak ${landing.peakMegabytes.toFixed(0)} MB`,
-)
-
-const ours: Usage[] = []
-const theirs: Usage[] = []
-for (let round = 0; round < ROUNDS; round++) {
-  const table = `bench.round${round}`
-  const target = join(work, `duckdb${round}.parquet`)
-  const contestants = [
-    async () => ours.push(await measure([BIN, ...at, 'compact', table], work)),
-    async () => theirs.push(await measure([join(import.meta.dirname, 'duckdb-compact.ts'), source, target], work)),
-  ]
-  for (const run of round % 2 === 0 ? contestants : contestants.toReversed()) await run()
-  const [a, b] = [await digestOf(join(warehouse, `bench/round${round}/data/**/*.parquet`)), await digestOf(target)]
-  if (!same(a, b) || a.rows !== BigInt(ROWS)) {
-    throw new Error(
-      `the outputs differ: firn ${a.rows} rows, ${a.words} words; DuckDB ${b.rows} rows, ${b.words} words`,
-    )
-  }
-  console.log(
-    `round ${round + 1}: firn ${ours.at(-1)!.wallSeconds.toFixed(1)} s, DuckDB ${theirs.at(-1)!.wallSeconds.toFixed(1)} s, outputs equal`,
+/** Rows, words and a hash of every value, from the Parquet files. */
+async function contentOf(files: string): Promise<{ rows: string; words: string; hash: string }> {
+  const paths: string[] = []
+  for await (const path of glob(files)) paths.push(path)
+  if (paths.length === 0) throw new Error(`no files at ${files}`)
+  const instance = await DuckDBInstance.create(':memory:')
+  const connection = await instance.connect()
+  const list = `[${paths.map(quoted).join(', ')}]`
+  const reader = await connection.runAndReadAll(
+    `SELECT count(*), sum(word_count), bit_xor(hash(article_id, title, author, epoch_us(publish_date), content))
+     FROM read_parquet(${list}, hive_partitioning = false)`,
   )
-  await rm(target, { force: true })
-  await rm(join(warehouse, 'bench', `round${round}`), { recursive: true })
+  const [rows, words, hash] = reader.getRows()[0]!.map(String) as [string, string, string]
+  connection.closeSync()
+  instance.closeSync()
+  return { rows, words, hash }
 }
-console.log(
-  `\n${''.padEnd(14)}${'median'.padStart(8)}${'range s'.padStart(14)}${'rows/s'.padStart(10)}${'MB/s'.padStart(8)}${'CPU s'.padStart(8)}${'peak MB'.padStart(9)}`,
-)
-console.log(report('firn compact', ours, megabytes))
-console.log(report('DuckDB', theirs, megabytes))
-const ratio = (of: (usage: Usage) => number): string => (median(theirs.map(of)) / median(ours.map(of))).toFixed(2)
-console.log(
-  `\nDuckDB / firn: time ${ratio((run) => run.wallSeconds)}, CPU ${ratio((run) => run.cpuSeconds)}, peak memory ${ratio((run) => run.peakMegabytes)} (above 1: firn is ahead)`,
-)
-await rm(work, { recursive: true, force: true })
+
+const report = (name: string, { wallMillis, cpuMillis, peakBytes }: Measured, inputBytes: number): string => {
+  const seconds = wallMillis / 1000
+  const columns = [
+    `${seconds.toFixed(2)} s`,
+    `${(cpuMillis / 1000).toFixed(1)} s CPU`,
+    `${Math.round(ROWS / seconds).toLocaleString('en')} rows/s`,
+    `${(inputBytes / 1e6 / seconds).toFixed(0)} MB/s`,
+    `peak ${(peakBytes / 1e6).toFixed(0)} MB`,
+  ]
+  return `${name.padEnd(28)}${columns.map((column) => column.padStart(16)).join('')}`
+}
+
+const median = (values: readonly Measured[]): Measured =>
+  [...values].sort((a, b) => a.wallMillis - b.wallMillis)[(values.length - 1) >> 1]!
+
+async function landOnce(): Promise<Measured> {
+  await rm(warehouse, { recursive: true, force: true })
+  await mkdir(warehouse, { recursive: true })
+  const measured = await measure(BIN, ['land', '--from', input], firnEnv)
+  const { records } = JSON.parse(measured.stdout) as { records: number }
+  if (records !== ROWS) throw new Error(`firn land read ${records} records, expected ${ROWS}`)
+  return measured
+}
+
+async function main(): Promise<void> {
+  const inputBytes = await generateInput(input, ROWS, say)
+  say(`${ROWS.toLocaleString('en')} articles, ${(inputBytes / 1e6).toFixed(0)} MB of NDJSON, ${ROUNDS} rounds`)
+  const landed = await landOnce()
+  say(report('firn land', landed, inputBytes))
+  const ours: Measured[] = []
+  const theirs: Measured[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const lanes = [
+      async () => {
+        const run = await compactWithFirn(round)
+        ours.push(run)
+        say(report(`round ${round + 1}  firn compact`, run, inputBytes))
+        return run.files
+      },
+      async () => {
+        const run = await compactWithDuckdb('unicode')
+        theirs.push(run)
+        say(report(`round ${round + 1}  DuckDB`, run, inputBytes))
+        return run.files
+      },
+    ]
+    // neither is always the one that finds the file cache warm
+    if (round % 2 === 1) lanes.reverse()
+    const files: string[] = []
+    for (const lane of lanes) files.push(await lane())
+    const [first, second] = [await contentOf(files[0]!), await contentOf(files[1]!)]
+    if (JSON.stringify(first) !== JSON.stringify(second) || first.rows !== String(ROWS)) {
+      throw new Error(`the outputs differ: ${JSON.stringify({ first, second })}`)
+    }
+  }
+  const side = await compactWithDuckdb('spaces')
+  say(report('beside: DuckDB, split at " "', side, inputBytes))
+  const [firn, duckdb] = [median(ours), median(theirs)]
+  say('')
+  say(report('median  firn compact', firn, inputBytes))
+  say(report('median  DuckDB', duckdb, inputBytes))
+  const ratio = (value: number): string => value.toFixed(2)
+  say(
+    `firn compact is ${ratio(duckdb.wallMillis / firn.wallMillis)} times as fast as DuckDB` +
+      ` (${ratio(duckdb.wallMillis / (firn.wallMillis + landed.wallMillis))} with land,` +
+      ` ${ratio(side.wallMillis / firn.wallMillis)} beside the split at " ")` +
+      ` and takes ${ratio(firn.peakBytes / duckdb.peakBytes)} times its memory`,
+  )
+  await rm(warehouse, { recursive: true, force: true })
+}
+
+await main()

@@ -1,14 +1,13 @@
-/** Preloaded into every measured process: writes what the process used to the file that BENCH_USAGE names. */
+/**
+ * Preloaded (`--import`) into a measured process: at its end, writes what it used to the file in `BENCH_USAGE`.
+ * `maxRSS` counts all threads of the process, worker threads included.
+ */
 import { writeFileSync } from 'node:fs'
-import { isMainThread } from 'node:worker_threads'
 
-const file = process.env['BENCH_USAGE']
-if (isMainThread && file !== undefined) {
+const path = process.env['BENCH_USAGE']
+if (path !== undefined) {
   process.on('exit', () => {
     const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage()
-    writeFileSync(
-      file,
-      JSON.stringify({ peakMegabytes: maxRSS / 1000, cpuSeconds: (userCPUTime + systemCPUTime) / 1e6 }),
-    )
+    writeFileSync(path, JSON.stringify({ peakBytes: maxRSS * 1024, cpuMillis: (userCPUTime + systemCPUTime) / 1000 }))
   })
 }
