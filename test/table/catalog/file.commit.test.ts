@@ -219,24 +219,29 @@ describe('append', () => {
   test('one caller’s abort does not fail another that waits for the same probe', async () => {
     const store = freshStore()
     await eventsTable(store)
+    const gate = Promise.withResolvers<void>()
+    const asked = Promise.withResolvers<void>()
     const slow: ObjectStore = {
       ...faultyPuts(store, () => undefined),
       put: async (key, body, options) => {
-        if (key.startsWith('_leases/')) for (let turn = 0; turn < 20; turn++) await Promise.resolve()
-        options?.signal?.throwIfAborted()
+        if (key.startsWith('_leases/')) {
+          asked.resolve()
+          await gate.promise
+          options?.signal?.throwIfAborted()
+        }
         return store.put(key, body, options)
       },
     }
     const catalog = openCatalog(slow, { clock: testClock() })
     const [a, b] = await Promise.all([catalog.loadTable('t.events'), catalog.loadTable('t.events')])
     const stop = new AbortController()
-    const first = a.createTag('nothing-to-tag').catch(() => undefined)
     const aborted = a.append([], { signal: stop.signal })
+    await asked.promise
     const other = b.append([])
     stop.abort(new Error('only me'))
     await expect(aborted).rejects.toThrow('only me')
+    gate.resolve()
     await expect(other).resolves.toMatchObject({ recovered: false })
-    await first
   })
 
   test('a requirement that no longer holds stops the run, also when it broke between two tries', async () => {
