@@ -1,4 +1,5 @@
 /** The commit protocol on an object store: who wins, who finds out, and what is left behind. */
+import { setImmediate } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { openCatalog } from '../../../table/catalog/open.ts'
@@ -238,6 +239,8 @@ describe('append', () => {
     const aborted = a.append([], { signal: stop.signal })
     await asked.promise
     const other = b.append([])
+    // The memory store answers within a turn: by then the other waits for the probe too.
+    for (let turn = 0; turn < 20; turn++) await setImmediate()
     stop.abort(new Error('only me'))
     await expect(aborted).rejects.toThrow('only me')
     gate.resolve()
