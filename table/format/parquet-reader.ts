@@ -59,9 +59,13 @@ export async function openParquet(
   const metadata = await readFooter(store, key, sizeBytes, where, options)
   const context = { store, key, where, sizeBytes, metadata, columns: topLevelColumns(metadata, where) }
   const rowGroups = metadata.row_groups.map((_group, index) => describeRowGroup(context, index))
+  const rowCount = rowGroups.reduce((sum, group) => sum + group.rows, 0)
+  if (rowCount !== Number(metadata.num_rows)) {
+    throw corrupt(where, `the footer says ${metadata.num_rows} rows, its row groups have ${rowCount}`)
+  }
   return {
     rowGroups,
-    rowCount: Number(metadata.num_rows),
+    rowCount,
     read: (rowGroup, schema, readOptions) => readRowGroup(context, rowGroups, rowGroup, schema, readOptions),
   }
 }
