@@ -6,7 +6,7 @@
 import type { GetShardIteratorCommandInput, KinesisClient, _Record as SdkRecord, Shard } from '@aws-sdk/client-kinesis'
 import type { SourceRecord } from './chunk-rows.ts'
 import type { IteratorPosition, KinesisApi, KinesisShard, PutOutcome } from './kinesis-api.ts'
-import { incompleteAnswer, kinesisError, noRegion } from './kinesis-errors.ts'
+import { incompleteAnswer, type KinesisRequest, kinesisError, noRegion } from './kinesis-errors.ts'
 
 export interface KinesisOptions {
   /** Another server than AWS: an emulator, a VPC endpoint. Default: the SDK's chain (`AWS_ENDPOINT_URL_KINESIS`, …). */
@@ -27,18 +27,14 @@ const SOCKET_TIMEOUT_MILLIS = 60_000
 /** Credentials and whatever is not in `options` come from the SDK's default chain. No request is made yet. */
 export function openKinesis(options: KinesisOptions = {}): KinesisApi {
   let connection: Promise<Connection> | undefined
-  const call = async <T>(
-    what: string,
-    signal: AbortSignal | undefined,
-    send: (connection: Connection, send: { abortSignal?: AbortSignal }) => Promise<T>,
-  ): Promise<T> => {
+  const call: Call = async (action, what, signal, send) => {
     signal?.throwIfAborted()
     connection ??= connect(options)
     try {
       return await send(await connection, signal === undefined ? {} : { abortSignal: signal })
     } catch (error) {
       signal?.throwIfAborted()
-      throw kinesisError(error, what, options.endpoint)
+      throw kinesisError(error, { action, what, endpoint: options.endpoint })
     }
   }
   const close = (): void => {
@@ -49,6 +45,7 @@ export function openKinesis(options: KinesisOptions = {}): KinesisApi {
 }
 
 type Call = <T>(
+  action: KinesisRequest['action'],
   what: string,
   signal: AbortSignal | undefined,
   send: (connection: Connection, send: { abortSignal?: AbortSignal }) => Promise<T>,
@@ -78,7 +75,7 @@ async function connect(options: KinesisOptions): Promise<Connection> {
 function readCalls(call: Call): Pick<KinesisApi, 'describeStream' | 'listShards' | 'getShardIterator' | 'getRecords'> {
   return {
     describeStream: async (stream, options) => {
-      const answer = await call(`stream ${stream}`, options?.signal, ({ sdk, client }, send) =>
+      const answer = await call('DescribeStreamSummary', `stream ${stream}`, options?.signal, ({ sdk, client }, send) =>
         client.send(new sdk.DescribeStreamSummaryCommand({ StreamName: stream }), send),
       )
       const { StreamCreationTimestamp, StreamStatus, RetentionPeriodHours } = answer.StreamDescriptionSummary ?? {}
@@ -93,7 +90,7 @@ function readCalls(call: Call): Pick<KinesisApi, 'describeStream' | 'listShards'
       // A token stands for the stream; naming both is an error.
       const which = nextToken === undefined ? { StreamName: stream } : { NextToken: nextToken }
       const input = { ...which, ...(maxResults === undefined ? {} : { MaxResults: maxResults }) }
-      const answer = await call(`stream ${stream}`, signal, ({ sdk, client }, send) =>
+      const answer = await call('ListShards', `stream ${stream}`, signal, ({ sdk, client }, send) =>
         client.send(new sdk.ListShardsCommand(input), send),
       )
       return { shards: (answer.Shards ?? []).map(toShard), nextToken: answer.NextToken ?? undefined }
@@ -101,7 +98,7 @@ function readCalls(call: Call): Pick<KinesisApi, 'describeStream' | 'listShards'
     getShardIterator: async (stream, shardId, position, options) => {
       const what = `shard ${shardId} of stream ${stream}`
       const input = { StreamName: stream, ShardId: shardId, ...toPosition(position) }
-      const answer = await call(what, options?.signal, ({ sdk, client }, send) =>
+      const answer = await call('GetShardIterator', what, options?.signal, ({ sdk, client }, send) =>
         client.send(new sdk.GetShardIteratorCommand(input), send),
       )
       if (answer.ShardIterator !== undefined) return answer.ShardIterator
@@ -110,7 +107,7 @@ function readCalls(call: Call): Pick<KinesisApi, 'describeStream' | 'listShards'
     getRecords: async (iterator, options = {}) => {
       const { limit, signal } = options
       const input = { ShardIterator: iterator, ...(limit === undefined ? {} : { Limit: limit }) }
-      const answer = await call('records of a shard', signal, ({ sdk, client }, send) =>
+      const answer = await call('GetRecords', 'records of a shard', signal, ({ sdk, client }, send) =>
         client.send(new sdk.GetRecordsCommand(input), send),
       )
       return {
@@ -127,7 +124,7 @@ function writeCalls(call: Call): Pick<KinesisApi, 'putRecords'> {
   return {
     putRecords: async (stream, entries, options) => {
       const records = entries.map(({ partitionKey, data }) => ({ PartitionKey: partitionKey, Data: data }))
-      const answer = await call(`stream ${stream}`, options?.signal, ({ sdk, client }, send) =>
+      const answer = await call('PutRecords', `stream ${stream}`, options?.signal, ({ sdk, client }, send) =>
         client.send(new sdk.PutRecordsCommand({ StreamName: stream, Records: records }), send),
       )
       return (answer.Records ?? []).map(({ ShardId, SequenceNumber, ErrorCode, ErrorMessage }): PutOutcome => {

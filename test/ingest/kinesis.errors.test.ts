@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
+import { inspect } from 'node:util'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { kinesisSource, land, openKinesis } from '../../ingest/index.ts'
 import { openMemoryStore } from '../../table/io/memory.ts'
@@ -84,6 +85,45 @@ test('an endpoint that nobody serves is unavailable, with its address, after a f
     message: expect.stringContaining(endpoint),
   })
   expect(clock.slept).toHaveLength(3)
+})
+
+test.each([
+  ['AccessDeniedException', /Allow kinesis:DescribeStreamSummary .*kinesis:GetShardIterator, kinesis:GetRecords/],
+  ['KMSAccessDeniedException', /kms:Decrypt/],
+  ['ExpiredTokenException', /credentials/],
+  ['InvalidSignatureException', /time/],
+])('%s says what to do about it, and which action was refused', async (name, help) => {
+  const error = await outcomeOf(await serve(answer(400, failure(name))))
+  expect(error).toMatchObject({
+    message: expect.stringContaining(`stream orders: DescribeStreamSummary was refused (${name})`),
+    help: expect.stringMatching(help),
+  })
+})
+
+test('a publisher that is refused is told of the permission to publish', async () => {
+  const client = openKinesis({ endpoint: await serve(answer(400, failure('AccessDeniedException'))) })
+  const put = client.putRecords('orders', [{ partitionKey: 'k', data: Buffer.from('x') }])
+  await expect(put).rejects.toMatchObject({ help: expect.stringMatching(/^Allow kinesis:PutRecords /) })
+  client.close()
+})
+
+/** Everything that a log line or a run record may show of an error. */
+function shown(error: unknown): string {
+  const parts: unknown[] = []
+  for (let each = error; each instanceof Error; each = each.cause) parts.push(each.stack, inspect(each, { depth: 9 }))
+  return parts.join('\n')
+}
+
+test.each([
+  ['nobody serves', 'http://amy:hunter2@127.0.0.1:9', 'FIRN_STREAM_UNAVAILABLE'],
+  ['answers with an error', 'http://amy:hunter2@HOST', 'FIRN_STREAM_UNAVAILABLE'],
+  ['has an @ in its password', 'http://amy:p@hunter2@127.0.0.1:9/path', 'FIRN_STREAM_UNAVAILABLE'],
+  ['is no URL', 'http://amy:hunter2@127.0.0.1:port', 'FIRN_BAD_ENDPOINT'],
+])('user and password of an endpoint that %s are not shown', async (_what, template, code) => {
+  const host = new URL(await serve(answer(500, failure('InternalFailure')))).host
+  const error = await outcomeOf(template.replace('HOST', host))
+  expect(error).toMatchObject({ code, message: expect.stringContaining('http://[redacted]@127.0.0.1:') })
+  expect(shown(error)).not.toMatch(/hunter2|amy/)
 })
 
 test('no credentials are reported as such, with where to put them', async () => {
