@@ -1,6 +1,6 @@
 /** Which files a `--from` names, and what their shards are called. */
 import { createHash } from 'node:crypto'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { FirnError } from '../table/errors.ts'
@@ -12,7 +12,7 @@ const RECORD_FILE = /\.(ndjson|jsonl|json)(\.gz|\.zst)?$/i
 const MAX_SHARD_ID_BYTES = 200
 
 /**
- * Absolute paths, each once, in the order given; the files of a directory (not of its subdirectories) and of a
+ * Absolute paths without symbolic links, each once, in the order given; the files of a directory (not of its subdirectories) and of a
  * pattern (`*` and `?` in the last segment) are sorted.
  * @throws {FirnError} `FIRN_FILE_NOT_FOUND` (not-found) for a path, directory or pattern without a file;
  *   `FIRN_FILE_UNREADABLE` (invalid) for what is neither file nor directory.
@@ -23,10 +23,13 @@ export async function resolveFiles(paths: readonly string[], options: AbortableO
   for (const given of paths) {
     options.signal?.throwIfAborted()
     const path = resolve(given.startsWith('file:') ? fileURLToPath(given) : given)
-    for (const file of await filesOf(path)) files.add(file)
+    for (const file of await filesOf(path)) files.add(await realPath(file))
   }
   return [...files]
 }
+
+/** A file has one shard, whichever way leads to it. A link that leads nowhere stays: its shard fails, not the others. */
+const realPath = (path: string): Promise<string> => realpath(path).catch(() => path)
 
 async function filesOf(path: string): Promise<string[]> {
   const info = await stat(path).catch((error: NodeJS.ErrnoException) => {

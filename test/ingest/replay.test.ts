@@ -278,3 +278,17 @@ test('a path too long for a file name gets a short shard id, different for every
     expect(id.endsWith('.ndjson')).toBe(true)
   }
 })
+
+test('a file lands once, whichever links lead to it', async () => {
+  const path = folder.write('real/one.ndjson', lines(1, 4))
+  const byFile = folder.link('by-file.ndjson', path)
+  const byFolder = join(folder.link('by-folder', join(folder.path, 'real')), 'one.ndjson')
+  const shardId = encodeURIComponent(pathToFileURL(path).href)
+  expect(await landFiles(byFile)).toMatchObject({ records: 3, shards: [{ shardId }] })
+  for (const way of [path, byFolder, join(folder.path, 'by-folder'), join(folder.path, 'by-file*'), byFile]) {
+    expect(await landFiles(way), way).toMatchObject({ records: 0, shards: [{ shardId }] })
+  }
+  expect(await landFiles([path, byFile, byFolder], { as: 'together' })).toMatchObject({ records: 3, chunks: 1 })
+  folder.append('real/one.ndjson', lines(4, 6))
+  expect(await landFiles(byFolder)).toMatchObject({ records: 2 })
+})
