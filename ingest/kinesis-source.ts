@@ -3,8 +3,9 @@ import type { Clock } from '../table/clock.ts'
 import { FirnError } from '../table/errors.ts'
 import type { AbortableOptions } from '../table/io/object-store.ts'
 import { type KinesisOptions, openKinesis } from './kinesis.ts'
-import type { KinesisApi, KinesisShard } from './kinesis-api.ts'
+import type { KinesisApi, KinesisShard, StreamDescription } from './kinesis-api.ts'
 import { readShard } from './kinesis-shard.ts'
+import { acceptedStart } from './kinesis-start.ts'
 import { patientRetries, quickRetries, withRetries } from './retry.ts'
 import type { RecordSource, RequestedStart } from './source.ts'
 
@@ -12,8 +13,10 @@ export interface KinesisSourceOptions {
   readonly stream: string
   /** A client to use and leave open, or how to reach Kinesis. */
   readonly client: KinesisApi | KinesisOptions
-  /** Where the stream's first run begins; later runs go on. */
-  readonly start: RequestedStart
+  /** Where the stream has to begin: one that began elsewhere is refused. Absent: go on from where it began. */
+  readonly start?: RequestedStart | undefined
+  /** Where the stream's first run begins when `start` is absent; later runs go on. Default TRIM_HORIZON. */
+  readonly defaultStart?: RequestedStart | undefined
   readonly clock: Clock
   /** Records a call, 1..10000; default: what Kinesis allows. */
   readonly pageRecords?: number
@@ -21,10 +24,10 @@ export interface KinesisSourceOptions {
 
 const MAX_LIST_ROUNDS = 3
 
-const isApi = (client: KinesisApi | KinesisOptions): client is KinesisApi => 'getRecords' in client
+export const isApi = (client: KinesisApi | KinesisOptions): client is KinesisApi => 'getRecords' in client
 
 export function kinesisSource(options: KinesisSourceOptions): RecordSource {
-  const { stream, start, clock, pageRecords } = options
+  const { stream, start, defaultStart, clock, pageRecords } = options
   const api = isApi(options.client) ? options.client : openKinesis(options.client)
   let retentionMillis = 0
   let shards: ReadonlyMap<string, KinesisShard> = new Map()
@@ -35,15 +38,17 @@ export function kinesisSource(options: KinesisSourceOptions): RecordSource {
   return {
     stream,
     start,
+    defaultStart,
     listsEveryShard: true,
     open: async ({ signal } = {}) => {
-      const description = await withRetries(clock, quickRetries, { signal }, () =>
-        api.describeStream(stream, { signal }),
-      )
-      if (description.status !== 'ACTIVE' && description.status !== 'UPDATING')
-        throw notReady(stream, description.status)
+      const description = await describeReadable(api, stream, clock, { signal })
       retentionMillis = description.retentionMillis
       return { created: Math.floor(description.createdMillis / 1000) }
+    },
+    resolveStart: async (wanted, { nowMillis, signal }) => {
+      if (wanted.type === 'TRIM_HORIZON') return wanted
+      const shard = anyReadable([...(await relist(signal)).values()])
+      return await acceptedStart({ api, stream, shard, clock }, wanted, { nowMillis, signal })
     },
     listShards: async ({ signal } = {}) => [...(await relist(signal)).values()],
     read: (shard, from, { signal } = {}) =>
@@ -64,6 +69,22 @@ export function kinesisSource(options: KinesisSourceOptions): RecordSource {
   }
 }
 
+/** @throws {FirnError} `FIRN_STREAM_UNAVAILABLE`, `FIRN_STREAM_NOT_FOUND` for a stream that cannot be read now. */
+export async function describeReadable(
+  api: KinesisApi,
+  stream: string,
+  clock: Clock,
+  { signal }: AbortableOptions,
+): Promise<StreamDescription> {
+  const description = await withRetries(clock, quickRetries, { signal }, () => api.describeStream(stream, { signal }))
+  if (description.status !== 'ACTIVE' && description.status !== 'UPDATING') throw notReady(stream, description.status)
+  return description
+}
+
+/** A shard to try something on: an open one has all its records and will not vanish. */
+export const anyReadable = (shards: readonly KinesisShard[]): KinesisShard | undefined =>
+  shards.find(({ closed }) => !closed) ?? shards[0]
+
 const notReady = (stream: string, status: string): FirnError =>
   status === 'DELETING'
     ? new FirnError('not-found', 'FIRN_STREAM_NOT_FOUND', `stream ${stream} is being deleted`, { detail: { stream } })
@@ -73,7 +94,7 @@ const notReady = (stream: string, status: string): FirnError =>
       })
 
 /** Every page of ListShards; starts over when a page token grew too old. */
-async function listAllShards(
+export async function listAllShards(
   api: KinesisApi,
   stream: string,
   clock: Clock,

@@ -7,11 +7,13 @@ import type { EpochMillis } from '../table/ids.ts'
 import type { AbortableOptions, ObjectStore } from '../table/io/object-store.ts'
 import { type ChainContext, type ChainProgress, type ChunkLimits, defaultChunkLimits, ShardChain } from './chain.ts'
 import type { ChunkMeta } from './chunk.ts'
-import { forEachBounded } from './for-each-bounded.ts'
+import { type Consequence, forEachBounded } from './for-each-bounded.ts'
 import { START_POSITION } from './positions.ts'
+import { isEverywhere, ShardFailures } from './shard-failures.ts'
 import type { RecordSource, SourceShard, StreamStart } from './source.ts'
 import { type ChunkRef, checkStreamName, listChunks, readChunkMeta, type StreamIncarnation } from './staging.ts'
-import { ensureStart, readCaughtUp, writeCaughtUp } from './stream-state.ts'
+import { ensureStart } from './stream-start.ts'
+import { readCaughtUp, writeCaughtUp } from './stream-state.ts'
 
 export interface LandOptions extends AbortableOptions {
   /** The warehouse's root. */
@@ -69,35 +71,67 @@ interface Run {
   readonly states: Map<string, ShardState>
   /** Shards that reached their tip in this run. */
   readonly reached: Map<string, EpochMillis>
+  /** Shards whose turn came, whatever came of it. */
+  readonly tried: Set<string>
+  readonly failures: ShardFailures
 }
 
 /**
+ * A shard that fails does not keep the others from landing; the run throws once those are done. It ends early when the
+ * failure is true of all: credentials, permissions, the store, a stream that does not answer.
  * @throws {FirnError} what the source and the store throw: `FIRN_STREAM_NOT_FOUND`, `FIRN_FILE_NOT_FOUND`,
- *   `FIRN_FILE_CHANGED`, `FIRN_STREAM_UNAVAILABLE`, `FIRN_STORE_UNAVAILABLE`, `FIRN_CHUNK_CORRUPT`, …
- *   On abort, `signal.reason`; what is not in a chunk then is read again by the next run.
+ *   `FIRN_FILE_CHANGED`, `FIRN_STREAM_UNAVAILABLE`, `FIRN_STORE_UNAVAILABLE`, `FIRN_CHUNK_CORRUPT`, …; when several
+ *   shards failed, the most severe, with their names; `FIRN_START_INVALID`, `FIRN_START_DIFFERS` before anything is
+ *   written. On abort, at once, `signal.reason`; what is not in a chunk then is read again by the next run.
  */
 export async function land(options: LandOptions): Promise<LandResult> {
   const run = await openRun(options)
-  const { source, signal, shardConcurrency = 8 } = options
-  const done = new Set<string>()
-  let shards = await source.listShards({ signal })
+  const { source, signal } = options
+  const shards = await source.listShards({ signal })
   if (source.listsEveryShard) await endVanished(run, shards)
-  for (;;) {
+  const listed = await landShards(run, shards)
+  const failure = run.failures.combined({ notTried: listed.filter(({ shardId }) => !run.tried.has(shardId)).length })
+  if (failure === undefined) {
+    await noteCaughtUp(run, listed)
+    return summarize(run)
+  }
+  // Tips that were reached count, though the run fails; without them a later run may suspect a gap, no more.
+  if (run.failures.consequence !== 'stop') await noteCaughtUp(run, listed).catch(() => {})
+  signal?.throwIfAborted()
+  throw failure
+}
+
+/** Every shard that can be read now, and those that can when their parents have ended. @returns the last listing. */
+async function landShards(run: Run, listed: readonly SourceShard[]): Promise<readonly SourceShard[]> {
+  const { source, signal } = run.options
+  let shards = listed
+  while (run.failures.consequence === 'go-on') {
     const ready: SourceShard[] = []
     for (const shard of shards) {
-      if (!done.has(shard.shardId) && (await isReady(run, shards, shard))) ready.push(shard)
+      if (!run.tried.has(shard.shardId) && (await isReady(run, shards, shard))) ready.push(shard)
     }
     if (ready.length === 0) break
     let anyEnded = false
-    await forEachBounded(ready, { concurrency: shardConcurrency, signal }, async (shard, shardSignal) => {
-      done.add(shard.shardId)
+    await forEachShard(run, ready, async (shard, shardSignal) => {
+      run.tried.add(shard.shardId)
       if (await landShard(run, shard, shardSignal)) anyEnded = true
     })
     // A shard that ended in this run may have had children since we listed.
     if (anyEnded) shards = await source.listShards({ signal })
   }
-  await noteCaughtUp(run, shards)
-  return summarize(run)
+  return shards
+}
+
+async function forEachShard<T extends { readonly shardId: string }>(
+  { options: { shardConcurrency = 8, signal }, failures }: Run,
+  shards: readonly T[],
+  work: (shard: T, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const onFailure = ({ shardId }: T, error: unknown): Consequence => failures.add(shardId, error)
+  await forEachBounded(shards, { concurrency: shardConcurrency, signal, onFailure }, async (shard, shardSignal) => {
+    await work(shard, shardSignal)
+    failures.succeeded()
+  })
 }
 
 async function openRun(options: LandOptions): Promise<Run> {
@@ -106,9 +140,7 @@ async function openRun(options: LandOptions): Promise<Run> {
   const stream = checkStreamName(source.stream)
   const { created } = await source.open({ signal })
   const incarnation: StreamIncarnation = { stream, created }
-  const wanted: StreamStart =
-    source.start.type === 'LATEST' ? { type: 'AT_TIMESTAMP', timestampMillis: startedMillis } : source.start
-  const start = await ensureStart(store, incarnation, wanted, { signal })
+  const start = await ensureStart(store, incarnation, source, { nowMillis: startedMillis, signal })
   const caughtUp = source.listsEveryShard ? await readCaughtUp(store, incarnation, { signal }) : new Map()
   const listedAtMonotonic = clock.monotonicMillis()
   const heads = new Map<string, ChunkRef>()
@@ -117,7 +149,20 @@ async function openRun(options: LandOptions): Promise<Run> {
   const context: ChainContext = { store, incarnation, clock, lander: newRunId(clock), limits }
   const states = new Map<string, ShardState>()
   const reached = new Map<string, EpochMillis>()
-  return { options, context, start, startedMillis, listedAtMonotonic, heads, caughtUp, states, reached }
+  const [tried, failures] = [new Set<string>(), new ShardFailures()]
+  return {
+    options,
+    context,
+    start,
+    startedMillis,
+    listedAtMonotonic,
+    heads,
+    caughtUp,
+    states,
+    reached,
+    tried,
+    failures,
+  }
 }
 
 async function stateOf(run: Run, shard: SourceShard): Promise<ShardState> {
@@ -146,9 +191,18 @@ const hasChain = (run: Run, shardId: string): boolean =>
 async function isReady(run: Run, shards: readonly SourceShard[], shard: SourceShard): Promise<boolean> {
   for (const parent of shards) {
     if (!shard.parents.includes(parent.shardId)) continue
-    if (!(await stateOf(run, parent)).chain.ended) return false
+    if (!(await hasEnded(run, parent))) return false
   }
   return true
+}
+
+async function hasEnded(run: Run, shard: SourceShard): Promise<boolean> {
+  try {
+    return (await stateOf(run, shard)).chain.ended
+  } catch (error) {
+    if (run.options.signal?.aborted || isEverywhere(error)) throw error
+    return false // its last chunk cannot be read, as its own turn will say
+  }
 }
 
 /** @returns true when the shard's end was reached by this run. */
@@ -181,10 +235,9 @@ async function landShard(run: Run, shard: SourceShard, signal: AbortSignal): Pro
 /** A chain that has not ended and whose shard is gone lost its tail: say so in its end marker, then go on. */
 async function endVanished(run: Run, shards: readonly SourceShard[]): Promise<void> {
   const listed = new Set(shards.map((shard) => shard.shardId))
-  const vanished = [...run.heads.keys()].filter((shardId) => !listed.has(shardId))
-  const { shardConcurrency = 8, signal } = run.options
-  await forEachBounded(vanished, { concurrency: shardConcurrency, signal }, async (shardId, shardSignal) => {
-    const head = run.heads.get(shardId) as ChunkRef
+  const vanished = [...run.heads.values()].filter(({ shardId }) => !listed.has(shardId))
+  await forEachShard(run, vanished, async (head, shardSignal) => {
+    const { shardId } = head
     const lastChunk = await readChunkMeta(run.options.store, head, { signal: shardSignal })
     if (lastChunk.ended) return
     const { chain } = await stateOf(run, { shardId, parents: lastChunk.parents })

@@ -12,7 +12,7 @@ export type StreamStart =
   | { readonly type: 'TRIM_HORIZON' }
   | { readonly type: 'AT_TIMESTAMP'; readonly timestampMillis: EpochMillis }
 
-/** Where a source would like its stream to begin; LATEST is the start of the stream's first run. */
+/** Where a stream is asked to begin; LATEST is the start of the stream's first run. */
 export type RequestedStart = StreamStart | { readonly type: 'LATEST' }
 
 export interface SourceShard {
@@ -54,8 +54,10 @@ export interface SourcePage {
 
 export interface RecordSource {
   readonly stream: string
-  /** Used by the stream's first run only. */
-  readonly start: RequestedStart
+  /** Where the stream has to begin: one that began elsewhere is refused. Absent: it goes on from where it began. */
+  readonly start?: RequestedStart | undefined
+  /** Where a stream without a run so far begins when `start` is absent; default TRIM_HORIZON. */
+  readonly defaultStart?: RequestedStart | undefined
   /**
    * `listShards` names every shard that still exists: a chain that it does not name, and that has not ended, lost
    * its tail. Files come and go as the caller names them.
@@ -63,6 +65,15 @@ export interface RecordSource {
   readonly listsEveryShard: boolean
   /** Checks that the source is there. @returns creation time, epoch seconds. */
   open(options?: AbortableOptions): Promise<{ readonly created: number }>
+  /**
+   * Make the start of a first run final before it is stored: LATEST becomes a time, and the source takes it. Without
+   * this method LATEST is `nowMillis`, the run's start.
+   * @throws {FirnError} `FIRN_START_INVALID` (invalid) when the source refuses it.
+   */
+  resolveStart?(
+    wanted: RequestedStart,
+    options: AbortableOptions & { readonly nowMillis: EpochMillis },
+  ): Promise<StreamStart>
   listShards(options?: AbortableOptions): Promise<SourceShard[]>
   /** Pages until the shard's end, its tip or `untilMillis`. Leaving the loop early releases everything. */
   read(shard: SourceShard, from: ResumePoint, options?: AbortableOptions): AsyncIterable<SourcePage>

@@ -1,12 +1,12 @@
 /**
- * Small objects beside the chunks of a stream: where it began, when each shard was last read to its tip, and which
- * tables read it.
+ * Small objects beside the chunks of a stream: when each shard was last read to its tip, and which tables read it.
+ * (stream-start.ts has a third one, where the stream began.)
  */
 import { type Clock, fullJitterMillis } from '../table/clock.ts'
 import { FirnError } from '../table/errors.ts'
 import { type EpochMillis, epochMillis } from '../table/ids.ts'
 import { type AbortableOptions, getIfExists, type ObjectStore } from '../table/io/object-store.ts'
-import type { StreamStart } from './source.ts'
+import { corruptState, decodeJson, encodeJson } from './staged-json.ts'
 import { incarnationPrefix, type StreamIncarnation } from './staging.ts'
 
 /** A table that reads the stream; prune keeps what it has not consumed. */
@@ -20,44 +20,6 @@ export interface Consumer {
 }
 
 const UPDATE_TRIES = 10
-
-/**
- * The stream's start, made durable by its first run: `wanted` counts only then, later runs and shards get what is
- * stored.
- * @throws {FirnError} `FIRN_STAGING_CORRUPT` when start.json is not what a landing run writes.
- */
-export async function ensureStart(
-  store: ObjectStore,
-  incarnation: StreamIncarnation,
-  wanted: StreamStart,
-  options: AbortableOptions = {},
-): Promise<StreamStart> {
-  const key = `${incarnationPrefix(incarnation)}start.json`
-  const stored = await getIfExists(store, key, options)
-  if (stored !== undefined) return parseStart(stored.bytes, `${store.url}/${key}`)
-  const json =
-    wanted.type === 'TRIM_HORIZON'
-      ? { type: wanted.type }
-      : { type: wanted.type, timestamp: new Date(wanted.timestampMillis).toISOString() }
-  try {
-    await store.put(key, encodeJson(json), { ...options, ifNoneMatch: '*' })
-    return wanted
-  } catch (error) {
-    const winner = FirnError.is(error, 'FIRN_PRECONDITION_FAILED') ? await getIfExists(store, key, options) : undefined
-    if (winner === undefined) throw error
-    return parseStart(winner.bytes, `${store.url}/${key}`)
-  }
-}
-
-function parseStart(bytes: Uint8Array, name: string): StreamStart {
-  const json = decodeJson(bytes, name)
-  if (json['type'] === 'TRIM_HORIZON') return { type: 'TRIM_HORIZON' }
-  const millis = Date.parse(String(json['timestamp']))
-  if (json['type'] === 'AT_TIMESTAMP' && Number.isFinite(millis)) {
-    return { type: 'AT_TIMESTAMP', timestampMillis: epochMillis(millis) }
-  }
-  throw corruptState(name, 'expected {"type": "TRIM_HORIZON"} or {"type": "AT_TIMESTAMP", "timestamp": "…"}')
-}
 
 /** When each shard was last read to its tip. */
 export async function readCaughtUp(
@@ -145,22 +107,3 @@ async function update(
   }
   return false
 }
-
-const encodeJson = (value: object): Uint8Array => Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`)
-
-function decodeJson(bytes: Uint8Array, name: string): Record<string, unknown> {
-  let json: unknown
-  try {
-    json = JSON.parse(Buffer.from(bytes).toString('utf8'))
-  } catch (error) {
-    throw corruptState(name, (error as Error).message)
-  }
-  if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as Record<string, unknown>
-  throw corruptState(name, 'expected a JSON object')
-}
-
-const corruptState = (name: string, why: string): FirnError =>
-  new FirnError('corrupt', 'FIRN_STAGING_CORRUPT', `${name}: ${why}`, {
-    detail: { object: name },
-    help: 'Restore the object from a backup or a bucket version.',
-  })

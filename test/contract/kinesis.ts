@@ -3,8 +3,9 @@
  * tests on the former mean something for the latter.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type KinesisApi, kinesisSource, type LandResult, land } from '../../ingest/index.ts'
+import { type KinesisApi, kinesisSource, type LandResult, land, type RequestedStart } from '../../ingest/index.ts'
 import type { Clock } from '../../table/clock.ts'
+import { epochMillis } from '../../table/ids.ts'
 import { openMemoryStore } from '../../table/io/memory.ts'
 import type { ObjectStore } from '../../table/io/object-store.ts'
 import { stagedRecords } from '../ingest/staged-records.ts'
@@ -174,6 +175,17 @@ function describeReading(backend: () => KinesisBackend, newStream: NewStream, pu
     expect((await drain(api, at)).texts).toEqual(expected)
   })
 
+  test('a timestamp later than now is refused', async () => {
+    const { api, clock } = backend()
+    const stream = await newStream(1)
+    await put(stream, 0, 1) // kinesis-local looks at the time only where there is a record
+    const iteratorAt = (timestampMillis: number) =>
+      api.getShardIterator(stream, SHARD_0, { type: 'AT_TIMESTAMP', timestampMillis })
+    const refusal = { code: 'FIRN_STREAM_REQUEST_INVALID', kind: 'invalid' }
+    await expect(iteratorAt(clock.nowMillis() + 3_600_000)).rejects.toMatchObject(refusal)
+    await iteratorAt(clock.nowMillis() - 1_000)
+  })
+
   test('a key always lands on the same shard, and keys spread over shards', async () => {
     const stream = await newStream(2)
     const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
@@ -224,13 +236,9 @@ function describeResharding(backend: () => KinesisBackend, newStream: NewStream,
 function describeLanding(name: string, backend: () => KinesisBackend, newStream: NewStream, put: Put): void {
   let stores = 0
   const newStore = (): ObjectStore => openMemoryStore(`kinesis-contract-${name}-${++stores}`)
-  const landing = (store: ObjectStore, stream: string, start: 'TRIM_HORIZON' | 'LATEST' = 'TRIM_HORIZON') => {
+  const landing = (store: ObjectStore, stream: string, start?: RequestedStart) => {
     const { api: client, clock } = backend()
-    return land({
-      store,
-      clock,
-      source: kinesisSource({ stream, client, start: { type: start }, clock, pageRecords: 7 }),
-    })
+    return land({ store, clock, source: kinesisSource({ stream, client, start, clock, pageRecords: 7 }) })
   }
   const texts = (from: number, to: number): string[] =>
     Array.from({ length: to - from }, (_, i) => `record ${from + i} ⛄`).toSorted()
@@ -275,12 +283,23 @@ function describeLanding(name: string, backend: () => KinesisBackend, newStream:
     const stream = await newStream(2)
     await put(stream, 0, 10)
     await backend().clock.sleep(20)
-    expect(await landing(store, stream, 'LATEST')).toMatchObject({ records: 0 })
+    expect(await landing(store, stream, { type: 'LATEST' })).toMatchObject({ records: 0 })
     await backend().clock.sleep(20)
     await put(stream, 10, 10)
     await backend().clock.sleep(5)
-    // The stored start counts, whatever a later run asks for.
-    expect(await landing(store, stream, 'TRIM_HORIZON')).toMatchObject({ records: 10 })
+    expect(await landing(store, stream)).toMatchObject({ records: 10 })
     expect(await staged(store, stream)).toEqual(texts(10, 20))
+  })
+
+  test('a start to come is refused, writes nothing, and keeps no later run from beginning', async () => {
+    const store = newStore()
+    const stream = await newStream(1)
+    await put(stream, 0, 3)
+    await backend().clock.sleep(5)
+    const timestampMillis = epochMillis(Date.parse('2062-01-01'))
+    const refusal = { code: 'FIRN_START_INVALID', kind: 'invalid' }
+    await expect(landing(store, stream, { type: 'AT_TIMESTAMP', timestampMillis })).rejects.toMatchObject(refusal)
+    for await (const { key } of store.list('')) expect.fail(`found ${key}`)
+    expect(await landing(store, stream, { type: 'TRIM_HORIZON' })).toMatchObject({ records: 3 })
   })
 }

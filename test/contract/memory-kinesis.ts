@@ -33,6 +33,8 @@ export interface MemoryKinesisOptions {
   readonly coarseBehind?: boolean
   /** Like some emulators: a closed shard never says that it ended. */
   readonly neverEnds?: boolean
+  /** How far the server's clock is behind `clock`. */
+  readonly behindMillis?: number
   /** Called before each operation; what it throws is the answer. `call` counts from 1 per operation. */
   readonly fault?: (operation: KinesisOperation, call: number) => void
 }
@@ -131,7 +133,7 @@ export class MemoryKinesis implements KinesisApi {
   putInto(name: string, shardId: string, data: Uint8Array | string, partitionKey = 'key'): string {
     const shard = this.#shard(this.#stream(name), shardId)
     const sequenceNumber = String(++this.#sequence)
-    const arrivalMillis = this.#options.clock.nowMillis()
+    const arrivalMillis = this.#options.clock.nowMillis() - (this.#options.behindMillis ?? 0)
     shard.records.push({ sequenceNumber, partitionKey, arrivalMillis, data: Buffer.from(data) })
     return sequenceNumber
   }
@@ -157,6 +159,10 @@ export class MemoryKinesis implements KinesisApi {
   async getShardIterator(name: string, shardId: string, position: IteratorPosition): Promise<string> {
     this.#enter('getShardIterator')
     const shard = this.#shard(this.#stream(name), shardId)
+    const nowMillis = this.#options.clock.nowMillis() - (this.#options.behindMillis ?? 0)
+    if (position.type === 'AT_TIMESTAMP' && position.timestampMillis > nowMillis) {
+      throw new FirnError('invalid', 'FIRN_STREAM_REQUEST_INVALID', 'the timestamp is later than now')
+    }
     return this.#iterator(name, shardId, indexOf(shard, position))
   }
 

@@ -3,12 +3,13 @@ import { beforeEach, expect, test } from 'vitest'
 import { encodeChunk } from '../../ingest/chunk.ts'
 import { emptyRows } from '../../ingest/chunk-rows.ts'
 import { chunkKey, listChunks, listIncarnations, registerConsumer } from '../../ingest/index.ts'
-import { ensureStart, readCaughtUp, writeCaughtUp } from '../../ingest/stream-state.ts'
+import { ensureStart } from '../../ingest/stream-start.ts'
+import { readCaughtUp, writeCaughtUp } from '../../ingest/stream-state.ts'
 import { epochMillis } from '../../table/ids.ts'
 import { openMemoryStore } from '../../table/io/memory.ts'
 import type { ObjectStore } from '../../table/io/object-store.ts'
 import { unavailable, unsteady } from './unsteady-store.ts'
-import { virtualClock } from './virtual-clock.ts'
+import { virtualClock, virtualStart } from './virtual-clock.ts'
 
 let store: ObjectStore
 let stores = 0
@@ -45,7 +46,7 @@ test('incarnations come by name, then oldest first, whatever lies between', asyn
     ['b', 100],
   ] as const) {
     for (const after of ['0', '5', '10']) await stage(stream, created, 'shard', after)
-    await ensureStart(store, { stream, created }, { type: 'TRIM_HORIZON' })
+    await ensureStart(store, { stream, created }, {}, { nowMillis: virtualStart })
   }
   await store.put('_staging/readme.txt', Buffer.from('by hand'))
   await store.put('_staging/b@x/odd', Buffer.from('by hand'))
@@ -86,26 +87,6 @@ test('chunks come by shard, then by position as a number; foreign objects are le
   ])
   expect(chunks[0]).toMatchObject({ ...orders, key: chunkKey(orders, 'shard-a', '55'), sizeBytes: expect.any(Number) })
 })
-
-test('the first of racing runs decides the start', async () => {
-  const at = { type: 'AT_TIMESTAMP', timestampMillis: epochMillis(1_700_000_000_000) } as const
-  const starts = await Promise.all([
-    ensureStart(store, orders, at),
-    ensureStart(store, orders, { type: 'TRIM_HORIZON' }),
-    ensureStart(store, orders, at),
-  ])
-  expect(new Set(starts.map(({ type }) => type)).size).toBe(1)
-  expect(await ensureStart(store, orders, { type: 'TRIM_HORIZON' })).toEqual(starts[0])
-})
-
-test.each(['not json', '[]', '{"type":"LATEST"}', '{"type":"AT_TIMESTAMP","timestamp":"soon"}'])(
-  'a start.json of %s stops the run',
-  async (content) => {
-    await store.put('_staging/orders@7/start.json', Buffer.from(content))
-    const corrupt = { code: 'FIRN_STAGING_CORRUPT', kind: 'corrupt', message: expect.stringContaining('start.json') }
-    await expect(ensureStart(store, orders, { type: 'TRIM_HORIZON' })).rejects.toMatchObject(corrupt)
-  },
-)
 
 test('a consumer is registered once, and again only when it changed', async () => {
   const consumer = { table: 'news.articles', tableUuid: 'u-1', catalog: 'file', location: 's3://b/news/articles' }
