@@ -16,6 +16,8 @@ export type {
   PutOutcome,
   StreamDescription,
 } from './kinesis-api.ts'
+export type { ProbeStreamOptions, StreamProbe } from './kinesis-probe.ts'
+export { probeStream } from './kinesis-probe.ts'
 export type { KinesisSourceOptions } from './kinesis-source.ts'
 export { kinesisSource } from './kinesis-source.ts'
 export type { LandOptions, LandResult, ShardResult } from './land.ts'

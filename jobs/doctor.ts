@@ -5,6 +5,7 @@ import type { Catalog } from '../table/index.ts'
 import { type ObjectStore, subStore } from '../table/io/object-store.ts'
 import { probeConditionalWrites } from '../table/io/probe.ts'
 import { type Config, redact } from './config.ts'
+import { plural } from './render.ts'
 
 export interface Check {
   readonly check:
@@ -182,13 +183,17 @@ async function checkTable({ catalog, signal }: DoctorOptions, name: string): Pro
   }
 }
 
+/** All that landing does, on one shard: being allowed to describe a stream is not being allowed to read it. */
 async function checkStream({ config, clock, signal }: DoctorOptions, stream: string): Promise<Check> {
   try {
-    const { openKinesisSource } = await import('./landing.ts')
-    const source = openKinesisSource({ stream, start: { type: 'TRIM_HORIZON' } }, config, clock)
-    const { created } = await source.open({ signal })
-    const shards = await source.listShards({ signal })
-    return pass('stream', `${stream} exists since ${new Date(created * 1000).toISOString()}, ${shards.length} shards`)
+    const [{ probeStream }, { kinesisOptions }] = await Promise.all([
+      import('../ingest/index.ts'),
+      import('./landing.ts'),
+    ])
+    const probe = await probeStream({ stream, client: kinesisOptions(config), clock, signal })
+    const since = new Date(probe.createdMillis).toISOString()
+    const read = probe.shardId === undefined ? 'none to read' : `${probe.shardId} is readable`
+    return pass('stream', `${stream} exists since ${since}, ${plural(probe.shardCount, 'shard')}, ${read}`)
   } catch (error) {
     return fail('stream', error)
   }

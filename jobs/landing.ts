@@ -1,5 +1,12 @@
 /** One landing run as the command line and the scheduler know it: source chosen, result in wire names. */
-import { fileSource, kinesisSource, type LandResult, land, type RecordSource } from '../ingest/index.ts'
+import {
+  fileSource,
+  type KinesisOptions,
+  kinesisSource,
+  type LandResult,
+  land,
+  type RecordSource,
+} from '../ingest/index.ts'
 import type { Clock } from '../table/clock.ts'
 import { FirnError } from '../table/errors.ts'
 import { type EpochMillis, epochMillis } from '../table/ids.ts'
@@ -12,10 +19,16 @@ import { parseTime } from './times.ts'
 
 /** Where a landing run reads. */
 export type LandTarget =
-  | { readonly kind: 'stream'; readonly stream: string; readonly start: LandStart }
+  | {
+      readonly kind: 'stream'
+      readonly stream: string
+      readonly start: LandStart
+      /** True: asked for by this very command, so a stream that began elsewhere is refused. Else for a first run. */
+      readonly startAsked?: boolean
+    }
   | { readonly kind: 'files'; readonly paths: readonly string[]; readonly as: string }
 
-/** Where shards that were never read begin; only the first landing run of a stream uses it. */
+/** Where a stream begins that has not been landed yet. */
 export type LandStart =
   | { readonly type: 'TRIM_HORIZON' }
   | { readonly type: 'LATEST' }
@@ -54,21 +67,16 @@ export async function runLanding({ store, target, config, clock, log, signal }: 
 
 function sourceOf(target: LandTarget, config: Config, clock: Clock): RecordSource {
   if (target.kind === 'files') return fileSource({ paths: target.paths, as: target.as, clock })
-  return openKinesisSource(target, config, clock)
+  const { stream, start, startAsked = false } = target
+  const begin = startAsked ? { start } : { defaultStart: start }
+  return kinesisSource({ stream, client: kinesisOptions(config), clock, ...begin })
 }
 
-/** The source of a stream, reached as the settings say. Opening does no I/O. */
-export function openKinesisSource(
-  target: { readonly stream: string; readonly start: LandStart },
-  { kinesis: { endpoint, region } }: Config,
-  clock: Clock,
-): RecordSource {
-  const client = {
-    ...(endpoint === undefined ? {} : { endpoint }),
-    ...(region === undefined ? {} : { region }),
-  }
-  return kinesisSource({ stream: target.stream, client, start: target.start, clock })
-}
+/** How to reach Kinesis, as the settings say. */
+export const kinesisOptions = ({ kinesis: { endpoint, region } }: Config): KinesisOptions => ({
+  ...(endpoint === undefined ? {} : { endpoint }),
+  ...(region === undefined ? {} : { region }),
+})
 
 /** `runLanding` as `recordRun` wants it. */
 export async function landingWork(options: LandOptions): Promise<WorkResult<LandResult>> {
@@ -93,9 +101,12 @@ export function landJson(result: LandResult): Record<string, unknown> {
       last_sequence_number: shard.lastSequenceNumber,
       millis_behind_latest: shard.millisBehindLatest,
       ended: shard.ended,
+      pending_bytes: shard.pendingBytes ?? 0,
     })),
   }
 }
+
+const MAX_LINES = 20
 
 /** What a person reads after `firn land`. */
 export function landText(result: LandResult): string {
@@ -103,12 +114,11 @@ export function landText(result: LandResult): string {
     ({ shardId, after }) =>
       `warning: records after ${after} of shard ${readable(shardId)} were lost before they could be read\n`,
   )
+  const notes = gaps.join('') + pendingText(result)
   const shards = plural(result.shards.length, 'shard')
-  if (result.records === 0) {
-    return `${gaps.join('')}nothing to do: ${result.stream} has nothing new (${shards})\n`
-  }
+  if (result.records === 0) return `${notes}nothing to do: ${result.stream} has nothing new (${shards})\n`
   const read = result.shards.filter((shard) => shard.records > 0)
-  const rows = read.slice(0, 20).map((shard) => ({
+  const rows = read.slice(0, MAX_LINES).map((shard) => ({
     shard: readable(shard.shardId),
     records: formatCount(shard.records),
     last_sequence_number: shard.lastSequenceNumber,
@@ -117,7 +127,20 @@ export function landText(result: LandResult): string {
   }))
   const more = read.length > rows.length ? `and ${plural(read.length - rows.length, 'more shard')}\n` : ''
   const head = `landed ${plural(result.records, 'record')} (${formatBytes(result.bytes)}) of ${result.stream} in ${plural(result.chunks, 'chunk')}, ${shards}\n`
-  return head + gaps.join('') + renderTable(rows) + more
+  return head + notes + renderTable(rows) + more
+}
+
+/** A last line without its end is not a record yet: a writer may be in the middle of it. */
+function pendingText({ shards }: LandResult): string {
+  const pending = shards.filter(({ pendingBytes = 0 }) => pendingBytes > 0)
+  const lines = pending
+    .slice(0, MAX_LINES)
+    .map(
+      ({ shardId, pendingBytes = 0 }) =>
+        `note: the last line of ${readable(shardId)} is not ended (${plural(pendingBytes, 'byte')}): left for a later run\n`,
+    )
+  const left = pending.length - lines.length
+  return lines.join('') + (left > 0 ? `note: and of ${plural(left, 'more file')}\n` : '')
 }
 
 /** The shard of a file is its percent-encoded URL. */

@@ -19,7 +19,7 @@ export function landCommand(ctx: CommandContext): Command {
     .option('--stream <name>', 'Kinesis data stream')
     .option('--from <paths...>', 'NDJSON files, also .gz and .zst; landing a file twice adds nothing')
     .option('--as <name>', 'staging name of the files (default: files)')
-    .option('--start <where>', 'first run of a stream: TRIM_HORIZON (default), LATEST, or a time')
+    .option('--start <where>', 'where a new stream begins: TRIM_HORIZON (default), LATEST, or a time')
     .option('--dry-run', 'read, but store nothing', false)
     .addHelpText(
       'after',
@@ -59,5 +59,6 @@ function targetOf(
       help: 'add --stream NAME for a Kinesis stream, or --from FILE… for NDJSON files',
     })
   }
-  return { kind: 'stream', stream, start: parseStart(flags.start ?? ctx.config.run.land.start ?? 'TRIM_HORIZON') }
+  const start = parseStart(flags.start ?? ctx.config.run.land.start ?? 'TRIM_HORIZON')
+  return { kind: 'stream', stream, start, startAsked: flags.start !== undefined }
 }
