@@ -14,7 +14,10 @@ export interface TensorData {
 }
 
 export interface NumbersOptions {
-  /** Stands where a null is. Without it a null is an error. */
+  /**
+   * Stands where a null is; without it a null is an error. It must be a value of the tensor: an integer of 32 bits for
+   * int32, 0 or 1 for bool, anything that is not beyond 32 bits for float32 (NaN and the infinities are allowed).
+   */
   readonly nullAs?: number | undefined
 }
 
@@ -25,7 +28,7 @@ export interface TensorBatch {
   readonly record: RecordBatch
   /**
    * A numeric column. int and date (days) -> int32; long -> int32, each value checked; float and double -> float32,
-   * doubles rounded; boolean -> bool.
+   * doubles rounded, but none to infinity; boolean -> bool.
    * @throws {FirnError} `FIRN_COLUMN_NOT_FOUND`, `FIRN_TENSOR_TYPE` (invalid: text, bytes, decimals and timestamps),
    *   `FIRN_TENSOR_NULL`, `FIRN_TENSOR_RANGE` (invalid).
    */
@@ -57,6 +60,8 @@ function dataOf(record: RecordBatch, column: string): Data {
 function numbersOf(column: string, data: Data, nullAs: number | undefined): TensorData {
   const shape: [number, number] = [data.length, 1]
   const dense = denseOf(column, data)
+  // Checked without nulls too: whether this batch has one is chance.
+  if (nullAs !== undefined) checkNullAs(column, dense.dtype, nullAs)
   if (data.nullCount > 0) fillNulls(column, data, dense.values, nullAs)
   return { ...dense, shape }
 }
@@ -66,8 +71,7 @@ function denseOf(column: string, data: Data): Omit<TensorData, 'shape'> {
   const { type } = data
   if (DataType.isBool(type)) return { values: unpackBits(data), dtype: 'bool' }
   if (DataType.isFloat(type) && type.precision !== Precision.HALF) {
-    // A copy even of what fits: tensors take the array over, and the batch stays the caller's.
-    return { values: Float32Array.from(data.values as Float32Array | Float64Array), dtype: 'float32' }
+    return { values: rounded(column, data), dtype: 'float32' }
   }
   if (DataType.isInt(type) && type.bitWidth === 64) return { values: narrowed(column, data), dtype: 'int32' }
   if (DataType.isInt(type) || DataType.isDate(type)) {
@@ -87,14 +91,28 @@ function denseOf(column: string, data: Data): Omit<TensorData, 'shape'> {
   )
 }
 
+/** A copy even of what fits: tensors take the array over, and the batch stays the caller's. */
+function rounded(column: string, data: Data): Float32Array {
+  const wide = data.values as Float32Array | Float64Array
+  const values = Float32Array.from(wide)
+  if (wide instanceof Float32Array) return values
+  for (let row = 0; row < data.length; row++) {
+    if (!Number.isFinite(values[row]) && Number.isFinite(wide[row]) && isValidAt(data, row)) {
+      throw outOfRange(column, 'a finite value is beyond the range of 32-bit floats', {
+        help: 'Tensors have no 64-bit floats. Pass a function and scale the numbers of batch.record there.',
+      })
+    }
+  }
+  return values
+}
+
 function narrowed(column: string, data: Data): Int32Array {
   const wide = data.values as BigInt64Array
   const values = new Int32Array(data.length)
   for (let row = 0; row < data.length; row++) {
     const value = Number(wide[row])
     if (value !== (value | 0) && isValidAt(data, row)) {
-      throw new FirnError('invalid', 'FIRN_TENSOR_RANGE', `column ${column}: a value does not fit in 32 bits`, {
-        detail: { column },
+      throw outOfRange(column, 'a value does not fit in 32 bits', {
         help: 'Tensors have no 64-bit integers. Pass a function and compute smaller or floating numbers there.',
       })
     }
@@ -122,6 +140,28 @@ function fillNulls(column: string, data: Data, values: TensorData['values'], nul
   }
   for (let row = 0; row < data.length; row++) if (!isValidAt(data, row)) values[row] = nullAs
 }
+
+/** What a tensor of the type can hold: other numbers would become some number that nobody chose. */
+const NULL_AS = {
+  int32: { allowed: 'an integer from -2147483648 to 2147483647', holds: (value: number) => value === (value | 0) },
+  bool: { allowed: '0 or 1', holds: (value: number) => value === 0 || value === 1 },
+  float32: {
+    allowed: 'a number within the range of 32-bit floats',
+    holds: (value: number) =>
+      typeof value === 'number' && (!Number.isFinite(value) || Number.isFinite(Math.fround(value))),
+  },
+} as const
+
+function checkNullAs(column: string, dtype: TensorData['dtype'], nullAs: number): void {
+  const { allowed, holds } = NULL_AS[dtype]
+  if (holds(nullAs)) return
+  throw outOfRange(column, `nullAs for a tensor of type ${dtype} is ${allowed}, got ${String(nullAs)}`, {
+    help: `Set nullAs to ${allowed}, or pass a function that makes a tensor of another type from batch.record.`,
+  })
+}
+
+const outOfRange = (column: string, what: string, { help }: { readonly help: string }): FirnError =>
+  new FirnError('invalid', 'FIRN_TENSOR_RANGE', `column ${column}: ${what}`, { detail: { column }, help })
 
 function textsOf(column: string, data: Data): readonly (string | null)[] {
   if (!DataType.isUtf8(data.type)) {

@@ -77,6 +77,52 @@ describe('numbers', () => {
     }
   })
 
+  it.each([
+    ['flag', -1],
+    ['flag', 0.5],
+    ['flag', Number.NaN],
+    ['n', Number.NaN],
+    ['n', 0.5],
+    ['day', 3e9],
+    ['big', 2 ** 31],
+    ['score', 1e300],
+    ['ratio', -1e39],
+    ['score', '0'],
+  ])('refuses what the tensor of %s cannot hold to stand for nulls: %s', (column, nullAs) => {
+    for (const rows of [batch(FULL, { ...FULL, [column]: null }), batch(FULL)]) {
+      expect(refusal(() => rows.numbers(column, { nullAs: nullAs as number }))).toMatchObject({
+        kind: 'invalid',
+        code: 'FIRN_TENSOR_RANGE',
+        message: expect.stringContaining(`got ${nullAs}`) as string,
+        help: expect.stringContaining('nullAs') as string,
+      })
+    }
+  })
+
+  it('takes every value of the tensor to stand for nulls', () => {
+    const nulls = batch({ ...FULL, n: null, flag: null, score: null, ratio: null })
+    for (const nullAs of [-(2 ** 31), 2 ** 31 - 1, -0])
+      expect(nulls.numbers('n', { nullAs }).values[0]).toBe(nullAs | 0)
+    for (const nullAs of [0, 1]) expect(nulls.numbers('flag', { nullAs }).values[0]).toBe(nullAs)
+    for (const nullAs of [Number.NaN, Number.POSITIVE_INFINITY, -0.5, 3e38]) {
+      expect(nulls.numbers('score', { nullAs }).values[0]).toBe(Math.fround(nullAs))
+      expect(nulls.numbers('ratio', { nullAs }).values[0]).toBe(Math.fround(nullAs))
+    }
+  })
+
+  it('refuses a finite double that would be infinite in 32 bits, and keeps what is infinite or not a number', () => {
+    for (const score of [1e300, -3.5e38]) {
+      expect(refusal(() => batch(FULL, { ...FULL, score }).numbers('score'))).toMatchObject({
+        code: 'FIRN_TENSOR_RANGE',
+        message: expect.stringContaining('column score') as string,
+        help: expect.stringContaining('function') as string,
+      })
+    }
+    const odd = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, 3.4028234663852886e38, 1e-300]
+    const kept = batch(...odd.map((score) => ({ ...FULL, score }))).numbers('score').values
+    expect([...kept]).toEqual(odd.map(Math.fround))
+  })
+
   it.each(['text', 'at', 'price'])('refuses %s, which is no tensor, and says what to do', (column) => {
     expect(refusal(() => batch(FULL).numbers(column))).toMatchObject({
       code: 'FIRN_TENSOR_TYPE',
