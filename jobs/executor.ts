@@ -117,6 +117,9 @@ function runInWorker(
       task: JSON.stringify(task),
     }
     const worker = new Worker(WORKER_URL, {
+      // `--input-type`, for scripts given as text, kills a thread that inherits it; the other flags cannot be handed on
+      // by themselves, because `new Worker` refuses those of V8.
+      ...(process.execArgv.some((flag) => /^--input[-_]type(=|$)/.test(flag)) ? { execArgv: [] } : {}),
       workerData: input,
       resourceLimits: { maxOldGenerationSizeMb: options.maxHeapMebibytes ?? 4096 },
     })
