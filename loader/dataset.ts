@@ -59,6 +59,20 @@ const SEQUENTIAL_BLOCK_UNITS = 4
 /** A dataset that nobody closed and nobody can reach any more gives its threads back with its memory. */
 const forgotten = new FinalizationRegistry<Decoder>((decoder) => void decoder.close())
 
+/**
+ * The threads end with the signal. It often outlives many datasets: its listener knows the decoder only, which knows
+ * no dataset, and goes when the decoder is closed.
+ */
+function closingWith(signal: AbortSignal | undefined, decoder: Decoder): Decoder {
+  if (signal === undefined) return decoder
+  const close = (): Promise<void> => {
+    signal.removeEventListener('abort', close)
+    return decoder.close()
+  }
+  signal.addEventListener('abort', close, { once: true })
+  return { ...decoder, close }
+}
+
 /** Opened by `openDataset`; close it with `await dataset[Symbol.asyncDispose]()`. */
 export class Dataset implements AsyncDisposable {
   /** Rows of an epoch. */
@@ -86,7 +100,6 @@ export class Dataset implements AsyncDisposable {
     this.schema = parts.arrow
     this.#signal = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal])
     this.#reader = unitReader(table.store, table.location, schema, this.#signal)
-    signal?.addEventListener('abort', () => void this.#stopDecoder(), { once: true, signal: this.#closing.signal })
   }
 
   /**
@@ -149,8 +162,7 @@ export class Dataset implements AsyncDisposable {
     signal.throwIfAborted()
     this.#activeEpochs++
     try {
-      const units = await this.#listUnits()
-      signal.throwIfAborted()
+      const units = await orAborted(this.#listUnits(), signal)
       this.#decoder ??= this.#createDecoder()
       const decoder = this.#decoder
       const { batchSize, dropLast } = options
@@ -163,10 +175,10 @@ export class Dataset implements AsyncDisposable {
   }
 
   #createDecoder(): Decoder {
-    const { options, table, schema, arrow, storeOptions } = this.#parts
+    const { options, table, schema, arrow, storeOptions, signal } = this.#parts
     if (options.numWorkers === 0) return inlineDecoder(this.#reader)
     const setup = { storeUrl: table.store.url, storeOptions, location: table.location, schema: printSchema(schema) }
-    const decoder = workerDecoder({ threads: options.numWorkers, setup, schema: arrow })
+    const decoder = closingWith(signal, workerDecoder({ threads: options.numWorkers, setup, schema: arrow }))
     forgotten.register(this, decoder, decoder)
     return decoder
   }
@@ -180,7 +192,7 @@ export class Dataset implements AsyncDisposable {
     return previewOrder(rows, key, blockRowGroups)
   }
 
-  /** Reads every footer once, for the sizes of the row groups; the manifest has only their number. */
+  /** Shared by the epochs, so none of them ends it. Reads every footer once, for the sizes of the row groups; the manifest has only their number. */
   #listUnits(): Promise<readonly Unit[]> {
     this.#units ??= listUnits(this.#parts.files, this.#reader, this.#signal).catch((error: unknown) => {
       this.#units = undefined
@@ -195,5 +207,21 @@ export class Dataset implements AsyncDisposable {
     this.#decoder = undefined
     forgotten.unregister(decoder)
     await decoder.close()
+  }
+}
+
+/** The result, or the reason of the signal without waiting for it. */
+async function orAborted<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = (): void => {}
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(signal.reason)
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    const first = await Promise.race([result, aborted])
+    signal.throwIfAborted()
+    return first
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
 }

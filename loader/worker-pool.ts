@@ -11,6 +11,7 @@ import { errorFromWire, FirnError } from '../table/errors.ts'
 import { type Decoder, decoderClosed } from './decoder.ts'
 import type { Unit } from './units.ts'
 import { batchFromWire, type WorkerReply, type WorkerRequest, type WorkerSetup } from './wire.ts'
+import { workerFlags } from './worker-flags.ts'
 
 /** The sources run as they are in development (`.ts`) and compiled in the package (`.js`). */
 const WORKER_URL: URL = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
@@ -41,7 +42,7 @@ export interface WorkerPoolOptions {
 export function workerDecoder({ threads, setup, schema }: WorkerPoolOptions): Decoder {
   const pool = new Set<Thread>()
   let nextId = 0
-  let closed = false
+  let closing: Promise<unknown> | undefined
 
   const receive = (thread: Thread, reply: WorkerReply): void => {
     const waiting = thread.waiting.get(reply.id)
@@ -60,7 +61,11 @@ export function workerDecoder({ threads, setup, schema }: WorkerPoolOptions): De
   }
   const start = (): Thread => {
     const { port1: port, port2 } = new MessageChannel()
-    const worker = new Worker(WORKER_URL, { workerData: { setup, port: port2 }, transferList: [port2] })
+    const worker = new Worker(WORKER_URL, {
+      ...workerFlags(),
+      workerData: { setup, port: port2 },
+      transferList: [port2],
+    })
     const thread: Thread = { worker, port, waiting: new Map() }
     pool.add(thread)
     port.on('message', (reply: WorkerReply) => receive(thread, reply))
@@ -77,7 +82,7 @@ export function workerDecoder({ threads, setup, schema }: WorkerPoolOptions): De
   return {
     decode: async (unit, signal) => {
       signal.throwIfAborted()
-      if (closed) throw decoderClosed()
+      if (closing !== undefined) throw decoderClosed()
       return request(leastBusy(), nextId++, unit, signal)
     },
     collect: () => {
@@ -88,14 +93,14 @@ export function workerDecoder({ threads, setup, schema }: WorkerPoolOptions): De
       }
     },
     close: async () => {
-      closed = true
-      const ending = [...pool]
-      await Promise.all(
-        ending.map((thread) => {
+      // Who closes it again waits for the same threads.
+      closing ??= Promise.all(
+        [...pool].map((thread) => {
           drop(thread, decoderClosed())
           return thread.worker.terminate()
         }),
       )
+      await closing
     },
   }
 }

@@ -109,10 +109,24 @@ describe('no worker is left', () => {
   })
 })
 
-it('a dataset that is forgotten without being closed gives its workers back', async () => {
+it.each(['--input-type=module', '--input-type module', '--expose-gc --input-type=module'])(
+  'workers run in a script given as text: node %s -e …',
+  async (given) => {
+    const flags = given.split(' ')
+    const door = new URL('../../loader/index.ts', import.meta.url)
+    const script = `
+      import { openDataset } from '${door}'
+      const options = { warehouse: '${warehouse.url}', table: 't.rows', batch: { size: 500 }, numWorkers: 1 }
+      for await (const batch of (await openDataset(options)).epoch(0)) console.log(batch.numRows)`
+    const { stdout } = await promisify(execFile)(process.execPath, [...flags, '-e', script], { timeout: 50_000 })
+    expect(stdout.trim()).toBe('500')
+  },
+)
+
+it('a dataset that is forgotten without being closed gives its workers back, even when its signal lives on', async () => {
   const script = fileURLToPath(new URL('./forgotten.child.ts', import.meta.url))
   const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', script, warehouse.url])
-  expect(stdout.trim().split('\n')).toEqual(['500 rows, 1 alive', '0 alive'])
+  expect(stdout.trim().split('\n')).toEqual([1, 2, 3].flatMap(() => ['500 rows, 1 alive', '0 alive']))
 })
 
 describe('the signal of one epoch', () => {
