@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { startS3Server } from '../../jobs/demo/s3-server.ts'
+import { openStore } from '../../table/index.ts'
 import { type EngineName, readWith, type S3Access } from './engines.ts'
 import type { ExpectedTable } from './expected.ts'
 import { writeFlatTables } from './flat-tables.ts'
@@ -49,7 +50,8 @@ const BUCKET = 'my-bucket'
 const CREDENTIALS = { region: 'us-east-1', accessKeyId: 'firn-interop', secretAccessKey: 'firn-interop-secret' }
 
 async function flatTables(folder: string): Promise<Warehouse> {
-  const url = pathToFileURL(join(folder, 'flat')).href
+  // engines take a location as it stands: a folder's spaces and letters must reach them unencoded
+  const { url } = openStore(pathToFileURL(join(folder, 'every type, ünï')).href)
   return { title: 'every flat type, file://', url, tables: await writeFlatTables(url), readers: ALL }
 }
 
