@@ -9,12 +9,22 @@ import { pathToFileURL } from 'node:url'
 import { parseEnv } from 'node:util'
 import * as z from 'zod'
 import { FirnError } from '../table/errors.ts'
+import { type Environment, environmentName, isTruthy, switchOf } from './variables.ts'
 
 export type OutputFormat = 'table' | 'json' | 'jsonl' | 'csv' | 'arrow'
-export type Environment = Readonly<Record<string, string | undefined>>
 
 const text = z.string().min(1)
-const service = z.strictObject({ endpoint: z.url().optional(), region: text.optional() })
+
+/** Credentials in a URL end up in logs, error messages and exported snippets. No message here repeats the URL. */
+function withoutUserinfo(url: string): boolean {
+  const { username, password } = new URL(url)
+  return username === '' && password === ''
+}
+const NO_USERINFO = 'must not hold credentials; give them by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile'
+const endpoint = z
+  .url({ protocol: /^https?$/, error: 'must be a URL like https://host:port', abort: true })
+  .refine(withoutUserinfo, NO_USERINFO)
+const service = z.strictObject({ endpoint: endpoint.optional(), region: text.optional() })
 
 /** How to reach one AWS service; left out, the SDK's own chain decides. */
 export interface ServiceConfig {
@@ -103,16 +113,6 @@ const LEAVES: Readonly<Record<string, LeafKind>> = {
   'run.compact.tables': 'json',
 }
 
-/** `run.land.cron` or `max-bad-ratio` to `FIRN_RUN__LAND__CRON`, `FIRN_MAX_BAD_RATIO`. */
-export function environmentName(path: string): string {
-  const segment = (part: string): string =>
-    part
-      .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
-      .replaceAll('-', '_')
-      .toUpperCase()
-  return `FIRN_${path.split('.').map(segment).join('__')}`
-}
-
 /** Names of the settings that this file takes from the environment. */
 export const settingNames: readonly string[] = [...Object.keys(LEAVES).map(environmentName), 'FIRN_CONFIG']
 
@@ -173,9 +173,6 @@ export function demoSettings(env: Environment = process.env): { readonly records
   }
   return { records, loop: isTruthy(env['LOOP']) }
 }
-
-/** True for `1 true yes on`: what a variable that stands for a flag without a value may say. */
-export const isTruthy = (value: string | undefined): boolean => /^(1|true|yes|on)$/i.test(value ?? '')
 
 /** A copy fit for printing: values under secret-looking names and passwords in URLs are replaced. */
 export function redact(value: unknown, key = ''): unknown {
@@ -246,7 +243,7 @@ function coerce(name: string, value: string, kind: LeafKind): unknown {
     case 'number':
       return Number(value)
     case 'boolean':
-      return isTruthy(value)
+      return switchOf(name, value)
     case 'list':
       return value.split(',').map((item) => item.trim())
     case 'json':
@@ -266,7 +263,7 @@ function invalidConfig(error: z.ZodError, path: string): FirnError {
     return `unknown key ${keys}; allowed here: ${allowedKeys(issue.path).join(', ')}`
   })
   return new FirnError('invalid', 'FIRN_CONFIG_INVALID', `invalid configuration: ${lines.join('; ')}`, {
-    help: `correct ${path}, the flag, or the FIRN_ variable of that setting`,
+    help: `correct ${path}, the flag, or the variable of that setting (FIRN_…; endpoints also AWS_ENDPOINT_URL…)`,
   })
 }
 

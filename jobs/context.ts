@@ -10,6 +10,7 @@ import type { StoreOptions } from '../table/io/open-store.ts'
 import { type Config, redact } from './config.ts'
 import { type Printable, renderCsv, renderFields, renderTable, toJson, toJsonLines } from './render.ts'
 import type { Logger } from './telemetry.ts'
+import { countChanges } from './written.ts'
 
 export type { Printable } from './render.ts'
 
@@ -120,7 +121,7 @@ async function activate(
   let store: ObjectStore | undefined
   let catalog: Catalog | undefined
   const warehouse = (): ObjectStore => {
-    store ??= openStore(config.warehouse, options)
+    store ??= countChanges(openStore(config.warehouse, options))
     return store
   }
   const openCatalogOnce = (): Catalog => {
@@ -173,13 +174,9 @@ function renderResult(result: Printable, { output }: Config, color: boolean): st
       return rows === undefined ? `${toJson(result.json)}\n` : toJsonLines(rows)
     case 'csv':
       if (rows !== undefined) return renderCsv(rows)
-      throw new FirnError('invalid', 'FIRN_USAGE', 'this command has no rows to write as csv', {
-        help: 'use --output table, json or jsonl',
-      })
+      throw new Error('a document cannot be printed as csv: jobs/commands/formats.ts lets it through')
     case 'arrow':
-      throw new FirnError('invalid', 'FIRN_USAGE', 'only scan and sample write arrow', {
-        help: 'use --output table, json, jsonl or csv',
-      })
+      throw new Error('only batches can be printed as arrow: jobs/commands/formats.ts lets it through')
     case 'table': {
       if (result.text !== undefined) return result.text.endsWith('\n') ? result.text : `${result.text}\n`
       if (rows !== undefined) return renderTable(rows, { color })

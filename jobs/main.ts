@@ -1,10 +1,10 @@
 /** The command line: wiring, signals, exit codes. `bin.ts` calls `main` once the Node version is known to be right. */
 import { Command, CommanderError, Option } from 'commander'
-import { FirnError } from '../table/errors.ts'
 import { averagesCommand } from './commands/averages.ts'
 import { compactCommand } from './commands/compact.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { exportCommand } from './commands/export.ts'
+import { checkFormat } from './commands/formats.ts'
 import { initCommand } from './commands/init.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { landCommand } from './commands/land.ts'
@@ -13,10 +13,12 @@ import { sampleCommand } from './commands/sample.ts'
 import { scanCommand } from './commands/scan.ts'
 import { tagCommand } from './commands/tag.ts'
 import { verifyCommand } from './commands/verify.ts'
-import { type Environment, environmentName, isTruthy, loadConfig, loadEnvironment, settingNames } from './config.ts'
+import { loadConfig, loadEnvironment, settingNames } from './config.ts'
 import { type CommandContext, type ContextHandle, createContext } from './context.ts'
 import { describeError, exitCodeOf } from './exit.ts'
+import { bindVariables, variableOf } from './option-variables.ts'
 import { interruptible } from './signals.ts'
+import { type Environment, isTruthy, refuseUnknownVariables } from './variables.ts'
 import { version } from './version.ts'
 
 const COMMANDS: readonly ((ctx: CommandContext) => Command)[] = [
@@ -103,20 +105,24 @@ export function buildProgram(handle: ContextHandle, { env, cwd, stdout, stderr }
       writeErr: (text) => stderr.write(text),
       outputError: () => {}, // reported in our own form
     })
-    for (const option of command.options) known.add(bindEnvironment(option, env))
+    for (const option of command.options) known.add(variableOf(option))
+    // the program's own options are settings, which `loadConfig` takes from the environment
+    if (command !== program) bindVariables(command, env)
   }
   refuseUnknownVariables(env, known)
-  program.hook('preAction', async () => {
+  program.hook('preAction', async (_program, command) => {
     const flags = program.opts<Record<string, unknown>>()
     const { config: configFile, version: _version, ...rest } = flags
     const config = loadConfig({ flags: rest, env, cwd, configFile: configFile as string | undefined })
+    checkFormat(command, config.output)
     await handle.activate(config)
   })
   return program
 }
 
 const HELP_AFTER = `
-Every option is also read from the environment: --warehouse is FIRN_WAREHOUSE, nested settings are joined by __.
+Every option is also read from the environment: --warehouse is FIRN_WAREHOUSE, --dry-run is FIRN_DRY_RUN=1 (0: not),
+lists are separated by commas, nested settings are joined by __. A flag beats its variable.
 AWS is found by the usual chain and variables: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_KINESIS, …
 
 Exit codes: 0 done or nothing to do, 1 failed, 2 usage or configuration, 3 try again later,
@@ -128,23 +134,6 @@ Example:
 function* walk(command: Command): Generator<Command> {
   yield command
   for (const child of command.commands) yield* walk(child)
-}
-
-/** An option without a value is only bound when its variable says yes: commander would take `0` for a yes too. */
-function bindEnvironment(option: Option, env: Environment): string {
-  const name = environmentName(option.long?.slice(2) ?? option.attributeName())
-  const takesValue = option.required || option.optional
-  if (option.envVar === undefined && (takesValue ? (env[name] ?? '') !== '' : isTruthy(env[name]))) option.env(name)
-  return name
-}
-
-/** A misspelt variable would otherwise silently mean "the default", e.g. another warehouse. */
-function refuseUnknownVariables(env: Environment, known: ReadonlySet<string>): void {
-  const unknown = Object.keys(env).filter((name) => name.startsWith('FIRN_') && !known.has(name))
-  if (unknown.length === 0) return
-  throw new FirnError('invalid', 'FIRN_CONFIG_INVALID', `unknown variable ${unknown.join(', ')} in the environment`, {
-    help: `unset it, or use one of ${[...known].sort().join(' ')}`,
-  })
 }
 
 const flushed = (stream: NodeJS.WriteStream): Promise<void> =>

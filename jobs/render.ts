@@ -77,6 +77,8 @@ export const csvLine = (columns: readonly string[], row: Row): string =>
 
 /** RFC 4180 with `\n`: null is an empty field, an empty string is `""`. */
 export function renderCsv(rows: readonly Row[], columns: readonly string[] = columnsOf(rows)): string {
+  // nothing is known of rows that are not there
+  if (columns.length === 0) return ''
   return csvHeader(columns) + rows.map((row) => csvLine(columns, row)).join('')
 }
 

@@ -3,14 +3,14 @@ import { Command } from 'commander'
 import type { Averages } from '../compaction/averages.ts'
 import type { CommandContext } from '../context.ts'
 import { formatCount, plural, renderTable } from '../render.ts'
+import { printsRows } from './formats.ts'
 import { addSelectors, type SelectorOptions, selectorOf } from './selectors.ts'
 
 export function averagesCommand(ctx: CommandContext): Command {
-  return addSelectors(
-    new Command('averages')
-      .description('average word count of a table: all rows, by hour, by day')
-      .argument('<table>', 'namespace.name, or the URL of a table'),
-  ).action(async (name: string, flags: SelectorOptions) => {
+  const command = new Command('averages')
+    .description('average word count of a table: all rows, by hour, by day')
+    .argument('<table>', 'namespace.name, or the URL of a table')
+  return addSelectors(printsRows(command)).action(async (name: string, flags: SelectorOptions) => {
     const { tableAverages } = await import('../table-averages.ts')
     const table = await ctx.openTable(name)
     const averages = await tableAverages(table, selectorOf(flags), { signal: ctx.signal })

@@ -2,9 +2,10 @@
 import { Command } from 'commander'
 import type { CommandContext } from '../context.ts'
 import type { Check } from '../doctor.ts'
+import { printsRows } from './formats.ts'
 
 export function doctorCommand(ctx: CommandContext): Command {
-  return new Command('doctor')
+  return printsRows(new Command('doctor'))
     .description('check credentials, clock, bucket, conditional writes, catalog and stream')
     .option('--stream <name>', 'also check that this stream exists')
     .option('--table <name>', 'also check that this table can be read')

@@ -4,6 +4,7 @@ import type { SnapshotId } from '../../table/ids.ts'
 import type { Table } from '../../table/index.ts'
 import type { CommandContext } from '../context.ts'
 import { type Row, renderTable, toJson } from '../render.ts'
+import { printsRows } from './formats.ts'
 import { addSelectors, type Selector, type SelectorOptions, selectorOf, snapshotArgument } from './selectors.ts'
 
 type Door = typeof import('../../table/index.ts')
@@ -120,7 +121,7 @@ export function inspectCommand(ctx: CommandContext): Command {
     .description('look at the metadata of a table')
     .addHelpText('after', '\nExample:\n  $ firn inspect snapshots news.articles --output json')
   for (const metadataTable of METADATA_TABLES) {
-    const command = new Command(metadataTable.name)
+    const command = printsRows(new Command(metadataTable.name))
       .description(metadataTable.description)
       .argument('<table>', 'namespace.name, or the URL of a table')
       .action(async (name: string, flags: SelectorOptions) => {

@@ -3,15 +3,15 @@ import { Command } from 'commander'
 import type { CommandContext } from '../context.ts'
 import { renderFields } from '../render.ts'
 import { integerArgument } from '../times.ts'
+import { printsBatches } from './formats.ts'
 import { openScan, printScan } from './scan.ts'
 import { addSelectors, type SelectorOptions } from './selectors.ts'
 
 export function sampleCommand(ctx: CommandContext): Command {
-  return addSelectors(
-    new Command('sample')
-      .description('print a few rows of a table, all columns')
-      .argument('<table>', 'namespace.name, or the URL of a table'),
-  )
+  const command = new Command('sample')
+    .description('print a few rows of a table, all columns')
+    .argument('<table>', 'namespace.name, or the URL of a table')
+  return addSelectors(printsBatches(command))
     .option('-n, --rows <count>', 'how many', integerArgument(1), 5)
     .action(async (table: string, flags: SelectorOptions & { readonly rows: number }) => {
       const scan = await openScan(ctx, table, { ...flags, limit: flags.rows })

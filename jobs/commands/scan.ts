@@ -4,6 +4,8 @@ import type { TableScan } from '../../table/index.ts'
 import type { CommandContext } from '../context.ts'
 import { csvHeader, csvLine, renderTable, toJson, toJsonLines } from '../render.ts'
 import { integerArgument } from '../times.ts'
+import { printsBatches } from './formats.ts'
+import { splitNames } from './names.ts'
 import { addSelectors, type SelectorOptions, selectorOf } from './selectors.ts'
 
 interface ScanFlags extends SelectorOptions {
@@ -13,11 +15,10 @@ interface ScanFlags extends SelectorOptions {
 }
 
 export function scanCommand(ctx: CommandContext): Command {
-  return addSelectors(
-    new Command('scan')
-      .description('print the rows of a table, as of now or of any snapshot')
-      .argument('<table>', 'namespace.name, or the URL of a table'),
-  )
+  const command = new Command('scan')
+    .description('print the rows of a table, as of now or of any snapshot')
+    .argument('<table>', 'namespace.name, or the URL of a table')
+  return addSelectors(printsBatches(command))
     .option('--columns <names>', 'comma-separated columns', splitNames)
     .option('--where <filter>', `like "word_count > 100 and author = 'Ada'"`)
     .option('--limit <rows>', 'at most this many rows', integerArgument(0))
@@ -29,12 +30,6 @@ export function scanCommand(ctx: CommandContext): Command {
       await printScan(ctx, await openScan(ctx, table, flags))
     })
 }
-
-const splitNames = (text: string): string[] =>
-  text
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '')
 
 /** @throws {FirnError} unknown table, snapshot, ref or column; `FIRN_WHERE_INVALID`. */
 export async function openScan(ctx: CommandContext, name: string, flags: ScanFlags): Promise<TableScan> {

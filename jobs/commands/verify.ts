@@ -5,6 +5,7 @@ import type { Table } from '../../table/index.ts'
 import type { CommandContext } from '../context.ts'
 import { formatBytes, plural } from '../render.ts'
 import type { VerifyResult } from '../verify/index.ts'
+import { printsRows } from './formats.ts'
 import { addSelectors, type SelectorOptions, selectorOf } from './selectors.ts'
 
 interface VerifyFlags extends SelectorOptions {
@@ -12,11 +13,11 @@ interface VerifyFlags extends SelectorOptions {
 }
 
 export function verifyCommand(ctx: CommandContext): Command {
-  return addSelectors(
-    new Command('verify')
-      .description('read everything again that a table refers to, and compare it with what was recorded')
-      .argument('<table>', 'namespace.name, or the URL of a table (then without staging and JSON manifests)'),
-  )
+  const command = new Command('verify')
+    .description('read everything again that a table refers to, and compare it with what was recorded')
+    .argument('<table>', 'namespace.name, or the URL of a table (then without staging and JSON manifests)')
+  return addSelectors(printsRows(command))
+    .option('--repair', 'first mend what needs no guess: the version hint', false)
     .addHelpText(
       'after',
       '\nExit code 1 when there are problems; each has a code.\n\nExample:\n  $ firn verify news.articles',

@@ -25,8 +25,8 @@ export interface Home {
   path(name: string): string
   /** `firn …` in `dir`, in a process of its own. */
   spawn(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome>
-  /** `firn …` for `dir`, in this process. */
-  firn(args: readonly string[]): Promise<Outcome>
+  /** `firn …` for `dir`, in this process; the variables are there while it runs. */
+  firn(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome>
   /** The same with `--output json`, giving the document; fails on any exit code but 0. */
   json(args: readonly string[]): Promise<Record<string, unknown>>
   /** Every file below `dir`, sorted. */
@@ -42,7 +42,7 @@ export function bareEnvironment(home: string): Record<string, string> {
 
 export function makeHome(env: Readonly<Record<string, string>> = {}): Home {
   const dir = mkdtempSync(join(tmpdir(), 'firn-cli-'))
-  const firn: Home['firn'] = (args) => executeHere(args, dir)
+  const firn: Home['firn'] = (args, more = {}) => withVariables(more, () => executeHere(args, dir))
   return {
     dir,
     path: (name) => join(dir, name),
@@ -59,6 +59,20 @@ export function makeHome(env: Readonly<Record<string, string>> = {}): Home {
         .map((entry) => join(entry.parentPath, entry.name).slice(dir.length + 1))
         .sort(),
     remove: () => rmSync(dir, { recursive: true, force: true }),
+  }
+}
+
+/** `action` in this process with these variables: the command line and the AWS SDK look in `process.env`. */
+export async function withVariables<T>(env: Readonly<Record<string, string>>, action: () => Promise<T>): Promise<T> {
+  const before = Object.keys(env).map((name) => [name, process.env[name]] as const)
+  try {
+    Object.assign(process.env, env)
+    return await action()
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
   }
 }
 

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { environmentName, loadConfig, loadEnvironment, redact } from '../../jobs/config.ts'
+import { loadConfig, loadEnvironment, redact } from '../../jobs/config.ts'
+import { environmentName } from '../../jobs/variables.ts'
 import { FirnError } from '../../table/errors.ts'
 
 let cwd: string
@@ -65,6 +66,36 @@ describe('precedence', () => {
     const { s3, kinesis } = loadConfig({ env, cwd })
     expect(s3).toEqual({ endpoint: 'http://127.0.0.1:2', region: 'eu-west-1' })
     expect(kinesis).toEqual({ endpoint: 'http://127.0.0.1:1', region: 'us-west-2' })
+  })
+})
+
+describe('credentials in an endpoint', () => {
+  test.each([
+    'FIRN_S3__ENDPOINT',
+    'FIRN_KINESIS__ENDPOINT',
+    'AWS_ENDPOINT_URL_S3',
+    'AWS_ENDPOINT_URL_KINESIS',
+    'AWS_ENDPOINT_URL',
+  ])('are refused in %s, and not repeated', (name) => {
+    for (const endpoint of ['http://user:s3cret@127.0.0.1:1', 'https://s3cret@host', ' http:s3cret:x@host/p']) {
+      const error = failure(() => loadConfig({ env: { [name]: endpoint }, cwd }))
+      expect(error).toMatchObject({ kind: 'invalid', code: 'FIRN_CONFIG_INVALID' })
+      expect(error.message).toMatch(/(s3|kinesis)\.endpoint: must not hold credentials|must be a URL like/)
+      expect(JSON.stringify([error.message, error.help, error.detail, String(error.stack)])).not.toContain('s3cret')
+    }
+  })
+
+  test('are refused in the settings file, and a URL of another kind is no endpoint', () => {
+    file('firn.config.json', { s3: { endpoint: 'http://user:s3cret@127.0.0.1:1' } })
+    expect(failure(() => loadConfig({ env: {}, cwd })).message).toContain('s3.endpoint: must not hold credentials')
+    expect(failure(() => loadConfig({ env: { FIRN_S3__ENDPOINT: 'user:s3cret@host:9' }, cwd })).message).toBe(
+      'invalid configuration: s3.endpoint: must be a URL like https://host:port',
+    )
+  })
+
+  test('an @ behind the host is none', () => {
+    const env = { FIRN_S3__ENDPOINT: 'http://127.0.0.1:9/a@b?c=d@e' }
+    expect(loadConfig({ env, cwd }).s3.endpoint).toBe(env.FIRN_S3__ENDPOINT)
   })
 })
 
