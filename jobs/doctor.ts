@@ -6,6 +6,7 @@ import { type ObjectStore, subStore } from '../table/io/object-store.ts'
 import { probeConditionalWrites } from '../table/io/probe.ts'
 import { type Config, redact } from './config.ts'
 import { plural } from './render.ts'
+import { lastSignal } from './signals.ts'
 
 export interface Check {
   readonly check:
@@ -42,14 +43,20 @@ export function exitCodeOfChecks(checks: readonly Check[]): number {
   return failed.every(({ configuration }) => configuration) ? 2 : 1
 }
 
-/** All checks, in the order in which they build on each other; those behind a failed one are left out. */
+/**
+ * All checks, in the order in which they build on each other; those behind a failed one are left out.
+ * @throws the reason of `signal`: what an interruption cut short says nothing about the surroundings.
+ */
 export async function diagnose(options: DoctorOptions): Promise<Check[]> {
-  const storeChecks = await diagnoseStore(options)
-  const usable = storeChecks.every(({ ok }) => ok)
-  const checks = [...storeChecks]
+  const { signal } = options
+  const checks = await diagnoseStore(options)
+  signal?.throwIfAborted()
+  const usable = checks.every(({ ok }) => ok)
   if (usable) checks.push(await checkCatalog(options))
   if (usable && options.table !== undefined) checks.push(await checkTable(options, options.table))
+  signal?.throwIfAborted()
   if (options.stream !== undefined) checks.push(await checkStream(options, options.stream))
+  signal?.throwIfAborted()
   return checks
 }
 
@@ -66,7 +73,7 @@ async function diagnoseStore(options: DoctorOptions): Promise<Check[]> {
     checks.push(...reach)
     if (reach.every(({ ok }) => ok)) checks.push(await checkConditionalWrites(store, scratch, signal))
   } finally {
-    await removeAll(scratch)
+    await removeAll(scratch, options)
   }
   return checks
 }
@@ -167,7 +174,7 @@ async function checkCatalog({ catalog, signal }: DoctorOptions): Promise<Check> 
     const names = tables.slice(0, 5).join(', ') + (tables.length > 5 ? ', …' : '')
     return pass(
       'catalog',
-      tables.length === 0 ? 'readable, no table yet' : `readable, ${tables.length} tables: ${names}`,
+      tables.length === 0 ? 'readable, no table yet' : `readable, ${plural(tables.length, 'table')}: ${names}`,
     )
   } catch (error) {
     return fail('catalog', error)
@@ -177,7 +184,7 @@ async function checkCatalog({ catalog, signal }: DoctorOptions): Promise<Check> 
 async function checkTable({ catalog, signal }: DoctorOptions, name: string): Promise<Check> {
   try {
     const table = await catalog().loadTable(name, { signal })
-    return pass('table', `${name} is readable, ${table.metadata.snapshots.length} snapshots`)
+    return pass('table', `${name} is readable, ${plural(table.metadata.snapshots.length, 'snapshot')}`)
   } catch (error) {
     return fail('table', error)
   }
@@ -199,9 +206,13 @@ async function checkStream({ config, clock, signal }: DoctorOptions, stream: str
   }
 }
 
-async function removeAll(scratch: ObjectStore): Promise<void> {
+const REMOVAL_MILLIS = 5000
+
+async function removeAll(scratch: ObjectStore, { clock, signal }: DoctorOptions): Promise<void> {
   // Not under the caller's signal: an interrupted doctor cleans up too. What cannot be removed is a few bytes.
-  for (const key of ['clock', 'race']) await scratch.delete(key, { signal: AbortSignal.timeout(5000) }).catch(() => {})
+  const last = lastSignal(signal, REMOVAL_MILLIS, clock)
+  await Promise.allSettled(['clock', 'race'].map((key) => scratch.delete(key, { signal: last.signal })))
+  last.release()
 }
 
 const pass = (check: Check['check'], detail: string): Check => ({

@@ -12,8 +12,18 @@ const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
   failed: 1,
 }
 
-/** 1 failed, 2 usage or configuration, 3 try again later, 4 commit state unknown. A scheduler may repeat 3 only. */
+/** The gravest first: only 3 may be answered by doing nothing, and 4 must never be hidden. */
+const GRAVITY: readonly number[] = [4, 1, 2, 3]
+
+/**
+ * 1 failed, 2 usage or configuration, 3 try again later, 4 commit state unknown. A scheduler may repeat 3 only. Of
+ * several errors (`AggregateError`) the gravest counts: 4, 1, 2, 3.
+ */
 export function exitCodeOf(error: unknown): number {
+  if (error instanceof AggregateError) {
+    const codes = (error.errors as unknown[]).map(exitCodeOf)
+    return GRAVITY.find((code) => codes.includes(code)) ?? 1
+  }
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   return FirnError.is(error) ? EXIT_CODES[error.kind] : 1
 }
@@ -24,8 +34,10 @@ const KIND_HELP: Readonly<Partial<Record<ErrorKind, string>>> = {
   'unknown-commit': 'run "firn verify" before anything else: the commit may have happened',
 }
 
-/** `error: …`, `help: …`, `code: …`, one line each; the stack of unexpected errors only when `verbose`. */
+/** `error: …`, `help: …`, `code: …`, one line each, for every error; stacks of unexpected errors only when `verbose`. */
 export function describeError(error: unknown, verbose: boolean): string {
+  if (error instanceof AggregateError)
+    return (error.errors as unknown[]).map((each) => describeError(each, verbose)).join('')
   if (error instanceof CommanderError) {
     const message = error.message.replace(/^error: /, '').trim()
     return lines(message, 'see firn --help, or firn <command> --help', 'FIRN_USAGE')

@@ -7,7 +7,9 @@ import { FirnError } from '../table/errors.ts'
 import type { EpochMillis, RunId } from '../table/ids.ts'
 import type { ObjectStore } from '../table/io/object-store.ts'
 import { plain, toJson } from './render.ts'
+import { lastSignal } from './signals.ts'
 import type { Logger } from './telemetry.ts'
+import { changesOf } from './written.ts'
 
 export type RunOutcome = 'ok' | 'nothing-to-do' | 'failed' | 'interrupted'
 
@@ -78,19 +80,24 @@ export interface WorkResult<T> {
 
 /**
  * Do `work` and write its record, whatever its end. Never throws what the work threw: see `error`. A request that
- * was wrong from the start (unknown table, bucket missing) is not a run and leaves no record.
+ * was refused before it began (unknown table, bucket missing) is not a run and leaves no record. Work has begun once
+ * it changed the store (when that counts: written.ts) or called `begun`.
  */
 export async function recordRun<T>(
   options: RecordRunOptions,
-  work: () => Promise<WorkResult<T>>,
+  work: (begun: () => void) => Promise<WorkResult<T>>,
 ): Promise<RecordedRun<T>> {
-  const { clock, job, subject, signal } = options
+  const { clock, job, subject, signal, store } = options
   const startedAtMillis = clock.nowMillis()
   const startedMonotonic = clock.monotonicMillis()
   let done: WorkResult<T> | undefined
   let error: unknown
+  let hasBegun = false
+  const changesBefore = changesOf(store)
   try {
-    done = await work()
+    done = await work(() => {
+      hasBegun = true
+    })
   } catch (thrown) {
     error = thrown ?? new Error('the run failed without a reason')
   }
@@ -105,17 +112,24 @@ export async function recordRun<T>(
     outcome: done?.outcome ?? (signal?.aborted ? 'interrupted' : 'failed'),
     ...(done === undefined ? { error: describe(error) } : { result: plain(done.json) }),
   }
-  const neverStarted = FirnError.is(error) && (error.kind === 'invalid' || error.kind === 'not-found')
-  if (!neverStarted) await writeQuietly(options, record)
+  hasBegun ||= changesOf(store) > changesBefore
+  const isRefused = FirnError.is(error) && (error.kind === 'invalid' || error.kind === 'not-found')
+  if (hasBegun || !isRefused) await writeQuietly(options, record)
   return { record, result: done?.value, text: done?.text ?? '', error }
 }
 
-async function writeQuietly({ store, job, log }: RecordRunOptions, record: RunRecord): Promise<void> {
+const RECORD_MILLIS = 10_000
+
+async function writeQuietly(options: RecordRunOptions, record: RunRecord): Promise<void> {
+  const { store, job, log, signal, clock } = options
+  // Not under the run's signal: an interrupted run is recorded too.
+  const last = lastSignal(signal, RECORD_MILLIS, clock)
   try {
-    // Not under the run's signal: an interrupted run is recorded too.
-    await writeRunRecord(store, job, record, { signal: AbortSignal.timeout(10_000) })
+    await writeRunRecord(store, job, record, { signal: last.signal })
   } catch (error) {
     log.warn({ err: error, job, run_id: record.run_id }, 'the run record was not written')
+  } finally {
+    last.release()
   }
 }
 

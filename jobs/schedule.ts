@@ -12,6 +12,7 @@ import type { ObjectStore } from '../table/io/object-store.ts'
 import type { Config } from './config.ts'
 import { type RunRecord, recordRun, type WorkResult } from './runs.ts'
 import type { Logger } from './telemetry.ts'
+import { countChanges } from './written.ts'
 
 export type JobSpec =
   | { readonly kind: 'land'; readonly cron: string; readonly stream: string; readonly start: string }
@@ -80,8 +81,8 @@ function checkedCron(job: string, expression: string): string {
   )
 }
 
-/** Does one job; throws what went wrong. */
-export type JobRunner = (job: JobSpec) => Promise<WorkResult<unknown>>
+/** Does one job in `store`, telling when it has begun; throws what went wrong. */
+export type JobRunner = (job: JobSpec, store: ObjectStore, begun: () => void) => Promise<WorkResult<unknown>>
 
 export interface ScheduleOptions {
   readonly jobs: readonly JobSpec[]
@@ -94,15 +95,15 @@ export interface ScheduleOptions {
   readonly onRecord: (record: RunRecord, text: string) => void
 }
 
-/** Run every job now, in order. @returns the first failure, after all jobs had their turn. */
-export async function runOnce(options: ScheduleOptions): Promise<unknown> {
-  let failure: unknown
+/** Run every job now, in order. @returns what failed, after all jobs had their turn. */
+export async function runOnce(options: ScheduleOptions): Promise<readonly unknown[]> {
+  const failures: unknown[] = []
   for (const job of options.jobs) {
     options.signal.throwIfAborted()
     const error = await runJob(options, job)
-    failure ??= error
+    if (error !== undefined) failures.push(error)
   }
-  return failure
+  return failures
 }
 
 /**
@@ -119,8 +120,8 @@ export async function runForever(options: ScheduleOptions): Promise<void> {
   for (const job of jobs) {
     if (signal.aborted) break
     const error = await track(runJob(options, job))
-    if (error !== undefined && FirnError.is(error) && (error.kind === 'invalid' || error.kind === 'not-found'))
-      throw error
+    if (isWrongSetting(error, jobs)) throw error
+    if (error !== undefined && !signal.aborted) log.error({ err: error, job: nameOf(job) }, 'the run failed')
   }
   const tasks = jobs.map((job) => scheduleJob(job, log, () => track(failing(runJob(options, job)))))
   for (const task of tasks) await task.start()
@@ -132,8 +133,30 @@ export async function runForever(options: ScheduleOptions): Promise<void> {
   await Promise.allSettled(active)
 }
 
+/** What does not exist because a setting is wrong; other things may be missing for a while. */
+const WRONG_NAMES: ReadonlySet<string> = new Set([
+  'FIRN_BUCKET_NOT_FOUND',
+  'FIRN_DATASET_NOT_FOUND',
+  'FIRN_STREAM_NOT_FOUND',
+  'FIRN_STREAM_NOT_STAGED',
+])
+
+/** True when `error` will come at every tick until somebody changes a setting. */
+function isWrongSetting(error: unknown, jobs: readonly JobSpec[]): boolean {
+  if (!FirnError.is(error)) return false
+  // the landing run that would have staged it could not reach the stream, or the stream is being created
+  if (error.code === 'FIRN_STREAM_NOT_STAGED' && isLandedBy(jobs, error.detail['stream'])) return false
+  return error.kind === 'invalid' || WRONG_NAMES.has(error.code)
+}
+
+/** @param stream `undefined`: any. */
+const isLandedBy = (jobs: readonly JobSpec[], stream: unknown): boolean =>
+  jobs.some((job) => job.kind === 'land' && (stream === undefined || job.stream === stream))
+
+const nameOf = (job: JobSpec): string => `${job.kind} ${job.kind === 'land' ? job.stream : job.table}`
+
 function scheduleJob(job: JobSpec, log: Logger, run: () => Promise<unknown>): ScheduledTask {
-  const name = `${job.kind} ${job.kind === 'land' ? job.stream : job.table}`
+  const name = nameOf(job)
   const task = createTask(job.cron, run, {
     name,
     timezone: 'UTC',
@@ -160,10 +183,12 @@ async function failing(run: Promise<unknown>): Promise<void> {
 }
 
 async function runJob(options: ScheduleOptions, job: JobSpec): Promise<unknown> {
-  const { runner, store, clock, log, signal, onRecord } = options
+  const { runner, clock, log, signal, onRecord } = options
+  // of its own: jobs that run at the same time must not be taken for each other
+  const store = countChanges(options.store)
   const subject = job.kind === 'land' ? job.stream : job.table
-  const { record, text, error } = await recordRun({ store, job: job.kind, subject, clock, log, signal }, () =>
-    runner(job),
+  const { record, text, error } = await recordRun({ store, job: job.kind, subject, clock, log, signal }, (begun) =>
+    runner(job, store, begun),
   )
   onRecord(record, text)
   return error

@@ -1,8 +1,9 @@
 /** `firn compact <table>`: one compaction run, from staging to one snapshot. */
 import { Command, InvalidArgumentError } from 'commander'
-import type { CompactionPlan } from '../compaction/plan.ts'
+import type { CompactionPreview } from '../compaction/index.ts'
 import type { CommandContext } from '../context.ts'
 import { formatBytes, plural } from '../render.ts'
+import { collectNames } from './names.ts'
 
 interface CompactFlags {
   readonly stream?: readonly string[]
@@ -15,7 +16,11 @@ export function compactCommand(ctx: CommandContext): Command {
   return new Command('compact')
     .description('turn what is staged into rows of a table: one run, one snapshot')
     .argument('<table>', 'namespace.name; created when it does not exist')
-    .option('--stream <name>', 'stream to read, once for each (default: those that the table read before)', collect)
+    .option(
+      '--stream <name>',
+      'stream to read, once for each (default: those that the table read before)',
+      collectNames,
+    )
     .option('--dataset <name>', 'what to create the table from: a name or a file (default: articles)')
     .option(
       '--max-bad-ratio <share>',
@@ -28,16 +33,22 @@ export function compactCommand(ctx: CommandContext): Command {
 }
 
 async function run(ctx: CommandContext, table: string, flags: CompactFlags): Promise<void> {
-  const [{ compactionWork, previewCompaction }, { resolveDataset }, { executorFor }, { recordRun }] = await Promise.all(
-    [import('../compaction/index.ts'), import('../datasets/index.ts'), import('../executor.ts'), import('../runs.ts')],
-  )
+  const [{ compactionWork, previewCompaction }, { articles, resolveDataset }, { executorFor }, { recordRun }] =
+    await Promise.all([
+      import('../compaction/index.ts'),
+      import('../datasets/index.ts'),
+      import('../executor.ts'),
+      import('../runs.ts'),
+    ])
   const { clock, config, log, signal } = ctx
   const store = ctx.warehouse()
+  const named = flags.dataset ?? config.dataset
   const options = {
     store,
     catalog: ctx.catalog(),
     table,
-    dataset: await resolveDataset(flags.dataset ?? config.dataset ?? 'articles', { signal }),
+    dataset: named === undefined ? undefined : await resolveDataset(named, { signal }),
+    fallbackDataset: articles,
     streams: flags.stream,
     clock,
     maxBadRatio: flags.maxBadRatio ?? config.maxBadRatio,
@@ -45,18 +56,23 @@ async function run(ctx: CommandContext, table: string, flags: CompactFlags): Pro
     signal,
   }
   if (flags.dryRun) {
-    const plan = await previewCompaction(options)
-    ctx.print({ json: planJson(table, plan), text: planText(table, plan) })
+    const { nothingToDo, unreadText } = await import('../compaction/report.ts')
+    const preview = await previewCompaction(options)
+    const { plan, streams, unreadStreams } = preview
+    const what = plan.nothingToDo ? `dry run, ${nothingToDo(table, streams)}` : planText(table, plan)
+    ctx.print({ json: planJson(table, preview), text: what + unreadText(unreadStreams) })
     return
   }
   const executor = executorFor(store, ctx.storeOptions)
   const record = { store, job: 'compact', subject: table, clock, log, signal }
-  const { result, text, error } = await recordRun(record, () => compactionWork({ ...options, executor }))
+  const { result, text, error } = await recordRun(record, (begun) =>
+    compactionWork({ ...options, executor, onBegin: begun }),
+  )
   if (result === undefined) throw error
   ctx.print({ json: result, text })
 }
 
-function planJson(table: string, plan: CompactionPlan): Record<string, unknown> {
+function planJson(table: string, { plan, streams, unreadStreams }: CompactionPreview): Record<string, unknown> {
   return {
     schema: 'firn.compact/1',
     dry_run: true,
@@ -72,14 +88,15 @@ function planJson(table: string, plan: CompactionPlan): Record<string, unknown> 
     })),
     positions: plan.positions,
     chunks_left: plan.chunksLeft,
+    streams,
+    unread_streams: unreadStreams,
   }
 }
 
 const bytesOf = (chunks: readonly { readonly sizeBytes: number }[]): number =>
   chunks.reduce((sum, chunk) => sum + chunk.sizeBytes, 0)
 
-function planText(table: string, plan: CompactionPlan): string {
-  if (plan.nothingToDo) return `dry run: nothing to do, ${table} has everything that is in staging\n`
+function planText(table: string, plan: CompactionPreview['plan']): string {
   const chunks = plan.inputs.flatMap((input) => input.chunks)
   const what = `${plural(chunks.length, 'chunk')} (${formatBytes(bytesOf(chunks))}) of ${plural(plan.inputs.length, 'shard')}`
   return `dry run, nothing changed: would read ${what} into ${table}\n`
@@ -92,5 +109,3 @@ function parseShare(text: string): number {
     throw new InvalidArgumentError('Expected a share from 0 to 1, like 0.05.')
   return share
 }
-
-const collect = (name: string, before: readonly string[] = []): readonly string[] => [...before, name]

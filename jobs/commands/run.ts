@@ -4,6 +4,7 @@ import type { CommandContext } from '../context.ts'
 import { toJson } from '../render.ts'
 import type { RunRecord } from '../runs.ts'
 import type { JobSpec, RunFlags } from '../schedule.ts'
+import { collectNames } from './names.ts'
 
 interface Flags extends RunFlags {
   readonly once: boolean
@@ -24,11 +25,6 @@ export function runCommand(ctx: CommandContext): Command {
     .addHelpText('after', '\nExample:\n  $ firn run --once --stream MyStream --table news.articles --dataset articles')
     .action((flags: Flags) => run(ctx, flags))
 }
-
-const collectNames = (text: string, previous: readonly string[] | undefined): string[] => [
-  ...(previous ?? []),
-  ...text.split(',').filter((name) => name !== ''),
-]
 
 async function run(ctx: CommandContext, flags: Flags): Promise<void> {
   const [{ planJobs, runForever, runOnce }, { jobRunner }] = await Promise.all([
@@ -51,9 +47,9 @@ async function run(ctx: CommandContext, flags: Flags): Promise<void> {
     await runForever(options)
     return
   }
-  const failure = await runOnce(options)
+  const failures = await runOnce(options)
   if (config.output === 'json') ctx.print({ json: records })
-  if (failure !== undefined) throw failure
+  if (failures.length > 0) throw new AggregateError(failures, `${failures.length} jobs failed`)
 }
 
 const jobRow = (job: JobSpec): Record<string, unknown> => ({

@@ -22,6 +22,7 @@ import {
   type DatasetDefinition,
   DEFAULT_ROW_GROUP_ROWS,
   DEFAULT_TARGET_FILE_SIZE_BYTES,
+  datasetDifferences,
   datasetOfProperties,
   ROW_GROUP_ROWS_PROPERTY,
   sizeProperty,
@@ -43,7 +44,7 @@ import {
 import { type CompactionPlan, planCompaction } from './plan.ts'
 import { incarnationName, positionsOf } from './positions.ts'
 import { type QuarantineObject, reasonsOf } from './quarantine.ts'
-import { incarnationsFor, listStaging } from './staged.ts'
+import { chooseStreams, listStaging, type StreamChoice } from './staged.ts'
 import type { CompactionTask } from './task.ts'
 
 export interface CompactOptions extends AbortableOptions {
@@ -52,8 +53,10 @@ export interface CompactOptions extends AbortableOptions {
   readonly catalog: Catalog
   /** `namespace.name`. */
   readonly table: string
-  /** What to create the table from when there is none; an existing table keeps its own definition. */
+  /** What to create the table from when there is none; an existing table keeps its own, and a warning says how it differs. */
   readonly dataset?: DatasetDefinition | undefined
+  /** What to create the table from when there is none and no `dataset` is given. */
+  readonly fallbackDataset?: DatasetDefinition | undefined
   /** Default: what the table read before, else the only stream in staging. */
   readonly streams?: readonly string[] | undefined
   readonly clock: Clock
@@ -62,7 +65,14 @@ export interface CompactOptions extends AbortableOptions {
   readonly maxBadRatio?: number | undefined
   /** Compressed staging bytes that one run reads at most; the rest is left for the next. Default: everything. */
   readonly maxReadBytes?: number | undefined
-  readonly log?: { info(detail: object, message: string): void } | undefined
+  readonly log?: CompactLog | undefined
+  /** Called when the run is planned and its work begins; not when there is nothing to do. */
+  readonly onBegin?: (() => void) | undefined
+}
+
+export interface CompactLog {
+  info(detail: object, message: string): void
+  warn(detail: object, message: string): void
 }
 
 /** The JSON document of `firn compact`. */
@@ -89,10 +99,19 @@ export interface CompactResult {
   readonly late_starts: readonly { readonly stream: string; readonly shard_id: string; readonly after: string }[]
   /** Chunks that a read limit left for the next run. */
   readonly chunks_left: number
+  /** Streams that were read. */
+  readonly streams: readonly string[]
+  /** Streams in staging that were not, each with the command that reads it. */
+  readonly unread_streams: readonly UnreadStream[]
   /** Times the run was planned: more than once when other runs were faster. */
   readonly plans: number
   readonly commit_attempts: number
   readonly averages: Averages
+}
+
+export interface UnreadStream {
+  readonly stream: string
+  readonly command: string
 }
 
 /** Plans of one run; each lost to a run that made progress. */
@@ -122,6 +141,7 @@ export async function compact(options: CompactOptions): Promise<CompactResult> {
       await mendVersionHint(table, { signal })
       return resultOf(run, undefined, undefined)
     }
+    options.onBegin?.()
     const totals = totalsOf(await options.executor.run([run.task], { signal }))
     checkBadRatio(totals, maxBadRatio, options.table)
     try {
@@ -145,41 +165,56 @@ export async function compact(options: CompactOptions): Promise<CompactResult> {
   )
 }
 
+export interface CompactionPreview {
+  readonly plan: CompactionPlan
+  readonly streams: readonly string[]
+  readonly unreadStreams: readonly UnreadStream[]
+}
+
 /**
  * The plan of the run that `compact` would make now. Changes nothing: no table is created, none registered.
  * @throws what `compact` throws up to its plan.
  */
-export async function previewCompaction(options: Omit<CompactOptions, 'executor'>): Promise<CompactionPlan> {
+export async function previewCompaction(options: Omit<CompactOptions, 'executor'>): Promise<CompactionPreview> {
   const { catalog, store, signal, table: name } = options
   const table = await catalog.loadTable(name, { signal }).catch((error: unknown) => {
-    if (FirnError.is(error, 'FIRN_TABLE_NOT_FOUND') && options.dataset !== undefined) return undefined
+    if (FirnError.is(error, 'FIRN_TABLE_NOT_FOUND') && datasetToCreate(options) !== undefined) return undefined
     throw error
   })
+  if (table !== undefined) warnOfOtherDataset(options, table)
   const properties = table?.metadata.properties ?? {}
-  const incarnations = await incarnationsFor(store, name, properties, options.streams, { signal })
+  const choice = await chooseStreams(store, name, properties, options.streams, { signal })
   const positions = positionsOf(properties)
-  const staging = await listStaging(store, incarnations, positions, { signal })
-  return planCompaction(staging, positions, { maxBytes: options.maxReadBytes })
+  const staging = await listStaging(store, choice.incarnations, positions, { signal })
+  const plan = planCompaction(staging, positions, { maxBytes: options.maxReadBytes })
+  return { plan, streams: choice.streams, unreadStreams: unreadStreams(name, choice) }
 }
+
+const unreadStreams = (table: string, { unread }: StreamChoice): readonly UnreadStream[] =>
+  unread.map((stream) => ({ stream, command: `firn compact ${table} --stream ${stream}` }))
 
 interface PlannedRun {
   readonly options: CompactOptions
   readonly runId: RunId
   readonly plans: number
   readonly plan: CompactionPlan
+  readonly choice: StreamChoice
   readonly compactedAt: EpochMicros
   readonly task: CompactionTask
 }
 
 async function loadOrCreate(options: CompactOptions): Promise<Table> {
-  const { catalog, dataset, signal } = options
+  const { catalog, signal } = options
+  const dataset = datasetToCreate(options)
   try {
-    return await catalog.loadTable(options.table, { signal })
+    const table = await catalog.loadTable(options.table, { signal })
+    warnOfOtherDataset(options, table)
+    return table
   } catch (error) {
     if (!FirnError.is(error, 'FIRN_TABLE_NOT_FOUND') || dataset === undefined) throw error
   }
   // a wrong stream name must not leave an empty table behind
-  await incarnationsFor(options.store, options.table, {}, options.streams, { signal })
+  await chooseStreams(options.store, options.table, {}, options.streams, { signal })
   try {
     const table = await createTableFor(catalog, options.table, dataset, { signal })
     options.log?.info({ table: options.table, location: table.location, dataset: dataset.name }, 'created the table')
@@ -188,6 +223,21 @@ async function loadOrCreate(options: CompactOptions): Promise<Table> {
     if (!FirnError.is(error, 'FIRN_TABLE_EXISTS')) throw error
     return await catalog.loadTable(options.table, { signal })
   }
+}
+
+const datasetToCreate = ({ dataset, fallbackDataset }: Partial<CompactOptions>): DatasetDefinition | undefined =>
+  dataset ?? fallbackDataset
+
+/** A changed definition file does nothing to a table that exists; whoever gives one expects that it does. */
+function warnOfOtherDataset({ dataset, log, table: name }: Omit<CompactOptions, 'executor'>, table: Table): void {
+  const stored = dataset === undefined ? undefined : datasetOfProperties(table.metadata.properties, name)
+  if (dataset === undefined || stored === undefined) return
+  const differences = datasetDifferences(stored, dataset)
+  if (differences.length === 0) return
+  log?.warn(
+    { table: name, differences },
+    `${name} keeps the definition it was made with; the given dataset ${dataset.name} differs and is not used`,
+  )
 }
 
 async function planRun(options: CompactOptions, table: Table, runId: RunId, plans: number): Promise<PlannedRun> {
@@ -204,10 +254,10 @@ async function planRun(options: CompactOptions, table: Table, runId: RunId, plan
       },
     )
   }
-  const incarnations = await incarnationsFor(store, options.table, properties, options.streams, { signal })
-  await registerEverywhere(options, table, incarnations)
+  const choice = await chooseStreams(store, options.table, properties, options.streams, { signal })
+  await registerEverywhere(options, table, choice.incarnations)
   const positions = positionsOf(properties)
-  const staging = await listStaging(store, incarnations, positions, { signal })
+  const staging = await listStaging(store, choice.incarnations, positions, { signal })
   const plan = planCompaction(staging, positions, { maxBytes: options.maxReadBytes })
   const compactedAt = plannedTime(properties, options.clock)
   return {
@@ -215,6 +265,7 @@ async function planRun(options: CompactOptions, table: Table, runId: RunId, plan
     runId,
     plans,
     plan,
+    choice,
     compactedAt,
     task: taskOf(options, table, dataset, runId, plans, plan, compactedAt),
   }
@@ -289,6 +340,8 @@ function resultOf(run: PlannedRun, totals: RunTotals | undefined, committed: Com
     gaps: (totals?.gaps ?? []).map(place),
     late_starts: run.plan.lateStarts.map(place),
     chunks_left: run.plan.chunksLeft,
+    streams: run.choice.streams,
+    unread_streams: unreadStreams(run.options.table, run.choice),
     plans: run.plans,
     commit_attempts: committed?.attempts ?? 0,
     averages: averagesOf(totals?.averages ?? NO_AVERAGES),

@@ -1,6 +1,13 @@
 /** The hourly job: staged records to one snapshot. */
 export { type Averages, type AveragesState, averagesOf, mergeAverages, NO_AVERAGES } from './averages.ts'
-export { type CompactOptions, type CompactResult, compact, previewCompaction } from './compact.ts'
+export {
+  type CompactionPreview,
+  type CompactOptions,
+  type CompactResult,
+  compact,
+  previewCompaction,
+  type UnreadStream,
+} from './compact.ts'
 export { type JsonManifest, type ManifestFile, manifestKey, readManifest } from './manifest.ts'
 export { type CompactionPlan, planCompaction } from './plan.ts'
 export { compactionWork, compactText } from './report.ts'

@@ -1,6 +1,6 @@
 /** Which rows of a run survive, and in which order they are written. Pure but for the columns that it reads. */
 
-import { type Column, cellAt, type Utf8Column } from './columns.ts'
+import type { Column, Utf8Column } from './columns.ts'
 import type { EnrichedRows } from './enrich.ts'
 import type { CellValue } from './validate.ts'
 
@@ -49,11 +49,8 @@ export interface PartitionRows {
   readonly rows: Uint32Array
 }
 
-/** Computes one field of the partition tuple from the value of its source column. */
-export interface PartitionKey {
-  readonly column: Column
-  readonly transform: (value: CellValue) => CellValue
-}
+/** One field of the partition tuple of a row. */
+export type PartitionKey = (row: number) => CellValue
 
 /**
  * Rows by partition, partitions by the order of their values, rows of each sorted. Each partition is written as a run
@@ -66,7 +63,7 @@ export function partitionAndSort(
 ): readonly PartitionRows[] {
   const groups = new Map<string, { tuple: readonly CellValue[]; rows: number[] }>()
   for (const row of survivors) {
-    const tuple = partitionKeys.map((key) => key.transform(cellAt(key.column, row)))
+    const tuple = partitionKeys.map((key) => key(row))
     const name = JSON.stringify(tuple, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))
     const group = groups.get(name)
     if (group === undefined) groups.set(name, { tuple, rows: [row] })

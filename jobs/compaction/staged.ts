@@ -14,24 +14,34 @@ import { incarnationName, isEnded, type Positions, STREAMS_PROPERTY } from './po
 /** Requests at a time while the ends of the chains are read. */
 const CONCURRENCY = 16
 
+/** What one run reads of staging. */
+export interface StreamChoice {
+  /** Every incarnation of the streams that the run reads. */
+  readonly incarnations: readonly StreamIncarnation[]
+  /** Names of the streams that the run reads. */
+  readonly streams: readonly string[]
+  /** Names of the streams in staging that the run does not read. */
+  readonly unread: readonly string[]
+}
+
 /**
- * Every incarnation of the streams that `table` reads: those asked for, else its property `firn.streams`, else the
- * only stream in staging.
+ * The streams that a run of `table` reads: those asked for, else its property `firn.streams`, else the only stream in
+ * staging.
  * @throws {FirnError} `FIRN_STREAM_AMBIGUOUS` (invalid); `FIRN_STREAM_NOT_STAGED` (not-found).
  */
-export async function incarnationsFor(
+export async function chooseStreams(
   store: ObjectStore,
   table: string,
   properties: Readonly<Record<string, string>>,
   asked: readonly string[] | undefined,
   options: AbortableOptions = {},
-): Promise<readonly StreamIncarnation[]> {
+): Promise<StreamChoice> {
   const { signal } = options
   const staged = await listIncarnations(store, signal === undefined ? {} : { signal })
   const stagedNames = [...new Set(staged.map((incarnation) => incarnation.stream))]
   const wanted = asked !== undefined && asked.length > 0 ? asked : streamsOf(properties, table)
   if (wanted === undefined) {
-    if (stagedNames.length === 1) return staged
+    if (stagedNames.length === 1) return { incarnations: staged, streams: stagedNames, unread: [] }
     if (stagedNames.length === 0) throw notStaged(store, 'nothing has been landed yet')
     throw new FirnError(
       'invalid',
@@ -43,13 +53,19 @@ export async function incarnationsFor(
   const missing = wanted.find((stream) => !stagedNames.includes(stream))
   if (missing !== undefined) {
     const known = stagedNames.length === 0 ? '' : `; staging holds ${stagedNames.join(', ')}`
-    throw notStaged(store, `nothing of stream ${missing} is in staging${known}`)
+    throw notStaged(store, `nothing of stream ${missing} is in staging${known}`, missing)
   }
-  return staged.filter((incarnation) => wanted.includes(incarnation.stream))
+  return {
+    incarnations: staged.filter((incarnation) => wanted.includes(incarnation.stream)),
+    streams: [...new Set(wanted)],
+    unread: stagedNames.filter((stream) => !wanted.includes(stream)),
+  }
 }
 
-const notStaged = (store: ObjectStore, what: string): FirnError =>
+/** @param stream the missing one; left out when no stream is named. */
+const notStaged = (store: ObjectStore, what: string, stream?: string): FirnError =>
   new FirnError('not-found', 'FIRN_STREAM_NOT_STAGED', `warehouse ${store.url}: ${what}`, {
+    ...(stream === undefined ? {} : { detail: { stream } }),
     help: 'land records first: firn land --stream NAME, or firn land --from FILE',
   })
 

@@ -23,7 +23,7 @@ import {
 import { type AbortableOptions, type ObjectStore, subStore } from '../../table/io/object-store.ts'
 import { type DatasetDefinition, parseDataset } from '../datasets/index.ts'
 import { AveragesBuilder, type AveragesState } from './averages.ts'
-import type { Column, Int32Column, Int64Column } from './columns.ts'
+import { type Column, cellAt, type Int32Column, type Int64Column } from './columns.ts'
 import { createEnricher, type EnrichedRows, type Enricher } from './enrich.ts'
 import { gatherer } from './gather.ts'
 import { latestOfEachKey, type PartitionKey, partitionAndSort, type SortKey } from './order.ts'
@@ -235,7 +235,8 @@ async function writeRows(
   const sortOrder = parseSortOrder(task.sortOrder)
   const store = tableStore(context.store, task.location)
   const gather = gatherer(rows, arrowSchema(schema), epochMicros(BigInt(task.compactedAt)))
-  const partitions = partitionAndSort(survivors, partitionKeys(rows, schema, spec), sortKeys(rows, schema, sortOrder))
+  const keys = partitionKeys(rows, schema, spec, BigInt(task.compactedAt))
+  const partitions = partitionAndSort(survivors, keys, sortKeys(rows, schema, sortOrder))
   const written: WrittenFileJson[] = []
   for (const [index, { tuple, rows: order }] of partitions.entries()) {
     const writer = createDataFileWriter({
@@ -274,12 +275,29 @@ export function tableStore(warehouse: ObjectStore, location: string): ObjectStor
   )
 }
 
-function partitionKeys(rows: EnrichedRows, schema: Schema, spec: PartitionSpec): readonly PartitionKey[] {
+function partitionKeys(
+  rows: EnrichedRows,
+  schema: Schema,
+  spec: PartitionSpec,
+  compactedAtMicros: bigint,
+): readonly PartitionKey[] {
   return spec.fields.map((field) => {
+    const transform = (type: PrimitiveType, value: CellValue): CellValue =>
+      applyTransform(field.transform, type, value) as CellValue
+    if (isTimeOfRun(rows, schema, field.sourceId)) {
+      const value = transform('timestamptz', compactedAtMicros)
+      return () => value
+    }
     const { column, type } = columnOf(rows, schema, field.sourceId)
-    const transform = (value: CellValue): CellValue => applyTransform(field.transform, type, value) as CellValue
-    return { column, transform: memoized(transform) }
+    const partitionOf = memoized((value) => transform(type, value))
+    return (row) => partitionOf(cellAt(column, row))
   })
+}
+
+/** The column that has one value in all rows of a run. */
+function isTimeOfRun({ dataset }: EnrichedRows, schema: Schema, fieldId: number): boolean {
+  const name = schema.fields.find((field) => field.id === fieldId)?.name
+  return dataset.fields.some((field) => field.name === name && field.from.kind === 'compacted_at')
 }
 
 /** Neighbouring rows mostly hold the same day; computing it costs big-integer arithmetic. */
@@ -304,9 +322,7 @@ function sortKeys(rows: EnrichedRows, schema: Schema, order: SortOrder): readonl
         `cannot sort by ${field.transform}; only by columns themselves`,
       )
     }
-    const source = schema.fields.find((candidate) => candidate.id === field.sourceId)
-    // the same value in every row of the run
-    if (rows.dataset.fields.some((each) => each.name === source?.name && each.from.kind === 'compacted_at')) return []
+    if (isTimeOfRun(rows, schema, field.sourceId)) return []
     const { column } = columnOf(rows, schema, field.sourceId)
     return [{ column, direction: field.direction, nullOrder: field.nullOrder }]
   })

@@ -148,6 +148,8 @@ function contradictions(dataset: DatasetDefinition): string[] {
     faults.push(`key: ${dataset.key} must be a required string field that comes from the record`)
   if (dataset.eventTime !== undefined && fields.get(dataset.eventTime)?.type !== 'timestamptz')
     faults.push(`eventTime: ${dataset.eventTime} must be a timestamptz field`)
+  else if (dataset.eventTime !== undefined && fields.get(dataset.eventTime)?.from.kind === 'compacted_at')
+    faults.push(`eventTime: ${dataset.eventTime} is the time of the run, which is no event; use arrived_at`)
   if (fields.get(dataset.averageOf)?.type !== 'int') faults.push(`averageOf: ${dataset.averageOf} must be an int field`)
   const partitionNames = dataset.partition.map((part) => part.name ?? defaultPartitionName(part.source, part.transform))
   if (new Set(partitionNames).size < partitionNames.length) faults.push('partition: names must be unique')

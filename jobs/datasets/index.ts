@@ -7,6 +7,7 @@ import { type DatasetDefinition, parseDataset } from './definition.ts'
 export { articles } from './articles.ts'
 export type { DatasetDefinition, DatasetField, FeatureName, FieldSource, FieldType } from './definition.ts'
 export { parseDataset } from './definition.ts'
+export { datasetDifferences } from './difference.ts'
 export {
   createTableFor,
   DATASET_PROPERTY,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { recordRun, runRecordKey, type WorkResult, writeRunRecord } from '../../jobs/runs.ts'
 import { createLogger, type Logger } from '../../jobs/telemetry.ts'
+import { countChanges } from '../../jobs/written.ts'
 import { type Clock, systemClock } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 import { epochMillis, runId } from '../../table/ids.ts'
@@ -84,11 +85,46 @@ describe('recordRun', () => {
   })
 
   test('a request that was wrong from the start leaves nothing behind', async () => {
-    const store = newStore()
+    const store = countChanges(newStore())
     for (const kind of ['invalid', 'not-found'] as const) {
       await recordRun(base(store), async () => Promise.reject(new FirnError(kind, 'FIRN_X', 'wrong')))
     }
     expect(await recordsIn(store)).toEqual([])
+  })
+
+  test.each(['invalid', 'not-found'] as const)(
+    'a run that ended as %s after it changed the store is recorded',
+    async (kind) => {
+      const store = countChanges(newStore())
+      await store.put('before', new Uint8Array(1))
+      await recordRun(base(store), async () => {
+        await store.put('_staging/first', new Uint8Array(1))
+        throw new FirnError(kind, 'FIRN_X', 'the second file is wrong')
+      })
+      expect((await recordsIn(store))[0]?.json).toMatchObject({ outcome: 'failed', error: { kind, code: 'FIRN_X' } })
+    },
+  )
+
+  test('a write that was refused changed nothing', async () => {
+    const store = countChanges({
+      ...newStore(),
+      put: () => Promise.reject(new FirnError('not-found', 'FIRN_BUCKET_NOT_FOUND', 'no bucket')),
+    })
+    const lines: string[] = []
+    await recordRun(base(store, lines), async () => {
+      await store.put('_staging/first', new Uint8Array(1))
+      return done
+    })
+    expect(lines, 'no try to write a record').toEqual([])
+  })
+
+  test('work that says it has begun is recorded, whatever it ends with', async () => {
+    const store = newStore()
+    await recordRun(base(store), async (begun) => {
+      begun()
+      throw new FirnError('invalid', 'FIRN_DATASET_MISMATCH', 'a worker found it')
+    })
+    expect((await recordsIn(store))[0]?.json['error']).toMatchObject({ code: 'FIRN_DATASET_MISMATCH' })
   })
 
   test('an interrupted run is recorded as such, although its signal has aborted', async () => {

@@ -53,6 +53,13 @@ describe('planJobs', () => {
 })
 
 const land = (stream: string): JobSpec => ({ kind: 'land', cron: '0 0 1 1 *', stream, start: 'TRIM_HORIZON' })
+const compact = (table: string, streams?: readonly string[]): JobSpec => ({
+  kind: 'compact',
+  cron: '0 0 1 1 *',
+  table,
+  dataset: undefined,
+  streams,
+})
 const ok: WorkResult<unknown> = { value: 1, json: {}, outcome: 'ok', text: '' }
 let stores = 0
 
@@ -66,17 +73,25 @@ function options(jobs: readonly JobSpec[], runner: ScheduleOptions['runner'], si
 }
 
 describe('runOnce', () => {
-  test('runs all jobs in order and hands back the first failure', async () => {
-    const failure = new FirnError('unavailable', 'FIRN_STREAM_UNAVAILABLE', 'down')
-    const { records, given } = options([land('A'), land('B'), land('C')], async (job) => {
-      if (job.kind === 'land' && job.stream === 'B') throw failure
+  test('runs all jobs in order and hands back every failure', async () => {
+    const down = new FirnError('unavailable', 'FIRN_STREAM_UNAVAILABLE', 'down')
+    const unknown = new FirnError('unknown-commit', 'FIRN_COMMIT_STATE_UNKNOWN', 'who knows')
+    const failures = new Map<string, FirnError>([
+      ['B', down],
+      ['n.t', unknown],
+    ])
+    const jobs = [land('A'), land('B'), land('C'), compact('n.t')]
+    const { records, given } = options(jobs, async (job) => {
+      const failure = failures.get(job.kind === 'land' ? job.stream : job.table)
+      if (failure !== undefined) throw failure
       return ok
     })
-    expect(await runOnce(given)).toBe(failure)
+    expect(await runOnce(given)).toEqual([down, unknown])
     expect(records.map(({ subject, outcome }) => [subject, outcome])).toEqual([
       ['A', 'ok'],
       ['B', 'failed'],
       ['C', 'ok'],
+      ['n.t', 'failed'],
     ])
   })
 
@@ -139,9 +154,77 @@ describe('runForever', () => {
     expect(lines.join('')).toContain('the run failed')
   })
 
-  test('a wrong setting ends the scheduler at its first run', async () => {
-    const failure = new FirnError('not-found', 'FIRN_STREAM_NOT_FOUND', 'no stream')
-    const { given } = options([land('A')], async () => Promise.reject(failure))
+  // Kinesis is down, or still creating the stream, when the scheduler first comes up: nothing is landed, so nothing is
+  // staged, and neither is a wrong setting.
+  test.each([
+    ['down', undefined],
+    ['down', { stream: 'A' }],
+    ['CREATING', { stream: 'A' }],
+  ])('a stream that is %s at first boot is waited for: compaction finds nothing staged (%j)', async (why, detail) => {
+    const stop = new AbortController()
+    const jobs = [
+      { ...land('A'), cron: '* * * * * *' },
+      { ...compact('n.t', ['A']), cron: '* * * * * *' },
+    ]
+    let landed = false
+    let landings = 0
+    const { records, lines, given } = options(
+      jobs,
+      async (job) => {
+        if (job.kind === 'land') {
+          landed = ++landings > 1
+          if (landed) return ok
+          throw new FirnError('unavailable', 'FIRN_STREAM_UNAVAILABLE', `stream A is ${why}`)
+        }
+        if (!landed) throw new FirnError('not-found', 'FIRN_STREAM_NOT_STAGED', 'nothing staged', detail && { detail })
+        stop.abort()
+        return ok
+      },
+      stop.signal,
+    )
+    await runForever(given)
+    expect(records.slice(0, 2).map(({ job, outcome }) => [job, outcome])).toEqual([
+      ['land', 'failed'],
+      ['compact', 'failed'],
+    ])
+    expect(records.at(-1)).toMatchObject({ job: 'compact', outcome: 'ok' })
+    expect(lines.filter((line) => line.includes('the run failed')).length).toBeGreaterThanOrEqual(2)
+  })
+
+  test.each<[string, JobSpec[], FirnError]>([
+    ['a stream that does not exist', [land('A')], new FirnError('not-found', 'FIRN_STREAM_NOT_FOUND', 'no stream')],
+    ['no credentials', [land('A')], new FirnError('invalid', 'FIRN_NO_CREDENTIALS', 'none')],
+    [
+      'a stream to compact that no job lands',
+      [land('A'), compact('n.t', ['Typo'])],
+      new FirnError('not-found', 'FIRN_STREAM_NOT_STAGED', 'no stream', { detail: { stream: 'Typo' } }),
+    ],
+    [
+      'nothing staged and nothing that lands',
+      [compact('n.t')],
+      new FirnError('not-found', 'FIRN_STREAM_NOT_STAGED', 'nothing has been landed yet'),
+    ],
+  ])('%s ends the scheduler at its first run', async (_what, jobs, failure) => {
+    const { given } = options(jobs, async (job) => {
+      if (job === jobs.at(-1)) throw failure
+      return ok
+    })
     await expect(runForever(given)).rejects.toBe(failure)
+  })
+
+  test('an object that a run missed is no wrong setting', async () => {
+    const stop = new AbortController()
+    const { given } = options(
+      [land('A'), land('B')],
+      async (job) => {
+        if (job.kind === 'land' && job.stream === 'B') {
+          stop.abort()
+          return ok
+        }
+        throw new FirnError('not-found', 'FIRN_OBJECT_NOT_FOUND', 'pruned meanwhile')
+      },
+      stop.signal,
+    )
+    await runForever(given)
   })
 })

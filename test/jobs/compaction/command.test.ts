@@ -56,7 +56,10 @@ describe('firn compact', () => {
       averages: { run: 2, daily: [{ day: '2026-11-10', average_word_count: 2, articles: 14 }, {}, {}] },
     })
     const again = await firn('compact', 'news.articles')
-    expect(again).toMatchObject({ code: 0, stdout: 'nothing to do: news.articles has everything that is in staging\n' })
+    expect(again).toMatchObject({
+      code: 0,
+      stdout: 'nothing to do: news.articles has everything of files that is in staging\n',
+    })
 
     expect((await firn('land', '--from', 'bad.ndjson')).code).toBe(0)
     const refused = await firn('compact', 'news.articles')

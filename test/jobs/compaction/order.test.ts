@@ -53,7 +53,7 @@ describe('partitionAndSort', () => {
         const column = (name: string): Column => rows.columns.get(name)!
         const partitions = partitionAndSort(
           survivors,
-          [{ column: column('arrived_at'), transform: dayOf }],
+          [(row) => dayOf(cellAt(column('arrived_at'), row))],
           ['publish_date', 'article_id'].map((name) => ({
             column: column(name),
             direction: 'asc',

@@ -79,6 +79,11 @@ describe('parseDataset', () => {
     ['no compacted_at', { ...small, fields: small.fields.slice(0, 3) }, /compacted_at/],
     ['an optional key', { ...small, key: 'body' }, /key: body/],
     ['a key that is computed', { ...small, key: 'word_count' }, /key: word_count/],
+    [
+      'an event time that is the time of the run',
+      { ...small, eventTime: 'compacted_at' },
+      /eventTime: compacted_at is the time of the run/,
+    ],
     ['an event time of text', { ...small, eventTime: 'body' }, /eventTime/],
     [
       'a feature of another type',
