@@ -30,8 +30,18 @@ export function exportCommand(ctx: CommandContext): Command {
       const table = await ctx.openTable(name)
       const { metadataLocation, location } = table
       const text = snippet(engine, { name, metadataLocation, location, ...s3Of(ctx.config, metadataLocation) })
+      const caution = cautionFor(location)
+      // also for those who pipe the text into the engine, which does not show comments
+      if (caution !== undefined) ctx.log.warn({ table: name, location }, caution)
       ctx.print({
-        json: { schema: 'firn.export/1', table: name, engine, metadata_location: metadataLocation, snippet: text },
+        json: {
+          schema: 'firn.export/1',
+          table: name,
+          engine,
+          metadata_location: metadataLocation,
+          caution: caution ?? null,
+          snippet: text,
+        },
         text,
       })
     })
@@ -51,8 +61,25 @@ function s3Of(config: Config, url: string): Pick<ExportSubject, 'endpoint' | 're
   return { endpoint: config.s3.endpoint, region: config.s3.region }
 }
 
+/**
+ * Why engines will not find the files of a table at `location`, or `undefined`. The URLs in its metadata are right, but
+ * PyIceberg, DuckDB and Spark look for `a%23b` where `file:///a%23b` means `a#b`, and end an S3 path at `#` and `?`.
+ */
+export function cautionFor(location: string): string | undefined {
+  const local = location.startsWith('file:')
+  if (!(local ? /%[0-9a-f]{2}/i : /[?#]/).test(location)) return undefined
+  const what = local ? 'a folder with %, ? or # in its name' : 'a prefix with ? or #'
+  return `other engines cannot open this table: the warehouse is in ${what}; keep it elsewhere`
+}
+
 /** The text for one engine. Credentials are named, never printed: each engine takes them from the environment. */
 export function snippet(engine: Engine, subject: ExportSubject): string {
+  const caution = cautionFor(subject.location)
+  const mark = engine === 'duckdb' ? '--' : '#'
+  return (caution === undefined ? '' : `${mark} Caution: ${caution}\n`) + opening(engine, subject)
+}
+
+function opening(engine: Engine, subject: ExportSubject): string {
   switch (engine) {
     case 'duckdb':
       return duckdb(subject)
