@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { DatasetOptions } from '../../loader/index.ts'
+import { type DatasetOptions, openDataset } from '../../loader/index.ts'
+import { type ObjectStore, openStore } from '../../table/index.ts'
 import { rowsOf } from '../table/support.ts'
 import { digestOf, memoryUrl, numbersOf, ROWS, rowsBatch, rowsTable, withDataset } from './support.ts'
 
@@ -84,5 +85,59 @@ describe('an epoch', () => {
       expect((await numbersOf(dataset.epoch(0))).flat()).toEqual(expected)
       expect(await digestOf(dataset.epoch(1))).toBe(await digestOf(dataset.epoch(0)))
     })
+  })
+})
+
+describe('while the footers are read, which may take long', () => {
+  /** Data files answer when the test says so. */
+  async function slowStore(): Promise<{ store: ObjectStore; asked: () => number; answer: () => void }> {
+    const { url } = await rowsTable(memoryUrl(), { rows: 100 })
+    const store = openStore(url)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let asked = 0
+    const get: ObjectStore['get'] = async (key, more) => {
+      if (key.endsWith('.parquet')) {
+        asked++
+        await promise
+      }
+      return store.get(key, more)
+    }
+    const slow: ObjectStore = {
+      url: store.url,
+      get,
+      head: (key, more) => store.head(key, more),
+      list: (prefix, more) => store.list(prefix, more),
+      put: (key, body, more) => store.put(key, body, more),
+      delete: (key, more) => store.delete(key, more),
+    }
+    return { store: slow, asked: () => asked, answer: resolve }
+  }
+  const open = (store: ObjectStore) => openDataset({ ...options(''), warehouse: store })
+
+  it('the signal of an epoch ends it at once, and leaves the others alone', async () => {
+    const { store, asked, answer } = await slowStore()
+    const dataset = await open(store)
+    const controller = new AbortController()
+    const ended = dataset.epoch(0, { signal: controller.signal }).next()
+    const other = numbersOf(dataset.epoch(1))
+    await expect.poll(asked).toBeGreaterThan(0)
+    const reason = new Error('not this one')
+    controller.abort(reason)
+    await expect(ended).rejects.toBe(reason)
+    answer()
+    expect(sorted(await other)).toEqual(upTo(100))
+  })
+
+  it('leaving does not wait for them', async () => {
+    const { store, asked, answer } = await slowStore()
+    const dataset = await open(store)
+    const left = dataset.epoch(0)
+    const first = left.next()
+    first.catch(() => {})
+    await expect.poll(asked).toBeGreaterThan(0)
+    expect(await left.return()).toEqual({ done: true, value: undefined })
+    await expect(first).rejects.toThrow(/abort/)
+    answer()
+    expect(sorted(await numbersOf(dataset.epoch(0)))).toEqual(upTo(100))
   })
 })
