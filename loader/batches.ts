@@ -53,8 +53,8 @@ export async function* batchesOf(
         decoder.collect()
       }
     }
-    const last = picker.rest()
-    if (last !== undefined && !dropLast) yield last
+    const last = dropLast ? undefined : picker.rest()
+    if (last !== undefined) yield last
   } finally {
     stop.abort()
   }
@@ -77,8 +77,33 @@ function createPicker(schema: ArrowSchema, batchSize: number): Picker {
   let unitOf = new Uint32Array(0)
   let starts = new Uint32Array(0)
   let position = 0
-  // Rows of the previous block that did not fill a batch: copied, so that the block can go.
-  let carried: RecordBatch | undefined
+  // Rows of earlier blocks that did not fill a batch, block by block: copied, so that the blocks can go. Joined when the
+  // batch is full, so that a batch of many blocks copies every row twice and not once a block.
+  let carried: RecordBatch[] = []
+  let carriedRows = 0
+  /** The next `length` rows of the block, from `start` in the selection. */
+  const select = (start: number, length: number): void => {
+    for (let index = start; index < start + length; index++, position++) {
+      const row = order[position]!
+      const unit = unitOf[row]!
+      sources[index] = unit
+      rows[index] = row - starts[unit]!
+    }
+  }
+  /** What is carried, then what was selected behind it, as one batch; nothing is carried any more. */
+  const join = (length: number): RecordBatch => {
+    const from = [...resident, ...carried]
+    let index = 0
+    carried.forEach((piece, number) => {
+      for (let row = 0; row < piece.numRows; row++, index++) {
+        sources[index] = resident.length + number
+        rows[index] = row
+      }
+    })
+    carried = []
+    carriedRows = 0
+    return gatherRows(schema, from, { sources, rows, length })
+  }
   return {
     enter(batches, blockRows) {
       resident = batches
@@ -94,24 +119,17 @@ function createPicker(schema: ArrowSchema, batchSize: number): Picker {
       })
     },
     take() {
-      const before = carried?.numRows ?? 0
-      const length = before + Math.min(batchSize - before, order.length - position)
-      for (let index = 0; index < before; index++) {
-        sources[index] = resident.length
-        rows[index] = index
+      const length = Math.min(batchSize - carriedRows, order.length - position)
+      if (carriedRows + length < batchSize) {
+        if (length === 0) return undefined
+        select(0, length)
+        carried.push(gatherRows(schema, resident, { sources, rows, length }))
+        carriedRows += length
+        return undefined
       }
-      for (let index = before; index < length; index++, position++) {
-        const row = order[position]!
-        const unit = unitOf[row]!
-        sources[index] = unit
-        rows[index] = row - starts[unit]!
-      }
-      if (length === before && length < batchSize) return undefined
-      const from = carried === undefined ? resident : [...resident, carried]
-      const batch = gatherRows(schema, from, { sources, rows, length })
-      carried = length < batchSize ? batch : undefined
-      return length < batchSize ? undefined : batch
+      select(carriedRows, length)
+      return join(batchSize)
     },
-    rest: () => carried,
+    rest: () => (carriedRows === 0 ? undefined : join(carriedRows)),
   }
 }
