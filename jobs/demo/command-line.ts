@@ -13,6 +13,8 @@ export interface CommandLine {
 }
 
 export interface CommandLineOptions {
+  /** Where commands run: without a `.env` and a `firn.config.json`, whose settings would be theirs. */
+  readonly cwd: string
   readonly say: (text: string) => void
   readonly signal: AbortSignal
 }
@@ -20,9 +22,9 @@ export interface CommandLineOptions {
 /** `bin.ts` from the sources, `bin.js` from the package. */
 const BIN = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../bin.ts' : '../bin.js', import.meta.url))
 
-export function commandLine({ say, signal }: CommandLineOptions): CommandLine {
+export function commandLine({ cwd, say, signal }: CommandLineOptions): CommandLine {
   const run = async (args: readonly string[]): Promise<string> => {
-    const child = spawn(process.execPath, [BIN, ...args], { signal, stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [BIN, ...args], { cwd, signal, stdio: ['ignore', 'pipe', 'inherit'] })
     const chunks: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
     const [code] = (await once(child, 'close')) as [number | null]

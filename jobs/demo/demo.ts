@@ -4,7 +4,8 @@
  * Only the two servers and the publisher are the demo's own. Everything else is done by the product's commands, in
  * processes of their own, as a user would type them; each line that starts with `$` is what was run.
  */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openKinesis } from '../../ingest/index.ts'
 import { systemClock } from '../../table/clock.ts'
@@ -41,6 +42,33 @@ interface Lake {
   publish(): Promise<void>
 }
 
+/**
+ * An empty folder for the commands, so that no file of the current one is read, and settings that lead nowhere but to
+ * the demo's servers. They are the strongest that there are: a `FIRN_` endpoint beats all of the SDK's.
+ */
+async function isolate(
+  endpoints: { readonly kinesis: string; readonly s3: string },
+  closers: Closers,
+): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'firn-demo-'))
+  closers.push(() => rm(folder, { recursive: true, force: true }))
+  const region = kinesisLocalRegion
+  replaceServiceSettings({
+    AWS_REGION: region,
+    AWS_CONFIG_FILE: join(folder, 'no-profiles'),
+    AWS_SHARED_CREDENTIALS_FILE: join(folder, 'no-profiles'),
+    // Both servers take any; the SDK wants some.
+    AWS_ACCESS_KEY_ID: 'firn-demo',
+    AWS_SECRET_ACCESS_KEY: 'firn-demo-secret',
+    FIRN_KINESIS__ENDPOINT: endpoints.kinesis,
+    FIRN_KINESIS__REGION: region,
+    FIRN_S3__ENDPOINT: endpoints.s3,
+    FIRN_S3__REGION: region,
+    FIRN_WAREHOUSE: WAREHOUSE,
+  })
+  return folder
+}
+
 async function startLake(records: number, closers: Closers, signal: AbortSignal): Promise<Lake> {
   const kinesis = await startKinesisLocal({ streams: { [STREAM]: SHARDS }, signal })
   closers.push(() => kinesis.close())
@@ -48,19 +76,10 @@ async function startLake(records: number, closers: Closers, signal: AbortSignal)
   const s3 = await startS3Server({ buckets: [BUCKET] })
   closers.push(() => s3.close())
   say(`   S3       ${s3.url}  bucket ${BUCKET} (embedded, in memory)`)
-  const region = kinesisLocalRegion
-  replaceServiceSettings({
-    AWS_REGION: region,
-    AWS_ENDPOINT_URL_KINESIS: kinesis.endpoint,
-    AWS_ENDPOINT_URL_S3: s3.url,
-    // Both servers take any; the SDK wants some.
-    AWS_ACCESS_KEY_ID: 'firn-demo',
-    AWS_SECRET_ACCESS_KEY: 'firn-demo-secret',
-    FIRN_WAREHOUSE: WAREHOUSE,
-  })
+  const cwd = await isolate({ kinesis: kinesis.endpoint, s3: s3.url }, closers)
   let published = 0
   const publish = async (): Promise<void> => {
-    const client = openKinesis({ endpoint: kinesis.endpoint, region })
+    const client = openKinesis({ endpoint: kinesis.endpoint, region: kinesisLocalRegion })
     try {
       await feedArticles({
         client,
@@ -77,7 +96,7 @@ async function startLake(records: number, closers: Closers, signal: AbortSignal)
     published += records
     say(`   published ${plural(records, 'article')} to ${STREAM} (${formatCount(published)} in all)`)
   }
-  return { records, firn: commandLine({ say, signal }), s3Endpoint: s3.url, publish }
+  return { records, firn: commandLine({ cwd, say, signal }), s3Endpoint: s3.url, publish }
 }
 
 async function demo(closers: Closers, signal: AbortSignal): Promise<void> {
