@@ -61,11 +61,7 @@ export function workerDecoder({ threads, setup, schema }: WorkerPoolOptions): De
   }
   const start = (): Thread => {
     const { port1: port, port2 } = new MessageChannel()
-    const worker = new Worker(WORKER_URL, {
-      ...workerFlags(),
-      workerData: { setup, port: port2 },
-      transferList: [port2],
-    })
+    const worker = startWorker(setup, port2)
     const thread: Thread = { worker, port, waiting: new Map() }
     pool.add(thread)
     port.on('message', (reply: WorkerReply) => receive(thread, reply))
@@ -102,6 +98,15 @@ export function workerDecoder({ threads, setup, schema }: WorkerPoolOptions): De
       )
       await closing
     },
+  }
+}
+
+function startWorker(setup: WorkerSetup, port: MessagePort): Worker {
+  try {
+    return new Worker(WORKER_URL, { ...workerFlags(), workerData: { setup, port }, transferList: [port] })
+  } catch (cause) {
+    port.close() // of both ends
+    throw crashed(cause)
   }
 }
 
@@ -143,8 +148,19 @@ function hold({ worker, port, waiting }: Thread): void {
 
 const post = (thread: Thread, request: WorkerRequest): void => thread.port.postMessage(request)
 
-const crashed = (cause: unknown): FirnError =>
-  new FirnError('failed', 'FIRN_WORKER_CRASHED', 'a worker thread of the loader died', {
+function crashed(cause: unknown): FirnError {
+  const reason =
+    cause === undefined ? 'it ended before its result' : cause instanceof Error ? cause.message : String(cause)
+  return new FirnError('failed', 'FIRN_WORKER_CRASHED', `a worker thread of the loader died: ${reason}`, {
     cause,
-    help: 'If it ran out of memory, lower shuffle.blockRowGroups or numWorkers.',
+    help: helpFor((cause as { readonly code?: unknown } | undefined)?.code),
   })
+}
+
+function helpFor(code: unknown): string {
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY') return 'Lower shuffle.blockRowGroups or numWorkers.'
+  if (code === 'ERR_MODULE_NOT_FOUND') {
+    return 'Keep firnlake external to the bundle, because its workers are files of their own, or set numWorkers: 0.'
+  }
+  return 'Read the epoch again; if it happens again, set numWorkers: 0 to decode in this thread.'
+}

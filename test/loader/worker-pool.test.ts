@@ -19,10 +19,10 @@ beforeAll(async () => {
 })
 afterAll(() => warehouse.remove())
 
-const pool = (threads: number, location = table.location) =>
+const pool = (threads: number, location = table.location, storeOptions = {}) =>
   workerDecoder({
     threads,
-    setup: { storeUrl: table.store.url, storeOptions: {}, location, schema: printSchema(ROWS) },
+    setup: { storeUrl: table.store.url, storeOptions, location, schema: printSchema(ROWS) },
     schema: arrowSchema(ROWS),
   })
 
@@ -102,4 +102,34 @@ it('fails what is pending when it is closed, and refuses more', async () => {
   for (const result of await pending) expect(result).toMatchObject({ reason: { code: 'FIRN_DATASET_CLOSED' } })
   await expect(decoder.decode(units[0]!, never)).rejects.toMatchObject({ code: 'FIRN_DATASET_CLOSED' })
   workers.stop()
+})
+
+it.each([
+  ['ERR_WORKER_OUT_OF_MEMORY', 'blockRowGroups'],
+  ['ERR_MODULE_NOT_FOUND', 'external to the bundle'],
+  ['ERR_SOMETHING', 'numWorkers: 0'],
+])('says why a thread died, and for %s what to do about it', async (code, help) => {
+  const cause = Object.assign(new Error('the reason'), { code })
+  process.once('worker', (worker) => {
+    worker.emit('error', cause)
+    void worker.terminate()
+  })
+  const decoder = pool(1)
+  await expect(decoder.decode(units[0]!, never)).rejects.toMatchObject({
+    kind: 'failed',
+    code: 'FIRN_WORKER_CRASHED',
+    message: expect.stringContaining('the reason') as string,
+    help: expect.stringContaining(help) as string,
+    cause,
+  })
+  await decoder.close()
+})
+
+it('wraps the error of a thread that cannot even be started', async () => {
+  const decoder = pool(1, undefined, { s3: () => {} })
+  await expect(decoder.decode(units[0]!, never)).rejects.toMatchObject({
+    code: 'FIRN_WORKER_CRASHED',
+    cause: { name: 'DataCloneError' },
+  })
+  await decoder.close()
 })
