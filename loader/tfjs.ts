@@ -80,7 +80,9 @@ export function toTFDataset<T>(dataset: EpochSource, tf: TensorFlow<T>, options:
     let ended = false
     const end = async (): Promise<void> => {
       ended = true
-      await batches?.return?.()
+      const ending = batches
+      batches = undefined // once is enough, and who takes over need not hear of what went wrong
+      await ending?.return?.()
     }
     const endedOrThrow = (error: unknown): IteratorReturnResult<void> => {
       if (ended) return { done: true, value: undefined } // a newer iterator took over meanwhile
@@ -112,9 +114,8 @@ export function toTFDataset<T>(dataset: EpochSource, tf: TensorFlow<T>, options:
     return {
       next() {
         const result = last.then(advance)
-        last = result.catch(() => {
-          ended = true
-        })
+        // Its rows and threads go at once; who asked need not wait for that.
+        last = result.catch(() => void end().catch(() => {}))
         return result
       },
     }

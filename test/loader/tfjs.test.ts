@@ -84,10 +84,30 @@ describe('iterators', () => {
       throw new Error('cannot read this')
     }
     const before = tf.memory().numTensors
-    const iterator = await toTFDataset(source(), tf, { xs, ys: 'n' }).iterator()
+    const from = source()
+    const iterator = await toTFDataset(from, tf, { xs, ys: 'n' }).iterator()
     await expect(iterator.next()).rejects.toThrow('cannot read this')
     expect((await iterator.next()).done).toBe(true)
     expect(tf.memory().numTensors).toBe(before)
+    expect(from.log).toEqual(['begin 0', 'closed 0'])
+  })
+
+  it('report the error of a source function even when the epoch cannot be ended', async () => {
+    const epoch = (): AsyncIterableIterator<RecordBatch, void, undefined> => ({
+      next: async () => ({ done: false, value: rowsBatch([1]) }),
+      return: async () => Promise.reject(new Error('cannot end')),
+      [Symbol.asyncIterator]() {
+        return this
+      },
+    })
+    const xs = (): tf.Tensor => {
+      throw new Error('cannot read this')
+    }
+    const dataset = toTFDataset({ ...source(), epoch }, tf, { xs, ys: 'n' })
+    for (const iterator of [await dataset.iterator(), await dataset.iterator()]) {
+      await expect(iterator.next()).rejects.toThrow('cannot read this')
+      expect((await iterator.next()).done).toBe(true)
+    }
   })
 })
 
