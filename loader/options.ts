@@ -99,20 +99,24 @@ const NAMES = {
 /** @throws {FirnError} `FIRN_INVALID_OPTION` (invalid), naming what is allowed. */
 export function resolveOptions(options: DatasetOptions): ResolvedOptions {
   checkNames('openDataset', options, NAMES.options)
-  const { table, columns, dropLast = false } = options
+  const { table, columns, dropLast = false, signal } = options
   if (typeof table !== 'string' || table === '') throw invalid('table', 'namespace.table or a URL', table)
-  if (columns !== undefined && (!Array.isArray(columns) || columns.length === 0)) {
+  if (columns !== undefined && !(Array.isArray(columns) && columns.length > 0 && columns.every(isText))) {
     throw invalid('columns', 'at least one column name, or no option for all', columns)
   }
   if (typeof dropLast !== 'boolean') throw invalid('dropLast', 'true or false', dropLast)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal', signal)
   checkNames('batch', options.batch, NAMES.batch)
+  checkWarehouse(options.warehouse)
+  const numWorkers = workersOf(options)
+  checkStoreOptions(options.storeOptions, numWorkers)
   return {
     selector: selectorOf(options.snapshot),
     columns,
     shuffle: shuffleOf(options.shuffle),
     batchSize: integer('batch.size', options.batch.size, 1, 1_048_576),
     dropLast,
-    numWorkers: workersOf(options),
+    numWorkers,
     prefetchBatches: integer('prefetchBatches', options.prefetchBatches ?? DEFAULT_PREFETCH_BATCHES, 0, 1024),
   }
 }
@@ -126,7 +130,10 @@ function selectorOf(snapshot: SnapshotOption | undefined): SnapshotSelector {
     return { ref: snapshot.tag }
   }
   if ('asOf' in snapshot) {
-    return { asOf: epochMillis(integer('snapshot.asOf', Number(snapshot.asOf), 0, Number.MAX_SAFE_INTEGER)) }
+    // Only a Date: Number would make 0 of null and of an empty text, which is a time.
+    const asOf: unknown = snapshot.asOf instanceof Date ? snapshot.asOf.getTime() : snapshot.asOf
+    if (typeof asOf !== 'number') throw invalid('snapshot.asOf', 'milliseconds since the epoch or a Date', asOf)
+    return { asOf: epochMillis(integer('snapshot.asOf', asOf, 0, Number.MAX_SAFE_INTEGER)) }
   }
   const { id } = snapshot
   if (typeof id === 'bigint') return { snapshotId: snapshotId(id) }
@@ -148,6 +155,27 @@ function shuffleOf(shuffle: ShuffleOptions | false | undefined): ResolvedOptions
   }
 }
 
+const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
+
+function checkWarehouse(warehouse: unknown): void {
+  if (warehouse === undefined || isText(warehouse)) return
+  const store = warehouse as Partial<ObjectStore> | null
+  const opened = typeof store === 'object' && typeof store?.url === 'string' && typeof store.get === 'function'
+  if (!opened) throw invalid('warehouse', 'the URL of a warehouse, or an opened store', warehouse)
+}
+
+function checkStoreOptions(storeOptions: unknown, numWorkers: number): void {
+  if (storeOptions === undefined) return
+  if (typeof storeOptions !== 'object' || storeOptions === null)
+    throw invalid('storeOptions', 'an object', storeOptions)
+  if (numWorkers === 0) return
+  try {
+    structuredClone(storeOptions)
+  } catch {
+    throw invalid('storeOptions', 'plain data, which worker threads can be given, or numWorkers: 0', storeOptions)
+  }
+}
+
 function workersOf({ warehouse, table, numWorkers }: DatasetOptions): number {
   const url = typeof warehouse === 'object' ? undefined : /^[a-z0-9]+:\//i.test(table) ? table : warehouse
   const reachable = url !== undefined && !url.toLowerCase().startsWith('memory:')
@@ -156,7 +184,7 @@ function workersOf({ warehouse, table, numWorkers }: DatasetOptions): number {
   throw invalid('numWorkers', '0 when the warehouse is in memory or given as an opened store', count)
 }
 
-function checkNames(group: string, value: unknown, names: readonly string[]): void {
+export function checkNames(group: string, value: unknown, names: readonly string[]): void {
   if (typeof value !== 'object' || value === null) throw invalid(group, `{ ${names.join(', ')} }`, value)
   for (const name of Object.keys(value)) {
     if (!names.includes(name)) throw invalid(`${group}: option "${name}"`, `one of ${names.join(', ')}`, name)
@@ -169,10 +197,18 @@ function integer(name: string, value: unknown, least: number, most: number): num
 }
 
 export function invalid(what: string, expected: string, got: unknown): FirnError {
-  const text = JSON.stringify(got, (_key, value) => (typeof value === 'bigint' ? `${value}n` : (value as unknown)))
-  const shown = text ?? String(got)
+  const shown = textOf(got)
   return new FirnError('invalid', 'FIRN_INVALID_OPTION', `${what}: expected ${expected}, got ${shown.slice(0, 200)}`, {
     detail: { option: what },
     help: `Set it to ${expected}.`,
   })
+}
+
+function textOf(value: unknown): string {
+  try {
+    const text = JSON.stringify(value, (_key, part) => (typeof part === 'bigint' ? `${part}n` : (part as unknown)))
+    return text ?? String(value)
+  } catch {
+    return `a value of type ${typeof value}` // it holds itself
+  }
 }

@@ -59,6 +59,20 @@ describe('resolveOptions', () => {
     [{ prefetchBatches: -1 }, 'prefetchBatches', '0 to 1024'],
     [{ dropLast: 'yes' }, 'dropLast', 'true or false'],
     [{ table: '' }, 'table', 'namespace.table'],
+    [{ columns: [5] }, 'columns', 'at least one'],
+    [{ warehouse: 5 }, 'warehouse', 'URL'],
+    [{ warehouse: null }, 'warehouse', 'URL'],
+    [{ warehouse: {} }, 'warehouse', 'opened store'],
+    [{ warehouse: '' }, 'warehouse', 'URL'],
+    [{ signal: null }, 'signal', 'an AbortSignal'],
+    [{ signal: {} }, 'signal', 'an AbortSignal'],
+    [{ signal: new AbortController() }, 'signal', 'an AbortSignal'],
+    [{ snapshot: { asOf: null } }, 'snapshot.asOf', 'a Date'],
+    [{ snapshot: { asOf: '1700000000000' } }, 'snapshot.asOf', 'milliseconds'],
+    [{ snapshot: { asOf: '' } }, 'snapshot.asOf', 'milliseconds'],
+    [{ storeOptions: null }, 'storeOptions', 'an object'],
+    [{ storeOptions: 's3' }, 'storeOptions', 'an object'],
+    [{ storeOptions: { s3: { endpoint: () => 'x' } } }, 'storeOptions', 'numWorkers: 0'],
   ])('refuses %o and names what is allowed', (more, option, allowed) => {
     expect(refusal(more)).toMatchObject({
       kind: 'invalid',
@@ -66,5 +80,21 @@ describe('resolveOptions', () => {
       message: expect.stringContaining(option) as string,
       help: expect.stringContaining(allowed) as string,
     })
+  })
+
+  it('takes a time as a Date or as its milliseconds', () => {
+    const asOf = (value: number | Date) => resolveOptions({ ...base, snapshot: { asOf: value } }).selector
+    expect(asOf(new Date(1_700_000_000_000))).toEqual({ asOf: 1_700_000_000_000 })
+    expect(asOf(1_700_000_000_000)).toEqual({ asOf: 1_700_000_000_000 })
+  })
+
+  it('takes store options that worker threads cannot be given where there are none', () => {
+    expect(refusal({ storeOptions: { s3: { endpoint: () => 'x' } }, numWorkers: 0 })).toBeUndefined()
+  })
+
+  it('shows a value that holds itself as a refusal too', () => {
+    const signal: { self?: unknown } = {}
+    signal.self = signal
+    expect(refusal({ signal })).toMatchObject({ code: 'FIRN_INVALID_OPTION' })
   })
 })
