@@ -1,5 +1,4 @@
 /** Command-line flags of worker threads. */
-import process from 'node:process'
 
 /**
  * To be spread into the options of a `Worker`. A thread inherits the flags of its process, and dies of `--input-type`,
