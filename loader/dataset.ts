@@ -124,8 +124,8 @@ export class Dataset implements AsyncDisposable {
   /**
    * For `model.fitDataset`: batches as tensors of `tf`, the caller's TensorFlow.js. Each iterator is one epoch after
    * the other, and ends the iterator before it.
-   * @throws {FirnError} `FIRN_INVALID_OPTION`. Iterating also throws as `epoch`, and `FIRN_TENSOR_TYPE`,
-   *   `FIRN_TENSOR_NULL`, `FIRN_TENSOR_RANGE` (invalid) for columns that are no tensors as they are.
+   * @throws {FirnError} `FIRN_INVALID_OPTION`, `FIRN_COLUMN_NOT_FOUND`, `FIRN_TENSOR_TYPE` (invalid). Iterating also
+   *   throws as `epoch`, and `FIRN_TENSOR_NULL`, `FIRN_TENSOR_RANGE` (invalid) for values that tensors cannot hold.
    */
   toTFDataset<T>(tf: TensorFlow<T>, options: TFDatasetOptions<T>): TFDataset<T> {
     return toTFDataset(this, tf, options)

@@ -2,7 +2,7 @@
  * Columns of a batch as what tensors are made of: a typed array, its shape and its type. What tensors cannot hold is
  * decided here, loudly: there are no 64-bit integers, no nulls, and no use for text.
  */
-import { type Data, DataType, Precision, type RecordBatch } from 'apache-arrow'
+import { type Schema as ArrowSchema, type Data, DataType, Precision, type RecordBatch } from 'apache-arrow'
 import { FirnError } from '../table/errors.ts'
 import { isValidAt } from '../table/index.ts'
 
@@ -46,11 +46,18 @@ export function tensorBatch(record: RecordBatch): TensorBatch {
   }
 }
 
-function dataOf(record: RecordBatch, column: string): Data {
-  const index = record.schema.fields.findIndex((field) => field.name === column)
-  const data = record.data.children[index]
-  if (data !== undefined) return data as Data
-  const names = record.schema.fields.map((field) => field.name).join(', ')
+/** @throws {FirnError} `FIRN_COLUMN_NOT_FOUND`, `FIRN_TENSOR_TYPE` as `numbers` would for every batch of the schema. */
+export function checkNumeric(schema: ArrowSchema, column: string): void {
+  tensorType(column, schema.fields[indexOf(schema, column)]!.type)
+}
+
+const dataOf = (record: RecordBatch, column: string): Data =>
+  record.data.children[indexOf(record.schema, column)] as Data
+
+function indexOf(schema: ArrowSchema, column: string): number {
+  const index = schema.fields.findIndex((field) => field.name === column)
+  if (index >= 0) return index
+  const names = schema.fields.map((field) => field.name).join(', ')
   throw new FirnError('invalid', 'FIRN_COLUMN_NOT_FOUND', `column "${column}" is not in the batch`, {
     detail: { column },
     help: `The columns are: ${names}`,
@@ -68,27 +75,24 @@ function numbersOf(column: string, data: Data, nullAs: number | undefined): Tens
 
 /** At null rows the value is whatever the column holds there. */
 function denseOf(column: string, data: Data): Omit<TensorData, 'shape'> {
-  const { type } = data
-  if (DataType.isBool(type)) return { values: unpackBits(data), dtype: 'bool' }
-  if (DataType.isFloat(type) && type.precision !== Precision.HALF) {
-    return { values: rounded(column, data), dtype: 'float32' }
-  }
-  if (DataType.isInt(type) && type.bitWidth === 64) return { values: narrowed(column, data), dtype: 'int32' }
-  if (DataType.isInt(type) || DataType.isDate(type)) {
-    return { values: Int32Array.from(data.values as Int32Array), dtype: 'int32' }
-  }
-  const text = DataType.isUtf8(type)
-  throw new FirnError(
-    'invalid',
-    'FIRN_TENSOR_TYPE',
-    `column ${column} of type ${String(type)} is not a tensor of numbers`,
-    {
-      detail: { column, type: String(type) },
-      help: text
-        ? 'Pass a function instead of the column name, and turn batch.texts(column) into numbers there.'
-        : 'Pass a function instead of the column name, and compute numbers from batch.record there.',
-    },
-  )
+  const dtype = tensorType(column, data.type)
+  if (dtype === 'bool') return { values: unpackBits(data), dtype }
+  if (dtype === 'float32') return { values: rounded(column, data), dtype }
+  const wide = DataType.isInt(data.type) && data.type.bitWidth === 64
+  return { values: wide ? narrowed(column, data) : Int32Array.from(data.values as Int32Array), dtype }
+}
+
+function tensorType(column: string, type: DataType): TensorData['dtype'] {
+  if (DataType.isBool(type)) return 'bool'
+  if (DataType.isFloat(type) && type.precision !== Precision.HALF) return 'float32'
+  if (DataType.isInt(type) || DataType.isDate(type)) return 'int32'
+  const what = `column ${column} of type ${String(type)} is not a tensor of numbers`
+  throw new FirnError('invalid', 'FIRN_TENSOR_TYPE', what, {
+    detail: { column, type: String(type) },
+    help: DataType.isUtf8(type)
+      ? 'Pass a function instead of the column name, and turn batch.texts(column) into numbers there.'
+      : 'Pass a function instead of the column name, and compute numbers from batch.record there.',
+  })
 }
 
 /** A copy even of what fits: tensors take the array over, and the batch stays the caller's. */

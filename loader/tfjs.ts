@@ -9,9 +9,9 @@
  * - may call `next()` again before the last call is settled, and after the end;
  * - disposes what it is given after the step: every element is made of fresh tensors.
  */
-import type { RecordBatch } from 'apache-arrow'
-import { invalid } from './options.ts'
-import { type TensorBatch, type TensorData, tensorBatch } from './tensors.ts'
+import type { Schema as ArrowSchema, RecordBatch } from 'apache-arrow'
+import { checkNames, invalid } from './options.ts'
+import { checkNumeric, type TensorBatch, type TensorData, tensorBatch } from './tensors.ts'
 
 /** What is used of the tf module that is passed in; `T` is its tensor. */
 export interface TensorFlow<T> {
@@ -59,17 +59,26 @@ export interface TFDataset<T> {
 /** The part of a dataset that this needs. */
 export interface EpochSource {
   readonly numBatches: number
+  /** Of every batch. */
+  readonly schema: ArrowSchema
   epoch(epoch: number): AsyncIterableIterator<RecordBatch, void, undefined>
 }
 
-/** @throws {FirnError} `FIRN_INVALID_OPTION` (invalid). Iterators throw what `epoch` and the sources throw. */
+/**
+ * @throws {FirnError} `FIRN_INVALID_OPTION`, and `FIRN_COLUMN_NOT_FOUND` and `FIRN_TENSOR_TYPE` for columns by name
+ *   (invalid). Iterators throw what `epoch` and the sources throw.
+ */
 export function toTFDataset<T>(dataset: EpochSource, tf: TensorFlow<T>, options: TFDatasetOptions<T>): TFDataset<T> {
+  checkNames('toTFDataset', options, ['xs', 'ys', 'epochs', 'firstEpoch'])
+  if (typeof tf?.tensor !== 'function' || typeof tf.tidy !== 'function') {
+    throw invalid('tf', 'the module of TensorFlow.js: import * as tf from …', typeof tf)
+  }
   const { epochs = 1, firstEpoch = 0 } = options
   if (epochs !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(epochs) && epochs >= 1)) {
     throw invalid('epochs', 'an integer from 1, or Infinity', String(epochs))
   }
   if (!Number.isSafeInteger(firstEpoch) || firstEpoch < 0) throw invalid('firstEpoch', 'an integer from 0', firstEpoch)
-  const toElement = elementMaker(tf, options)
+  const toElement = elementMaker(tf, dataset.schema, options)
   let nextEpoch = firstEpoch
   let endPrevious = async (): Promise<void> => {}
 
@@ -123,9 +132,13 @@ export function toTFDataset<T>(dataset: EpochSource, tf: TensorFlow<T>, options:
   return { size: dataset.numBatches * epochs, iterator: async () => iterator() }
 }
 
-function elementMaker<T>(tf: TensorFlow<T>, { xs, ys }: TFDatasetOptions<T>): (record: RecordBatch) => TFElement<T> {
-  const toXs = tensorMaker(tf, 'xs', xs)
-  const toYs = tensorMaker(tf, 'ys', ys)
+function elementMaker<T>(
+  tf: TensorFlow<T>,
+  schema: ArrowSchema,
+  { xs, ys }: TFDatasetOptions<T>,
+): (record: RecordBatch) => TFElement<T> {
+  const toXs = tensorMaker(tf, schema, 'xs', xs)
+  const toYs = tensorMaker(tf, schema, 'ys', ys)
   return (record) => {
     const batch = tensorBatch(record)
     const make = (): TFElement<T> => ({ xs: toXs(batch), ys: toYs(batch) })
@@ -134,17 +147,44 @@ function elementMaker<T>(tf: TensorFlow<T>, { xs, ys }: TFDatasetOptions<T>): (r
   }
 }
 
-function tensorMaker<T>(tf: TensorFlow<T>, side: string, source: TensorSource<T>): (batch: TensorBatch) => Tensors<T> {
-  if (typeof source === 'function') return source
+function tensorMaker<T>(
+  tf: TensorFlow<T>,
+  schema: ArrowSchema,
+  side: string,
+  source: TensorSource<T>,
+): (batch: TensorBatch) => Tensors<T> {
+  if (typeof source === 'function') return (batch) => refuseLate(side, source(batch))
+  const columns: unknown[] = typeof source === 'object' && source !== null ? Object.values(source) : [source]
+  if (columns.length === 0 || !columns.every((column) => typeof column === 'string')) {
+    throw invalid(side, 'a column name, several of them, or a function', source)
+  }
+  for (const column of columns) checkNumeric(schema, column)
   const tensorOf = (batch: TensorBatch, column: string): T => {
     const { values, shape, dtype } = batch.numbers(column)
     return tf.tensor(values, shape, dtype)
   }
   if (typeof source === 'string') return (batch) => tensorOf(batch, source)
   if (Array.isArray(source)) return (batch) => (source as readonly string[]).map((column) => tensorOf(batch, column))
-  if (typeof source !== 'object' || source === null) {
-    throw invalid(side, 'a column name, several of them, or a function', source)
-  }
   const byInput = Object.entries(source as Readonly<Record<string, string>>)
   return (batch) => Object.fromEntries(byInput.map(([input, column]) => [input, tensorOf(batch, column)]))
 }
+
+/** A function that returns promises is a mistake; what they become is disposed, because tidy has ended by then. */
+function refuseLate<T>(side: string, made: Tensors<T>): Tensors<T> {
+  const late = partsOf(made).filter(isThenable)
+  if (late.length === 0) return made
+  const dispose = (result: unknown): void => {
+    for (const part of partsOf(result)) if (isDisposable(part)) part.dispose()
+  }
+  for (const part of late) part.then(dispose, () => {}) // its own error matters no more
+  throw invalid(side, 'a function that returns tensors, not promises of them', 'a promise')
+}
+
+const partsOf = (made: unknown): unknown[] =>
+  typeof made !== 'object' || made === null || isThenable(made) || isDisposable(made) ? [made] : Object.values(made)
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+
+const isDisposable = (value: unknown): value is { dispose(): void } =>
+  typeof (value as { dispose?: unknown } | null | undefined)?.dispose === 'function'

@@ -22,6 +22,7 @@ function source(): EpochSource & { readonly log: string[] } {
   return {
     log,
     numBatches: 3,
+    schema: rowsBatch([]).schema,
     epoch: (epoch) => {
       async function* batches(): AsyncGenerator<RecordBatch, void, undefined> {
         log.push(`begin ${epoch}`)
@@ -124,14 +125,50 @@ describe('elements', () => {
     expect([...(lengths as tf.Tensor).dataSync()]).toEqual([10, 10])
   })
 
-  it('refuse text by its name', async () => {
-    const iterator = await toTFDataset(source(), tf, { xs: 'id', ys: 'n' }).iterator()
-    await expect(iterator.next()).rejects.toMatchObject({ code: 'FIRN_TENSOR_TYPE' })
+  it('come from synchronous functions only; what a promise becomes is disposed', async () => {
+    const before = tf.memory().numTensors
+    const late = async (): Promise<tf.Tensor> => {
+      await Promise.resolve()
+      return tf.scalar(1)
+    }
+    const failing = async (): Promise<tf.Tensor> => Promise.reject(new Error('nobody waits for this'))
+    const results = [async () => tf.scalar(1), late, failing, () => [tf.scalar(1), late()], () => ({ a: late() })]
+    for (const result of results) {
+      const iterator = await toTFDataset(source(), tf, { xs: 'n', ys: result as never }).iterator()
+      await expect(iterator.next()).rejects.toMatchObject({ code: 'FIRN_INVALID_OPTION' })
+    }
+    const nested = async (): Promise<tf.Tensor[]> => [await late(), await late()]
+    const iterator = await toTFDataset(source(), tf, { xs: nested as never, ys: 'n' }).iterator()
+    await expect(iterator.next()).rejects.toThrow('not promises')
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(tf.memory().numTensors).toBe(before)
+  })
+
+  it.each(['id', 'at', 'price', 'blob'])('refuse column %s, which is no tensor, when the dataset is made', (column) => {
+    for (const xs of [column, ['n', column], { a: column }]) {
+      expect(() => toTFDataset(source(), tf, { xs, ys: 'n' })).toThrow(
+        expect.objectContaining({ code: 'FIRN_TENSOR_TYPE', message: expect.stringContaining(column) as string }),
+      )
+    }
+  })
+
+  it('refuse a column that is not there when the dataset is made', () => {
+    expect(() => toTFDataset(source(), tf, { xs: 'n', ys: ['zz'] })).toThrow(
+      expect.objectContaining({ code: 'FIRN_COLUMN_NOT_FOUND', message: expect.stringContaining('"zz"') as string }),
+    )
   })
 
   it('options are checked when the dataset is made', () => {
     for (const more of [{ epochs: 0 }, { epochs: 1.5 }, { firstEpoch: -1 }]) {
       expect(() => toTFDataset(source(), tf, { ...N, ...more })).toThrow(/expected an integer from/)
+    }
+    const refused = expect.objectContaining({ code: 'FIRN_INVALID_OPTION' }) as Error
+    for (const more of [{ epoch: 5 }, { xs: [] }, { xs: {} }, { ys: 5 }, { ys: undefined }, { ys: [['n']] }]) {
+      expect(() => toTFDataset(source(), tf, { ...N, ...more } as never)).toThrow(refused)
+    }
+    expect(() => toTFDataset(source(), tf, undefined as never)).toThrow(refused)
+    for (const module of [undefined, null, {}, { default: tf }]) {
+      expect(() => toTFDataset(source(), module as never, N)).toThrow(refused)
     }
   })
 })
@@ -188,8 +225,9 @@ describe('model.fitDataset', () => {
     const { url } = await rowsTable(memoryUrl())
     await withDataset(options(url), async (dataset) => {
       const epochs: number[] = []
-      const counting: Pick<Dataset, 'numBatches' | 'epoch'> = {
+      const counting: Pick<Dataset, 'numBatches' | 'schema' | 'epoch'> = {
         numBatches: dataset.numBatches,
+        schema: dataset.schema,
         epoch: (epoch) => {
           epochs.push(epoch ?? 0)
           return dataset.epoch(epoch)
