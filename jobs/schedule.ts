@@ -149,7 +149,7 @@ function isWrongSetting(error: unknown, jobs: readonly JobSpec[]): boolean {
   return error.kind === 'invalid' || WRONG_NAMES.has(error.code)
 }
 
-/** @param stream `undefined`: any. */
+/** @param stream when `undefined`, any of them. */
 const isLandedBy = (jobs: readonly JobSpec[], stream: unknown): boolean =>
   jobs.some((job) => job.kind === 'land' && (stream === undefined || job.stream === stream))
 
