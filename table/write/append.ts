@@ -83,13 +83,13 @@ function checkFiles(metadata: TableMetadata, files: readonly DataFile[]): void {
   const paths = new Set<string>()
   for (const file of files) {
     keyOfPath(metadata.location, file.filePath)
-    const spec = metadata.partitionSpecs.find((candidate) => candidate.specId === file.specId)
     const fail = (what: string): never => {
       throw new FirnError('invalid', 'FIRN_DATA_FILE_INVALID', `cannot append ${file.filePath}: ${what}`)
     }
+    const values = metadata.partitionSpecs.find((spec) => spec.specId === file.specId)?.fields.length
     if (file.content !== 'data') fail(`it holds ${file.content}`)
-    if (spec === undefined) return fail(`the table has no partition spec ${file.specId}`)
-    if (file.partition.length !== spec.fields.length) fail(`its partition has ${file.partition.length} values`)
+    if (values === undefined) fail(`the table has no partition spec ${file.specId}`)
+    if (file.partition.length !== values) fail(`its partition has ${file.partition.length} values`)
     if (paths.has(file.filePath)) fail('it is listed twice')
     paths.add(file.filePath)
   }
