@@ -4,11 +4,11 @@
  */
 import type { AbortableOptions } from './io/object-store.ts'
 import { decodeBound } from './manifest/bounds.ts'
-import { type DataFile, FILE_CONTENTS } from './manifest/data-file.ts'
+import { type DataFile, FILE_CONTENTS, type FileContent } from './manifest/data-file.ts'
 import type { EntryStatus } from './manifest/manifest.ts'
 import { mayHaveLiveFiles } from './manifest/manifest-list.ts'
 import { snapshotManifests } from './manifest/snapshot-manifests.ts'
-import { planFiles, type ResolvedEntry, readEntries, schemaOfSnapshot } from './scan/plan.ts'
+import { type ResolvedEntry, readEntries, schemaOfSnapshot } from './scan/plan.ts'
 import { schemaForSpec, snapshotById, specById } from './spec/metadata.ts'
 import { partitionTypes } from './spec/partition.ts'
 import type { Schema } from './spec/schema.ts'
@@ -59,16 +59,15 @@ export function inspectRefs(table: Table): readonly InspectRow[] {
   }))
 }
 
-/** Live files of the selected snapshot. */
+/** Live files of the selected snapshot, delete files included: `content` tells them apart. */
 export async function inspectFiles(
   table: Table,
   selector: SnapshotSelector = {},
   options: AbortableOptions = {},
 ): Promise<readonly InspectRow[]> {
-  const snapshot = table.snapshotFor(selector)
-  const schema = schemaOfSnapshot(table.metadata, snapshot)
-  const tasks = await planFiles(table.store, table.metadata, snapshot, undefined, options)
-  return tasks.map((task) => fileRow(table, task.file, schema))
+  const schema = schemaOfSnapshot(table.metadata, table.snapshotFor(selector))
+  const entries = await allEntries(table, selector, options)
+  return entries.filter(({ status }) => status !== 'deleted').map(({ dataFile }) => fileRow(table, dataFile, schema))
 }
 
 const STATUS_NUMBERS: Readonly<Record<EntryStatus, number>> = { existing: 0, added: 1, deleted: 2 }
@@ -148,19 +147,22 @@ export async function inspectPartitions(
     else group.push(entry)
   }
   return [...groups.values()].map((entries) => {
-    const files = entries.map((entry) => entry.dataFile)
+    const all = entries.map((entry) => entry.dataFile)
+    const holding = (content: FileContent): readonly DataFile[] => all.filter((file) => file.content === content)
+    const rows = (files: readonly DataFile[]): number => files.reduce((sum, file) => sum + file.recordCount, 0)
+    const files = holding('data')
     const last = entries.reduce((a, b) => (b.sequenceNumber > a.sequenceNumber ? b : a))
     const lastSnapshot = snapshotById(table.metadata, last.snapshotId)
     return {
-      partition: partitionRow(table, files[0]!, schema),
-      spec_id: files[0]!.specId,
-      record_count: files.reduce((sum, file) => sum + file.recordCount, 0),
+      partition: partitionRow(table, all[0]!, schema),
+      spec_id: all[0]!.specId,
+      record_count: rows(files),
       file_count: files.length,
       total_data_file_size_in_bytes: files.reduce((sum, file) => sum + file.fileSizeBytes, 0),
-      position_delete_record_count: 0,
-      position_delete_file_count: 0,
-      equality_delete_record_count: 0,
-      equality_delete_file_count: 0,
+      position_delete_record_count: rows(holding('position-deletes')),
+      position_delete_file_count: holding('position-deletes').length,
+      equality_delete_record_count: rows(holding('equality-deletes')),
+      equality_delete_file_count: holding('equality-deletes').length,
       last_updated_at: lastSnapshot === undefined ? null : new Date(lastSnapshot.timestampMillis),
       last_updated_snapshot_id: last.snapshotId,
     }

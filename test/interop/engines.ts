@@ -48,7 +48,7 @@ export async function readWith(request: ReadRequest): Promise<readonly string[]>
   const tables = request.tables
     .filter((table) => !table.without.includes(engine))
     .map((table) => ({ ...table, filters: filtersFor(engine, table) }))
-  const found = await runScript(request, tables)
+  const found = await runScript<Record<string, FoundTable>>(request, `${engine}_read`, tables)
   return tables.flatMap((table) => {
     const result = found[table.name]
     return result === undefined ? [`${table.name}: no result`] : compare(table, result)
@@ -58,12 +58,13 @@ export async function readWith(request: ReadRequest): Promise<readonly string[]>
 const filtersFor = (engine: EngineName, { filters }: ExpectedTable): ExpectedTable['filters'] =>
   filters.filter(({ without }) => !without.includes(engine))
 
-async function runScript(request: ReadRequest, tables: readonly ExpectedTable[]): Promise<Record<string, FoundTable>> {
+/** Runs `<script>.py` with a job; what it wrote as its result. @throws {Error} with the end of its log. */
+export async function runScript<T>(request: ReadRequest, name: string, tables: readonly ExpectedTable[]): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'firn-interop-job-'))
   try {
     const [job, result] = [join(folder, 'job.json'), join(folder, 'result.json')]
     await writeFile(job, JSON.stringify(jobOf(request, tables, folder)))
-    const script = fileURLToPath(new URL(`./${request.engine}_read.py`, import.meta.url))
+    const script = fileURLToPath(new URL(`./${name}.py`, import.meta.url))
     const child = spawn(request.engines.python, [script, job, result], {
       cwd: folder,
       env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', SPARK_LOCAL_IP: '127.0.0.1', TZ: 'UTC' },
@@ -74,8 +75,8 @@ async function runScript(request: ReadRequest, tables: readonly ExpectedTable[])
       log = (log + chunk.toString()).slice(-20_000)
     })
     const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
-    if (code !== 0) throw new Error(`${request.engine} failed (${code ?? signal}):\n${log}`)
-    return JSON.parse(await readFile(result, 'utf8')) as Record<string, FoundTable>
+    if (code !== 0) throw new Error(`${name} failed (${code ?? signal}):\n${log}`)
+    return JSON.parse(await readFile(result, 'utf8')) as T
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -11,6 +11,7 @@ import { openStore } from '../../table/index.ts'
 import { type EngineName, readWith, type S3Access } from './engines.ts'
 import type { ExpectedTable } from './expected.ts'
 import { writeFlatTables } from './flat-tables.ts'
+import { readForeignTables } from './foreign.ts'
 import { type Engines, installEngines } from './install.ts'
 import { pipelineOverFiles, pipelineOverS3 } from './pipeline.ts'
 
@@ -59,6 +60,18 @@ async function articlesOverFiles(folder: string): Promise<Warehouse> {
   return { title: 'pipeline, file://', readers: ALL, ...(await pipelineOverFiles(join(folder, 'files'))) }
 }
 
+async function readForeign(engines: Engines, folder: string): Promise<boolean> {
+  const started = performance.now()
+  const { snapshots, tables, differences } = await readForeignTables(engines, folder)
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  const passed = differences.length === 0
+  say(
+    `${passed ? 'ok    ' : 'FAILED'} written by Spark: firn read ${tables} tables, ${snapshots} snapshots (${seconds} s)`,
+  )
+  for (const line of differences) say(`       ${line}`)
+  return passed
+}
+
 async function main(): Promise<void> {
   const engines = await installEngines(say)
   const folder = await mkdtemp(join(tmpdir(), 'firn-interop-'))
@@ -77,6 +90,7 @@ async function main(): Promise<void> {
     for (const write of [() => articlesOverFiles(folder), articlesOverS3, () => flatTables(folder)]) {
       outcomes.push(await readEverywhere(engines, await write()))
     }
+    outcomes.push(await readForeign(engines, folder))
     if (outcomes.includes(false)) process.exitCode = 1
   } finally {
     await server.close()

@@ -1,0 +1,138 @@
+/** Tables that Spark wrote, read by us through their folder: every snapshot, by the schema that it has. */
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { systemClock } from '../../table/clock.ts'
+import { snapshotId } from '../../table/ids.ts'
+import {
+  FirnError,
+  type InspectRow,
+  inspectEntries,
+  inspectFiles,
+  inspectHistory,
+  inspectManifests,
+  inspectPartitions,
+  inspectRefs,
+  inspectSnapshots,
+  openStore,
+  openTableAt,
+  parseWhere,
+  type Table,
+} from '../../table/index.ts'
+import { type Column, type Digests, digestRows } from './digest.ts'
+import { type EngineName, runScript } from './engines.ts'
+import { ownRows } from './expected.ts'
+import type { Engines } from './install.ts'
+
+interface ForeignSnapshot {
+  readonly id: string
+  readonly columns: readonly Column[]
+  readonly digests: Digests
+}
+
+interface ForeignTable {
+  readonly name: string
+  /** Below the warehouse. */
+  readonly folder: string
+  readonly snapshots: readonly ForeignSnapshot[]
+  /** Of the current snapshot: rows, files, position deletes and their files of each partition. */
+  readonly partitions: readonly string[]
+  /** Of the current snapshot: content, rows and bytes of each file. */
+  readonly files: readonly string[]
+}
+
+/** Snapshots that we refuse instead of giving wrong rows; the first of the table has no deletes. */
+const REFUSED: Readonly<Record<string, string>> = { merge_on_read: 'FIRN_DELETES_UNSUPPORTED' }
+
+const engine: EngineName = 'spark'
+
+/** @returns what was read, and one line per difference. */
+export async function readForeignTables(
+  engines: Engines,
+  folder: string,
+): Promise<{ snapshots: number; tables: number; differences: readonly string[] }> {
+  const warehouse = pathToFileURL(join(folder, 'foreign')).href
+  const tables = await runScript<readonly ForeignTable[]>({ engine, engines, warehouse, tables: [] }, 'spark_write', [])
+  const differences: string[] = []
+  for (const foreign of tables) {
+    const table = await openTableAt(openStore(`${warehouse}/${foreign.folder}`, { clock: systemClock }), {
+      clock: systemClock,
+    })
+    for (const [index, snapshot] of foreign.snapshots.entries()) {
+      const refusal = index > 0 ? REFUSED[foreign.name] : undefined
+      const found = await compareSnapshot(table, snapshot, refusal)
+      if (found !== undefined) differences.push(`${foreign.name} at ${snapshot.id}: ${found}`)
+    }
+    differences.push(...(await inspectEverything(foreign, table)))
+  }
+  const snapshots = tables.reduce((sum, { snapshots: all }) => sum + all.length, 0)
+  return { snapshots, tables: tables.length, differences }
+}
+
+async function compareSnapshot(
+  table: Table,
+  { id, columns, digests }: ForeignSnapshot,
+  refusal: string | undefined,
+): Promise<string | undefined> {
+  try {
+    const rows = await ownRows(table, columns, snapshotId(BigInt(id)))
+    if (refusal !== undefined) return `read instead of refused with ${refusal}`
+    const found = digestRows(columns, rows)
+    const wrong = Object.keys(digests.sha256).filter((name) => found.sha256[name] !== digests.sha256[name])
+    if (found.count !== digests.count) return `${found.count} rows, expected ${digests.count}`
+    if (wrong.length > 0) return `other values in ${wrong.join(', ')}`
+    return await comparePruned(table, id, rows.length)
+  } catch (error) {
+    if (refusal !== undefined && FirnError.is(error) && error.code === refusal) return undefined
+    return String(error)
+  }
+}
+
+/** Foreign bounds and partitions prune as well as our own: two halves are the whole. */
+async function comparePruned(table: Table, id: string, rows: number): Promise<string | undefined> {
+  const halves = ["instant < '1970-01-02T00:00:00Z'", "instant >= '1970-01-02T00:00:00Z'"]
+  let sum = 0
+  for (const where of halves) {
+    const selector = { snapshotId: snapshotId(BigInt(id)) }
+    const { schema } = table.scan(selector)
+    for await (const batch of table.scan({ ...selector, where: parseWhere(where, schema) }).batches()) {
+      sum += batch.numRows
+    }
+  }
+  return sum === rows ? undefined : `${sum} rows pass one of two filters, ${rows} must`
+}
+
+const PARTITION_COUNTS = ['record_count', 'file_count', 'position_delete_record_count', 'position_delete_file_count']
+const FILE_COLUMNS = ['content', 'record_count', 'file_size_in_bytes']
+
+const texts = (rows: readonly InspectRow[], columns: readonly string[]): string =>
+  sorted(rows.map((row) => columns.map((column) => String(row[column])).join(',')))
+const sorted = (lines: readonly string[]): string => [...lines].sort().join(' ')
+
+async function inspectEverything(
+  { name, snapshots, ...spark }: ForeignTable,
+  table: Table,
+): Promise<readonly string[]> {
+  const differences: string[] = []
+  const listed = inspectSnapshots(table).length
+  if (listed !== snapshots.length) differences.push(`${name}: ${listed} snapshots, expected ${snapshots.length}`)
+  try {
+    for (const { id } of snapshots) {
+      const selector = { snapshotId: snapshotId(BigInt(id)) }
+      await inspectEntries(table, selector)
+      await inspectFiles(table, selector)
+      await inspectManifests(table, selector)
+      await inspectPartitions(table, selector)
+    }
+    const partitions = texts(await inspectPartitions(table), PARTITION_COUNTS)
+    if (partitions !== sorted(spark.partitions)) {
+      differences.push(`${name}: partitions ${partitions}, expected ${sorted(spark.partitions)}`)
+    }
+    const files = texts(await inspectFiles(table), FILE_COLUMNS)
+    if (files !== sorted(spark.files)) differences.push(`${name}: files ${files}, expected ${sorted(spark.files)}`)
+    inspectHistory(table)
+    inspectRefs(table)
+  } catch (error) {
+    differences.push(`${name}: inspect: ${String(error)}`)
+  }
+  return differences
+}

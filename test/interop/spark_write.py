@@ -1,0 +1,155 @@
+"""Spark writes tables that our reader must understand, or must refuse; digests of every snapshot are the answer."""
+from pyspark.sql import SparkSession
+
+from digest import read_job, write_result
+from spark_read import read
+
+COLUMNS = """
+    key BIGINT NOT NULL, flag BOOLEAN, small INT, large BIGINT, single FLOAT, double DOUBLE, day DATE,
+    instant TIMESTAMP, local TIMESTAMP_NTZ, text STRING, bytes BINARY, dec9 DECIMAL(9, 2), dec38 DECIMAL(38, 10)
+"""
+TYPES = {
+    "key": "long", "flag": "boolean", "small": "int", "large": "long", "single": "float", "double": "double",
+    "day": "date", "instant": "timestamptz", "local": "timestamp", "text": "string", "bytes": "binary",
+    "dec9": "decimal(9, 2)", "dec38": "decimal(38, 10)",
+}
+# `id` runs over the keys; every column is null now and then
+ROWS = """
+    SELECT id AS key, if(id % 7 = 0, NULL, id % 2 = 0) AS flag, if(id % 5 = 0, NULL, CAST(id - 50 AS INT)) AS small,
+        if(id % 11 = 0, NULL, id * 1000000007) AS large,
+        CASE WHEN id % 13 = 0 THEN float('NaN') WHEN id % 9 = 0 THEN NULL ELSE CAST(id / 3 AS FLOAT) END AS single,
+        CASE WHEN id % 13 = 0 THEN -0.0D WHEN id % 8 = 0 THEN NULL ELSE id / 7 END AS double,
+        if(id % 6 = 0, NULL, date_add(DATE '1969-12-25', CAST(id AS INT))) AS day,
+        timestamp_micros(id * 7200000001 - 40 * 3600000000) AS instant,
+        CAST(if(id % 4 = 0, NULL, timestamp_micros(id * 86400000000 - 5)) AS TIMESTAMP_NTZ) AS local,
+        if(id % 10 = 0, NULL, concat('t-', id, repeat('\U0001F600 long ', CAST(id % 4 AS INT)))) AS text,
+        if(id % 3 = 0, NULL, encode(CAST(id AS STRING), 'UTF-8')) AS bytes,
+        CAST(id - 30 AS DECIMAL(9, 2)) / 2 AS dec9, CAST(id - 30 AS DECIMAL(38, 10)) * 100000000000 AS dec38
+    FROM range({start}, {end})
+"""
+
+
+class Writer:
+    def __init__(self, spark):
+        self.spark = spark
+
+    def create(self, name, partition="", properties="'made-by' = 'spark'"):
+        table = f"firn.foreign.{name}"
+        by = f"PARTITIONED BY ({partition})" if partition else ""
+        self.spark.sql(f"CREATE TABLE {table} ({COLUMNS}) USING iceberg {by} TBLPROPERTIES ({properties})")
+        return table
+
+    def insert(self, table, start, end):
+        rows = self.spark.sql(ROWS.format(start=start, end=end)).selectExpr(
+            *[f"CAST({name} AS DECIMAL(9, 2)) AS {name}" if name == "dec9" else
+              f"CAST({name} AS DECIMAL(38, 10)) AS {name}" if name == "dec38" else name for name in TYPES]
+        )
+        rows.writeTo(table).append()
+
+    def alter(self, table, clause):
+        self.spark.sql(f"ALTER TABLE {table} {clause}")
+
+
+def plain(writer):
+    """Several snapshots, partitions of every transform that we can compute, and two that we cannot."""
+    table = writer.create("plain", "days(instant), truncate(4, text), bucket(3, key)")
+    for start in (0, 40, 80):
+        writer.insert(table, start, start + 40)
+    return table, {}
+
+
+def codecs(writer):
+    """Each file another codec, metadata compressed."""
+    table = writer.create("codecs", "months(instant)", "'write.metadata.compression-codec' = 'gzip'")
+    for index, codec in enumerate(("gzip", "snappy", "zstd", "uncompressed")):
+        writer.alter(table, f"SET TBLPROPERTIES ('write.parquet.compression-codec' = '{codec}')")
+        writer.insert(table, index * 20, index * 20 + 20)
+    return table, {}
+
+
+def version_one(writer):
+    table = writer.create("version_one", "flag, day", "'format-version' = '1'")
+    writer.insert(table, 0, 60)
+    writer.insert(table, 60, 90)
+    return table, {}
+
+
+def evolved(writer):
+    """Columns renamed, dropped, added, moved and widened; the partitioning changed."""
+    table = writer.create("evolved", "day")
+    writer.insert(table, 0, 40)
+    writer.alter(table, "ALTER COLUMN small TYPE BIGINT")
+    writer.alter(table, "ALTER COLUMN single TYPE DOUBLE")
+    writer.alter(table, "ALTER COLUMN dec9 TYPE DECIMAL(18, 2)")
+    writer.alter(table, "RENAME COLUMN text TO words")
+    writer.alter(table, "DROP COLUMN bytes")
+    writer.alter(table, "ADD COLUMN text STRING AFTER key")
+    writer.alter(table, "DROP PARTITION FIELD day")
+    writer.alter(table, "ADD PARTITION FIELD hours(instant)")
+    writer.spark.sql(
+        f"INSERT INTO {table} SELECT key + 1000, 'new', flag, small, large, single, double, day, instant, local, words, dec9, dec38 FROM {table}"
+    )
+    return table, {"small": "long", "single": "double", "dec9": "decimal(18, 2)", "words": "string"}
+
+
+def rewritten(writer):
+    """Files replaced by an overwrite and by a copy-on-write delete: DELETED and EXISTING entries."""
+    table = writer.create("rewritten", "days(instant)", "'write.delete.mode' = 'copy-on-write'")
+    writer.insert(table, 0, 60)
+    writer.spark.sql(f"DELETE FROM {table} WHERE key % 5 = 1")
+    writer.insert(table, 60, 80)
+    writer.spark.sql(f"CALL firn.system.rewrite_data_files(table => '{table}', options => map('rewrite-all', 'true'))")
+    return table, {}
+
+
+def merge_on_read(writer):
+    """Position deletes: who ignores them brings deleted rows back."""
+    table = writer.create("merge_on_read", "", "'write.delete.mode' = 'merge-on-read'")
+    writer.insert(table, 0, 60)
+    writer.spark.sql(f"DELETE FROM {table} WHERE key % 5 = 1")
+    return table, {}
+
+
+def describe(spark, table, renamed):
+    """Digests of every snapshot, by the schema that it has."""
+    folder = table.replace("firn.", "").replace(".", "/")
+    snapshots = []
+    types = {**TYPES, **renamed}
+    for row in spark.table(f"{table}.snapshots").orderBy("committed_at").collect():
+        frame = spark.sql(f"SELECT * FROM {table} VERSION AS OF {row.snapshot_id}")
+        # the type of a column can have changed since: ask the frame
+        widened = {"bigint": "long", "int": "int", "float": "float", "double": "double"}
+        columns = []
+        for name, kind in frame.dtypes:
+            kind = widened.get(kind, kind.replace(",", ", ") if kind.startswith("decimal") else types[name])
+            columns.append({"name": name, "type": kind})
+        snapshots.append({"id": str(row.snapshot_id), "columns": columns, "digests": read(frame, columns)})
+    counted = ["record_count", "file_count", "position_delete_record_count", "position_delete_file_count"]
+    partitions = spark.table(f"{table}.partitions").selectExpr(*counted).collect()
+    files = spark.table(f"{table}.files").select("content", "record_count", "file_size_in_bytes").collect()
+    return {
+        "name": table.split(".")[-1],
+        "folder": folder,
+        "snapshots": snapshots,
+        "partitions": [",".join(map(str, row)) for row in partitions],
+        "files": [",".join(map(str, row)) for row in files],
+    }
+
+
+def main():
+    job = read_job()
+    session = SparkSession.builder.master("local[1]").appName("firn-interop")
+    for key, value in job["spark"].items():
+        session = session.config(key, value)
+    spark = session.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    try:
+        writer = Writer(spark)
+        tables = [plain, codecs, version_one, evolved, rewritten, merge_on_read]
+        write_result([describe(spark, *write(writer)) for write in tables])
+    finally:
+        spark.stop()
+
+
+if __name__ == "__main__":
+    main()
