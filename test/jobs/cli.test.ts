@@ -126,6 +126,11 @@ describe('results', () => {
     }
   })
 
+  test('doctor counts one table as one', async () => {
+    const { stdout } = await home.firn(['doctor', '--table', 'news.articles'])
+    expect(stdout).toMatch(/catalog: readable, 1 table: news\.articles\n/)
+  })
+
   test('each run left its record, and only runs did', async () => {
     const runs = home.files().filter((file) => file.includes('/_runs/'))
     const records = runs.map((file) => JSON.parse(readFileSync(join(home.dir, file), 'utf8')) as { outcome: string })
