@@ -1,6 +1,6 @@
 /** `firn compact` and `firn verify` as a user runs them. */
 import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -80,5 +80,21 @@ describe('firn compact', () => {
     const broken = await firn('verify', 'news.articles')
     expect(broken.code).toBe(1)
     expect(broken.stdout).toMatch(/^file-missing: file:.*parquet: /)
+  })
+})
+
+describe('firn verify', () => {
+  it('metadata-corrupt: names the newest metadata file when it does not load', async () => {
+    const table = join(folder, 'warehouse', 'news', 'damaged')
+    expect((await firn('init', 'news.damaged', '--dataset', 'articles')).code).toBe(0)
+    expect(await firn('verify', 'news.damaged')).toMatchObject({ code: 0 })
+    const intact = await readFile(join(table, 'metadata', 'v1.metadata.json'))
+    await writeFile(join(table, 'metadata', 'v1.metadata.json'), intact.subarray(0, intact.length - 20))
+    const { code, stdout } = await firn('verify', 'news.damaged', '--output', 'json')
+    expect(code).toBe(1)
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: false,
+      problems: [{ code: 'metadata-corrupt', message: expect.stringContaining('v1.metadata.json') }],
+    })
   })
 })
