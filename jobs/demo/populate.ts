@@ -22,8 +22,8 @@ async function populate(signal: AbortSignal): Promise<void> {
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(region === undefined ? {} : { region }),
   })
-  // Each start publishes articles of its own: the start time is the seed.
-  const seed = Math.floor(systemClock.nowMillis() / 1000)
+  // Each start publishes articles of its own, also when two start at once.
+  const seed = Buffer.from(systemClock.randomBytes(4)).readUInt32BE()
   try {
     for (let startIndex = 0; ; startIndex += records) {
       await feedArticles({ client, stream, count: records, seed, startIndex, clock: systemClock, signal })
