@@ -3,6 +3,7 @@
  * cannot hold, and 64-bit integers stay exact; both are read from the column's own buffer.
  */
 import { DataType, type RecordBatch, type Timestamp, type Vector } from 'apache-arrow'
+import { isoMicros } from '../table/index.ts'
 import type { Row } from './render.ts'
 
 /** The rows of a batch, columns in schema order. */
@@ -50,13 +51,6 @@ function rawInt64(vector: Vector): (row: number) => bigint {
     }
     throw new RangeError(`row ${row} is outside its column`)
   }
-}
-
-/** `2026-01-31T12:00:00.000001`, always with six decimals. */
-export function isoMicros(micros: bigint): string {
-  const millis = micros >= 0n ? micros / 1000n : (micros - 999n) / 1000n
-  const rest = micros - millis * 1000n
-  return `${new Date(Number(millis)).toISOString().slice(0, -1)}${rest.toString().padStart(3, '0')}`
 }
 
 function toPlainValue(value: unknown): unknown {

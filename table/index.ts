@@ -92,7 +92,7 @@ export {
 } from './spec/schema.ts'
 export type { Snapshot } from './spec/snapshot.ts'
 export { parseSortOrder, printSortOrder, type SortField, type SortOrder, UNSORTED } from './spec/sort.ts'
-export { parseDateDays, parseTimestampMicros } from './spec/timestamp.ts'
+export { isoMicros, parseDateDays, parseTimestampMicros } from './spec/timestamp.ts'
 export { applyTransform, canApply, type Transform, transformResultType } from './spec/transform.ts'
 export {
   type IcebergType,

@@ -5,6 +5,7 @@ import type { Table } from '../../table/index.ts'
 import type { CommandContext } from '../context.ts'
 import { formatBytes, plural } from '../render.ts'
 import type { VerifyResult } from '../verify/index.ts'
+import { nothingChecked } from '../verify/problems.ts'
 import { printsRows } from './formats.ts'
 import { addSelectors, type SelectorOptions, selectorOf } from './selectors.ts'
 
@@ -56,22 +57,11 @@ async function openOrProblem(ctx: CommandContext, name: string): Promise<Table |
     return {
       ok: false,
       problems: [problem],
-      checked: NOTHING_CHECKED,
+      checked: nothingChecked(),
       skipped: ['everything else: the table does not load'],
       repaired: [],
     }
   }
-}
-
-const NOTHING_CHECKED: VerifyResult['checked'] = {
-  snapshots: 0,
-  manifests: 0,
-  files: 0,
-  rows: 0,
-  bytes: 0,
-  json_manifests: 0,
-  quarantine_objects: 0,
-  chunks: 0,
 }
 
 function verifyText(name: string, { ok, problems, checked, skipped, repaired }: VerifyResult): string {

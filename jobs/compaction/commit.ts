@@ -11,6 +11,7 @@ import {
   dataFileFromJson,
   decodeBound,
   defaultSpec,
+  isoMicros,
   type PrimitiveType,
   type Schema,
   type Table,
@@ -55,7 +56,7 @@ export function plannedTime(properties: Readonly<Record<string, string>>, clock:
     throw new FirnError(
       'failed',
       'FIRN_CLOCK_BEHIND',
-      `the table's newest run was planned at ${isoMicros(last)}, this machine's clock says ${isoMicros(now)}`,
+      `the table's newest run was planned at ${utcMicros(last)}, this machine's clock says ${utcMicros(now)}`,
       { help: 'set the clock of this machine; if it is right, an earlier run was made with a wrong one' },
     )
   }
@@ -63,11 +64,7 @@ export function plannedTime(properties: Readonly<Record<string, string>>, clock:
 }
 
 /** `2026-11-21T13:45:10.123456Z`. */
-export function isoMicros(micros: bigint): string {
-  const millis = micros / 1000n - (micros % 1000n < 0n ? 1n : 0n)
-  const rest = micros - millis * 1000n
-  return new Date(Number(millis)).toISOString().replace('Z', `${rest.toString().padStart(3, '0')}Z`)
-}
+export const utcMicros = (micros: bigint): string => `${isoMicros(micros)}Z`
 
 export type RunTotals = Pick<
   CompactionTaskResult,
@@ -203,7 +200,7 @@ function jsonManifest(commit: RunCommit, snapshotId: string): JsonManifest {
     snapshot_id: snapshotId,
     operation: 'append',
     run_id: commit.runId,
-    compacted_at: isoMicros(compactedAt),
+    compacted_at: utcMicros(compactedAt),
     compacted_at_micros: String(compactedAt),
     positions: plan.positions,
     gaps: totals.gaps.map((gap) => ({ stream: incarnationName(gap), shard_id: gap.shardId, after: gap.after })),
@@ -259,7 +256,7 @@ function columnBounds(file: DataFile, schema: Schema): ManifestFile['column_boun
 
 function boundText(type: PrimitiveType, value: unknown): string | null {
   if (value === null) return null
-  if (type === 'timestamptz') return isoMicros(value as bigint)
+  if (type === 'timestamptz') return utcMicros(value as bigint)
   if (type === 'date') return new Date((value as number) * 86_400_000).toISOString().replace(/T.*$/, '')
   return String(value)
 }

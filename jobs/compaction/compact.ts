@@ -36,10 +36,10 @@ import {
   type CommittedRun,
   checkBadRatio,
   commitRun,
-  isoMicros,
   plannedTime,
   type RunTotals,
   totalsOf,
+  utcMicros,
 } from './commit.ts'
 import { type CompactionPlan, planCompaction } from './plan.ts'
 import { incarnationName, positionsOf } from './positions.ts'
@@ -328,7 +328,7 @@ function resultOf(run: PlannedRun, totals: RunTotals | undefined, committed: Com
     run_id: run.runId,
     snapshot_id: committed === undefined ? null : String(committed.snapshotId),
     nothing_to_do: committed === undefined,
-    compacted_at: committed === undefined ? null : isoMicros(run.compactedAt),
+    compacted_at: committed === undefined ? null : utcMicros(run.compactedAt),
     kinesis_records: totals?.kinesisRecords ?? 0,
     records_read: totals?.recordsRead ?? 0,
     rows_added: totals?.rowsAdded ?? 0,

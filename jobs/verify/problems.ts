@@ -68,21 +68,23 @@ export interface Checked {
   chunks: number
 }
 
+export const nothingChecked = (): Checked => ({
+  snapshots: 0,
+  manifests: 0,
+  files: 0,
+  rows: 0,
+  bytes: 0,
+  json_manifests: 0,
+  quarantine_objects: 0,
+  chunks: 0,
+})
+
 /** Collects what the checks find. */
 export class Findings {
   readonly problems: Problem[] = []
   /** Checks that could not be made, and why. */
   readonly skipped: string[] = []
-  readonly checked: Checked = {
-    snapshots: 0,
-    manifests: 0,
-    files: 0,
-    rows: 0,
-    bytes: 0,
-    json_manifests: 0,
-    quarantine_objects: 0,
-    chunks: 0,
-  }
+  readonly checked: Checked = nothingChecked()
 
   add(code: ProblemCode, object: string, message: string): void {
     this.problems.push({ code, object, message })

@@ -37,6 +37,13 @@ export function parseTimestampMicros(text: string): EpochMicros | undefined {
   return epochMicros(BigInt(seconds) * 1_000_000n + BigInt(micros))
 }
 
+/** Inverse of `parseTimestampMicros` in UTC, without a zone: `2026-01-31T12:00:00.000001`, always six decimals. */
+export function isoMicros(micros: bigint): string {
+  const millis = micros >= 0n ? micros / 1000n : (micros - 999n) / 1000n
+  const rest = micros - millis * 1000n
+  return `${new Date(Number(millis)).toISOString().slice(0, -1)}${rest.toString().padStart(3, '0')}`
+}
+
 /** Days since the epoch of `YYYY-MM-DD`, or `undefined` when it is no date. */
 export function parseDateDays(text: string): number | undefined {
   const match = DATE_PATTERN.exec(text)

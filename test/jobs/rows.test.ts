@@ -13,7 +13,8 @@ import {
 } from 'apache-arrow'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isoMicros, rowsOf, timestampMicros } from '../../jobs/rows.ts'
+import { rowsOf, timestampMicros } from '../../jobs/rows.ts'
+import { isoMicros } from '../../table/index.ts'
 
 const timestamps = (values: BigInt64Array, nullBitmap?: Uint8Array, nullCount = 0, unit = TimeUnit.MICROSECOND) =>
   makeData({
