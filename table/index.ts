@@ -51,11 +51,12 @@ export {
   dataFileToJson,
   type FileContent,
 } from './manifest/data-file.ts'
+export type { ResolvedEntry } from './manifest/entries.ts'
 export type { ManifestEntry } from './manifest/manifest.ts'
 export type { ManifestFile, PartitionSummary } from './manifest/manifest-list.ts'
 export { snapshotManifests } from './manifest/snapshot-manifests.ts'
 export type { ColumnReference, Expression } from './scan/expression.ts'
-export type { FileScanTask, ResolvedEntry } from './scan/plan.ts'
+export type { FileScanTask } from './scan/plan.ts'
 export { prefetch } from './scan/prefetch.ts'
 export { type DataFileReader, openDataFile, type ReadRowGroupOptions } from './scan/read.ts'
 export { parseWhere } from './scan/where.ts'
