@@ -61,7 +61,11 @@ export function dryRunStore(base: ObjectStore): ObjectStore {
       }
       for (const key of own) yield infoOf(key, written.get(key)!)
     },
-    delete: async (key) => {
+    delete: async (key, options = {}) => {
+      const current = options.ifMatch === undefined ? undefined : await store.head(key, { signal: options.signal })
+      if (current !== undefined && current.etag !== options.ifMatch) {
+        throw new FirnError('conflict', 'FIRN_PRECONDITION_FAILED', `${key} is not in the expected state (dry run)`)
+      }
       written.delete(key)
       deleted.add(key)
     },

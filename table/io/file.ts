@@ -25,6 +25,7 @@ import { walkFiles } from './file-walk.ts'
 import { assertKey, assertRange, clampRange, RESERVED_SEGMENT } from './keys.ts'
 import type {
   AbortableOptions,
+  DeleteOptions,
   GetOptions,
   ListOptions,
   ObjectInfo,
@@ -113,7 +114,7 @@ class FileObjectStore implements ObjectStore {
     }
   }
 
-  async delete(key: string, options: AbortableOptions = {}): Promise<void> {
+  async delete(key: string, options: DeleteOptions = {}): Promise<void> {
     assertKey(key, this.url)
     options.signal?.throwIfAborted()
     const path = join(this.#root, key)
@@ -122,6 +123,9 @@ class FileObjectStore implements ObjectStore {
       await this.#locked(key, options.signal, async (assertHeld) => {
         const stats = await statObject(path)
         if (stats === undefined) return
+        if (options.ifMatch !== undefined && etagOf(stats) !== options.ifMatch) {
+          throw preconditionFailed(this.url, key, `If-Match: ${options.ifMatch}`)
+        }
         // A later object may get this inode: its modification time has to differ from this one's.
         const ageMillis = this.#clock.nowMillis() - Number(stats.mtimeMs)
         if (Math.abs(ageMillis) < CLOCK_STEP_MILLIS) await this.#clock.sleep(CLOCK_STEP_MILLIS, options.signal)

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { assertKey, assertRange, clampRange, compareKeys } from './keys.ts'
 import type {
   AbortableOptions,
+  DeleteOptions,
   GetOptions,
   ListOptions,
   ObjectInfo,
@@ -98,9 +99,13 @@ class MemoryObjectStore implements ObjectStore {
     }
   }
 
-  async delete(key: string, options: AbortableOptions = {}): Promise<void> {
+  async delete(key: string, options: DeleteOptions = {}): Promise<void> {
     assertKey(key, this.url)
     options.signal?.throwIfAborted()
+    const current = this.#entries.get(key)
+    if (options.ifMatch !== undefined && current !== undefined && current.etag !== options.ifMatch) {
+      throw preconditionFailed(this.url, key, `If-Match: ${options.ifMatch}`)
+    }
     this.#entries.delete(key)
   }
 }

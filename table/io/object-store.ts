@@ -22,6 +22,11 @@ export interface PutOptions extends AbortableOptions {
   readonly ifMatch?: string
 }
 
+export interface DeleteOptions extends AbortableOptions {
+  /** Remove only the object that has this ETag. An absent object is no error here either: it is gone, as asked. */
+  readonly ifMatch?: string | undefined
+}
+
 export interface GetOptions extends AbortableOptions {
   readonly range?: ByteRange
 }
@@ -66,8 +71,12 @@ export interface ObjectStore {
   /** Objects whose key starts with `prefix`, in UTF-8 byte order; a page is fetched only when the caller pulls it. */
   list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>
 
-  /** Remove `key`; an absent object is no error. */
-  delete(key: string, options?: AbortableOptions): Promise<void>
+  /**
+   * Remove `key`; an absent object is no error, so that a repeated delete is none either.
+   * @throws {FirnError} `FIRN_PRECONDITION_FAILED` (conflict) when the object's ETag is not `ifMatch`. Some S3 servers
+   *   ignore the condition; there it is compared right before, and a replacement in that instant is not noticed.
+   */
+  delete(key: string, options?: DeleteOptions): Promise<void>
 }
 
 /** The store seen from a folder below its root: keys and `url` are relative to `prefix`. `''` is the store itself. */

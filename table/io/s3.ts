@@ -26,6 +26,7 @@ import { assertKey, assertRange, compareKeys, keyProblem } from './keys.ts'
 import type {
   AbortableOptions,
   ByteRange,
+  DeleteOptions,
   GetOptions,
   ListOptions,
   ObjectInfo,
@@ -34,7 +35,7 @@ import type {
   StoredObject,
 } from './object-store.ts'
 import { isConditionalConflict, type S3Request, s3Failure, statusOf } from './s3-errors.ts'
-import { assertOneCondition, objectNotFound, storeUnavailable } from './store-errors.ts'
+import { assertOneCondition, objectNotFound, preconditionFailed, storeUnavailable } from './store-errors.ts'
 
 export interface S3Options {
   /** Default: `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, the profile, then AWS itself. */
@@ -170,12 +171,38 @@ class S3ObjectStore implements ObjectStore {
     } while (token !== undefined)
   }
 
-  async delete(key: string, options: AbortableOptions = {}): Promise<void> {
+  async delete(key: string, options: DeleteOptions = {}): Promise<void> {
+    const { ifMatch, signal } = options
+    if (ifMatch !== undefined) return this.#deleteIfMatch(key, ifMatch, signal)
     try {
-      await this.#client.send(new DeleteObjectCommand(this.#at(key)), abortOf(options.signal))
+      await this.#client.send(new DeleteObjectCommand(this.#at(key)), abortOf(signal))
     } catch (error) {
-      const failure = this.#failure(this.#request('delete', key), error, options.signal)
+      const failure = this.#failure(this.#request('delete', key), error, signal)
       if (!FirnError.is(failure, 'FIRN_OBJECT_NOT_FOUND')) throw failure
+    }
+  }
+
+  /**
+   * Compares by HEAD first, for servers that ignore the header or do not have it, and again after a refusal: a repeat
+   * may be refused because its own first attempt took effect.
+   */
+  async #deleteIfMatch(key: string, ifMatch: string, signal: AbortSignal | undefined): Promise<void> {
+    const request = { ...this.#request('delete', key), condition: `If-Match: ${ifMatch}` }
+    const command = new DeleteObjectCommand({ ...this.#at(key), IfMatch: ifMatch })
+    for (let attempt = 0; ; attempt++) {
+      const found = await this.head(key, { signal })
+      if (found === undefined) return
+      if (found.etag !== ifMatch) throw preconditionFailed(this.url, key, request.condition)
+      try {
+        await this.#client.send(command, abortOf(signal))
+        return
+      } catch (error) {
+        const failure = this.#failure(request, error, signal)
+        if (FirnError.is(failure, 'FIRN_STORE_UNSUPPORTED')) return this.delete(key, { signal })
+        const again = isConditionalConflict(error) || FirnError.is(failure, 'FIRN_PRECONDITION_FAILED')
+        if (!again || attempt >= MAX_CONFLICT_RETRIES) throw failure
+        await this.#pause(attempt, signal)
+      }
     }
   }
 

@@ -13,7 +13,7 @@ export function preconditionFailed(storeUrl: string, key: string, condition: str
   return new FirnError(
     'conflict',
     'FIRN_PRECONDITION_FAILED',
-    `Put of ${key} in ${storeUrl} was refused: ${condition} does not hold.`,
+    `${key} in ${storeUrl} was left as it is: ${condition} does not hold.`,
     { detail: { store: storeUrl, key, condition }, cause },
   )
 }

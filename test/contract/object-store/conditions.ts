@@ -93,6 +93,30 @@ export function conditions(store: () => ObjectStore): void {
     expect(text((await store().get('counter')).bytes)).toBe('40')
   })
 
+  test('delete with ifMatch removes the object that has the ETag, and only that', async () => {
+    const first = await store().put('k', utf8('1'))
+    const second = await store().put('k', utf8('2'))
+    const stale = await failureOf(store().delete('k', { ifMatch: first.etag }))
+    expect(stale).toMatchObject({ kind: 'conflict', code: 'FIRN_PRECONDITION_FAILED' })
+    expect(await store().get('k')).toEqual({ bytes: utf8('2'), etag: second.etag })
+    await store().delete('k', { ifMatch: second.etag })
+    expect(await keysOf(store(), '')).toEqual([])
+  })
+
+  test('delete with the ETag that a listing showed removes the object', async () => {
+    await store().put('a/k', utf8('1'))
+    for await (const { key, etag } of store().list('a/')) await store().delete(key, { ifMatch: etag })
+    expect(await keysOf(store(), '')).toEqual([])
+  })
+
+  test('delete with ifMatch of an absent object is no error: a repeated delete finds none', async () => {
+    const { etag } = await store().put('k', utf8('1'))
+    await store().delete('k', { ifMatch: etag })
+    await store().delete('k', { ifMatch: etag })
+    await store().put('k', utf8('2'))
+    expect((await failureOf(store().delete('k', { ifMatch: '"never-was"' }))).code).toBe('FIRN_PRECONDITION_FAILED')
+  })
+
   test('both conditions at once are refused', async () => {
     const error = await failureOf(store().put('k', utf8('1'), { ifNoneMatch: '*', ifMatch: '"x"' }))
     expect(error).toMatchObject({ kind: 'invalid', code: 'FIRN_INVALID_OPTION' })

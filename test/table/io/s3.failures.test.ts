@@ -309,3 +309,41 @@ describe('listings', () => {
     expect(await keysOf(open(), '')).toEqual(['a', 'dir/y'])
   })
 })
+
+describe('conditional delete', () => {
+  const found =
+    (etag: string): Reply =>
+    (response) =>
+      response.writeHead(200, { etag, 'content-length': '1' }).end()
+  const gone: Reply = (response) => response.writeHead(404).end()
+  const deleted: Reply = (response) => response.writeHead(204).end()
+  const methods = (): (string | undefined)[] => requests.map(({ method }) => method)
+
+  test('sends the condition, for the server to hold it against writers that come between', async () => {
+    script = [found('"e1"'), deleted]
+    await open().delete('k', { ifMatch: '"e1"' })
+    expect(requests[1]?.headers['if-match']).toBe('"e1"')
+    expect(methods()).toEqual(['HEAD', 'DELETE'])
+  })
+
+  test('a server that ignores the condition is not asked to delete what is another object already', async () => {
+    script = [found('"e2"'), deleted]
+    expect((await failureOf(open().delete('k', { ifMatch: '"e1"' }))).code).toBe('FIRN_PRECONDITION_FAILED')
+    expect(methods()).toEqual(['HEAD'])
+  })
+
+  test('a server that refuses the header gets the request without it', async () => {
+    script = [found('"e1"'), refuse(501, 'NotImplemented'), deleted]
+    await open().delete('k', { ifMatch: '"e1"' })
+    expect(requests.map(({ headers }) => headers['if-match'])).toEqual([undefined, '"e1"', undefined])
+  })
+
+  test('a refusal because the object went meanwhile is a success, because it was replaced is not', async () => {
+    script = [found('"e1"'), refuse(412, 'PreconditionFailed'), gone]
+    await open().delete('k', { ifMatch: '"e1"' })
+    requests = []
+    script = [found('"e1"'), refuse(412, 'PreconditionFailed'), found('"e2"')]
+    expect((await failureOf(open().delete('k', { ifMatch: '"e1"' }))).code).toBe('FIRN_PRECONDITION_FAILED')
+    expect(methods()).toEqual(['HEAD', 'DELETE', 'HEAD'])
+  })
+})
