@@ -1,5 +1,5 @@
 /** The door of `firnlake/table`: Apache Iceberg tables on an object store. */
-export type { TableOperations, TableState } from './catalog/catalog.ts'
+export type { Proposal, SwapOutcome, TableOperations, TableState } from './catalog/catalog.ts'
 export type { TableDefinition } from './catalog/definition.ts'
 export {
   type Catalog,
@@ -10,6 +10,9 @@ export {
   tableFolder,
 } from './catalog/open.ts'
 export { type Clock, newRunId, newSnapshotId, newUuid, systemClock } from './clock.ts'
+export type { Change } from './commit/commit.ts'
+export type { TableRequirement } from './commit/requirements.ts'
+export type { TableUpdate } from './commit/updates.ts'
 export { type ErrorCode, type ErrorKind, FirnError } from './errors.ts'
 export { arrowField, arrowSchema, arrowType } from './format/arrow-schema.ts'
 export { bytesAt, isValidAt, valueAt } from './format/arrow-values.ts'

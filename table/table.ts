@@ -192,6 +192,16 @@ export class Table {
     return this.#at((await commitChange(operations, change, this.#clock, abort)).state)
   }
 
+  /**
+   * The general commit of metadata alone: refs, properties, schemas, removed snapshots.
+   * @param change `prepare` is called on the newest metadata once a try and may return no update: then nothing is
+   *   committed. `isOwn` tells whether metadata contains this very change already.
+   * @throws {FirnError} as `append`, and what `prepare` throws.
+   */
+  async commitUpdates(change: Change, options: AbortableOptions = {}): Promise<Table> {
+    return this.#at((await commitChange(this.#writable(), change, this.#clock, options)).state)
+  }
+
   #at(state: TableState): Table {
     return new Table(this.name, this.store, state, this.#clock, this.#access)
   }

@@ -24,7 +24,9 @@ const metadataKey = (version: number): string => `metadata/v${version}.metadata.
 export function fileTableOperations(store: ObjectStore): TableOperations {
   return {
     load: (options) => loadNewest(store, options),
-    swap: (base, next, options) => swap(store, base, next, options),
+    commit: (base, { next }, options) => swap(store, base, next, options),
+    // The place of the try is taken, by whomever.
+    isSettled: (base, _proposal, current) => current.version > base.version,
   }
 }
 

@@ -45,10 +45,10 @@ export function openCatalog(store: ObjectStore, { clock }: CatalogOptions): Cata
   const guarded = (table: ObjectStore): TableOperations => {
     const operations = fileTableOperations(table)
     return {
-      load: operations.load,
-      swap: async (base, next, options = {}) => {
+      ...operations,
+      commit: async (base, proposal, options = {}) => {
         await probe(options)
-        return operations.swap(base, next, options)
+        return operations.commit(base, proposal, options)
       },
     }
   }

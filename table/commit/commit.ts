@@ -5,7 +5,7 @@
  * swap. Only a try that is known not to have taken effect is followed by another, and a try that nobody can tell about
  * is looked for first. Nothing is ever deleted here: a late try of ours may still be the winner.
  */
-import type { TableOperations, TableState } from '../catalog/catalog.ts'
+import type { Proposal, TableOperations, TableState } from '../catalog/catalog.ts'
 import { type Clock, fullJitterMillis } from '../clock.ts'
 import { FirnError } from '../errors.ts'
 import type { EpochMillis } from '../ids.ts'
@@ -17,9 +17,14 @@ import { applyUpdates, nextTimestamp, type TableUpdate } from './updates.ts'
 export interface Change {
   /** Whether `metadata` already contains this change: an earlier try of ours took effect. */
   isOwn(metadata: TableMetadata): boolean
-  readonly requirements: readonly TableRequirement[]
-  /** The updates on top of `base`. Called once a try; may write objects that only this try uses. */
-  prepare(base: TableMetadata, attempt: number, timestampMillis: EpochMillis): Promise<readonly TableUpdate[]>
+  /** What must hold of the base of every try; computed from it where a catalog is to check that it did not move. */
+  readonly requirements: readonly TableRequirement[] | ((base: TableMetadata) => readonly TableRequirement[])
+  /** The updates on top of `base`; none: there is nothing to commit. May write objects that only this try uses. */
+  prepare(
+    base: TableMetadata,
+    attempt: number,
+    timestampMillis: EpochMillis,
+  ): readonly TableUpdate[] | Promise<readonly TableUpdate[]>
 }
 
 export interface CommitOutcome {
@@ -54,20 +59,23 @@ export async function commitChange(
   options: AbortableOptions = {},
 ): Promise<CommitOutcome> {
   const started = clock.monotonicMillis()
-  let open: OpenTry | undefined
+  let open: readonly OpenTry[] = []
   for (let attempt = 1; ; attempt++) {
     try {
       const base = await operations.load(options)
       if (change.isOwn(base.metadata)) return { state: base, attempts: attempt, recovered: true }
-      // The place of the open try is taken, and not by us: it is known to have failed.
-      if (open !== undefined && base.version >= open.version) open = undefined
-      for (const requirement of change.requirements) checkRequirement(base.metadata, requirement)
+      open = stillOpen(operations, open, base)
+      const { requirements: wanted } = change
+      const requirements = typeof wanted === 'function' ? wanted(base.metadata) : wanted
+      for (const requirement of requirements) checkRequirement(base.metadata, requirement)
       const timestampMillis = nextTimestamp(base.metadata, clock.nowMillis())
       const updates = await change.prepare(base.metadata, attempt, timestampMillis)
+      if (updates.length === 0 && open.length === 0) return { state: base, attempts: attempt, recovered: false }
       const next = applyUpdates(base.metadata, base.metadataLocation, updates, timestampMillis)
-      const outcome = await operations.swap(base, next, options)
+      const proposal = { requirements, updates, next }
+      const outcome = await operations.commit(base, proposal, options)
       if (outcome.kind === 'committed') return { state: outcome.state, attempts: attempt, recovered: false }
-      if (outcome.kind === 'unknown') open = { version: base.version + 1, cause: outcome.cause }
+      if (outcome.kind === 'unknown') open = [...open, { base, proposal, cause: outcome.cause }]
       const late = clock.monotonicMillis() - started >= numberProperty(base.metadata, TOTAL_MILLIS)
       if (attempt > numberProperty(base.metadata, RETRIES) || late) {
         return { state: await lastLook(operations, change, base, attempt, open), attempts: attempt, recovered: true }
@@ -76,17 +84,22 @@ export async function commitChange(
       const jitter = fullJitterMillis(clock, attempt - 1, minimum, numberProperty(base.metadata, MAX_WAIT_MILLIS))
       await clock.sleep(minimum / 2 + jitter, options.signal)
     } catch (error) {
-      if (open === undefined || FirnError.is(error, 'FIRN_COMMIT_STATE_UNKNOWN')) throw error
+      if (open.length === 0 || FirnError.is(error, 'FIRN_COMMIT_STATE_UNKNOWN')) throw error
       throw stateUnknown(error)
     }
   }
 }
 
-/** A try that nobody could tell about: it may still take the place of `version`. */
+/** A try that nobody could tell about: it may still take effect. */
 interface OpenTry {
-  readonly version: number
+  readonly base: TableState
+  readonly proposal: Proposal
   readonly cause: unknown
 }
+
+/** Those that `current`, which does not contain this change, does not rule out. */
+const stillOpen = (operations: TableOperations, open: readonly OpenTry[], current: TableState): readonly OpenTry[] =>
+  open.filter(({ base, proposal }) => !operations.isSettled(base, proposal, current))
 
 /** After the last try: what looks lost may be our own earlier try that took effect late. */
 async function lastLook(
@@ -94,13 +107,14 @@ async function lastLook(
   change: Change,
   base: TableState,
   attempts: number,
-  open: OpenTry | undefined,
+  open: readonly OpenTry[],
 ): Promise<TableState> {
   const last = await operations.load().catch((cause: unknown) => {
-    throw open === undefined ? conflict(base, attempts) : stateUnknown(cause)
+    throw open.length === 0 ? conflict(base, attempts) : stateUnknown(cause)
   })
   if (change.isOwn(last.metadata)) return last
-  throw open === undefined || last.version >= open.version ? conflict(base, attempts) : stateUnknown(open.cause)
+  const [unsettled] = stillOpen(operations, open, last)
+  throw unsettled === undefined ? conflict(base, attempts) : stateUnknown(unsettled.cause)
 }
 
 function conflict(base: TableState, attempts: number): FirnError {
