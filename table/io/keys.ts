@@ -4,6 +4,7 @@
  */
 import { FirnError } from '../errors.ts'
 import type { ByteRange } from './object-store.ts'
+import { outsideTable } from './store-errors.ts'
 
 /** S3's limit on a whole key, in UTF-8 bytes. */
 export const MAX_KEY_BYTES = 1024
@@ -33,10 +34,14 @@ function segmentProblem(segments: readonly string[]): string | undefined {
   return undefined
 }
 
-/** @throws {FirnError} `FIRN_INVALID_KEY` (invalid). */
+/** A URL in place of a key: how `keyOfPath` names an object that lies outside of the table. */
+export const isOutsideKey = (key: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(key)
+
+/** @throws {FirnError} `FIRN_INVALID_KEY`, `FIRN_PATH_OUTSIDE_TABLE` (invalid). */
 export function assertKey(key: string, storeUrl: string): void {
   const problem = keyProblem(key)
   if (problem === undefined) return
+  if (isOutsideKey(key)) throw outsideTable(key, storeUrl)
   throw new FirnError(
     'invalid',
     'FIRN_INVALID_KEY',

@@ -4,6 +4,8 @@
  * show; an adapter is done when that suite passes.
  */
 import { FirnError } from '../errors.ts'
+import { isOutsideKey } from './keys.ts'
+import { outsideTable } from './store-errors.ts'
 
 export interface AbortableOptions {
   readonly signal?: AbortSignal | undefined
@@ -83,22 +85,26 @@ export interface ObjectStore {
 export function subStore(store: ObjectStore, prefix: string): ObjectStore {
   const root = prefix.replace(/\/+$/, '')
   if (root === '') return store
-  const at = (key: string): string => `${root}/${key}`
+  const at = (key: string): string => {
+    // Behind the prefix it would look like any other bad key.
+    if (isOutsideKey(key)) throw outsideTable(key, `${store.url}/${root}`)
+    return `${root}/${key}`
+  }
   const local = (info: ObjectInfo): ObjectInfo => ({ ...info, key: info.key.slice(root.length + 1) })
   return {
     url: `${store.url}/${root}`,
-    put: (key, body, options) => store.put(at(key), body, options),
-    get: (key, options) => store.get(at(key), options),
+    put: async (key, body, options) => store.put(at(key), body, options),
+    get: async (key, options) => store.get(at(key), options),
     head: async (key, options) => {
       const info = await store.head(at(key), options)
       return info && local(info)
     },
     list: async function* (listPrefix, options) {
       const { startAfter, ...rest } = options ?? {}
-      const shifted = startAfter === undefined ? rest : { ...rest, startAfter: at(startAfter) }
-      for await (const info of store.list(at(listPrefix), shifted)) yield local(info)
+      const shifted = startAfter === undefined ? rest : { ...rest, startAfter: `${root}/${startAfter}` }
+      for await (const info of store.list(`${root}/${listPrefix}`, shifted)) yield local(info)
     },
-    delete: (key, options) => store.delete(at(key), options),
+    delete: async (key, options) => store.delete(at(key), options),
   }
 }
 

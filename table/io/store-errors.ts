@@ -18,6 +18,14 @@ export function preconditionFailed(storeUrl: string, key: string, condition: str
   )
 }
 
+/** `root`: URL of the table or of the store that `path` does not belong to. */
+export function outsideTable(path: string, root: string): FirnError {
+  return new FirnError('invalid', 'FIRN_PATH_OUTSIDE_TABLE', `${path} is not under ${root}`, {
+    detail: { path, location: root },
+    help: 'If you trust who wrote the metadata, allow the place when you open the table (allowedLocations), or copy the files under the table.',
+  })
+}
+
 export function storeUnavailable(storeUrl: string, what: string, cause?: unknown): FirnError {
   const why = cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : ''
   return new FirnError('unavailable', 'FIRN_STORE_UNAVAILABLE', `${what} in ${storeUrl} failed${why}`, {

@@ -13,7 +13,7 @@ import type { DataFile } from '../manifest/data-file.ts'
 import { type ManifestEntry, writeManifest } from '../manifest/manifest.ts'
 import { describeManifest, type ManifestFile, mayHaveLiveFiles, writeManifestList } from '../manifest/manifest-list.ts'
 import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
-import { keyOfPath } from '../spec/location.ts'
+import { keyInTable, keyOfPath } from '../spec/location.ts'
 import { currentSchema, currentSnapshotOf, snapshotById, specById, type TableMetadata } from '../spec/metadata.ts'
 import type { PartitionSpec } from '../spec/partition.ts'
 import { nextSummary, type Snapshot } from '../spec/snapshot.ts'
@@ -82,7 +82,7 @@ function isOwnAppend(metadata: TableMetadata, snapshotId: SnapshotId, options: A
 function checkFiles(metadata: TableMetadata, files: readonly DataFile[]): void {
   const paths = new Set<string>()
   for (const file of files) {
-    keyOfPath(metadata.location, file.filePath)
+    keyInTable(metadata.location, file.filePath)
     const fail = (what: string): never => {
       throw new FirnError('invalid', 'FIRN_DATA_FILE_INVALID', `cannot append ${file.filePath}: ${what}`)
     }
