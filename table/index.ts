@@ -4,6 +4,7 @@ export type { TableDefinition } from './catalog/definition.ts'
 export {
   type Catalog,
   type CatalogOptions,
+  type LoadTableOptions,
   type OpenTableOptions,
   openCatalog,
   openTableAt,
@@ -40,12 +41,14 @@ export {
 } from './inspect.ts'
 export {
   type ByteRange,
+  type DeleteOptions,
   type ObjectInfo,
   type ObjectStore,
   type StoredObject,
   subStore,
 } from './io/object-store.ts'
 export { openStore, type StoreOptions } from './io/open-store.ts'
+export { type AllowedLocations, routedStore } from './io/routed.ts'
 export { decodeBound, encodeBound, truncateLower, truncateUpper } from './manifest/bounds.ts'
 export {
   type DataFile,

@@ -4,6 +4,7 @@ import { newUuid } from '../clock.ts'
 import { FirnError } from '../errors.ts'
 import { type AbortableOptions, type ObjectStore, subStore } from '../io/object-store.ts'
 import { probeConditionalWrites } from '../io/probe.ts'
+import { type AllowedLocations, routedStore } from '../io/routed.ts'
 import { parseMetadata, printMetadata, type TableMetadata } from '../spec/metadata.ts'
 import { NO_PARTITION_ID } from '../spec/partition.ts'
 import { highestFieldId } from '../spec/schema.ts'
@@ -13,6 +14,14 @@ import type { TableOperations } from './catalog.ts'
 import { checkDefinition, type TableDefinition } from './definition.ts'
 import { createFileTable, fileTableOperations, loadMetadataFile } from './file.ts'
 
+export interface LoadTableOptions extends AbortableOptions {
+  /**
+   * Places outside of the table's folder that its metadata may name files of: the folder's URL and a store rooted
+   * there. They are only ever read. Default: none, since whoever writes metadata could make a reader fetch anything.
+   */
+  readonly allowedLocations?: AllowedLocations
+}
+
 export interface Catalog {
   /**
    * @param name `namespace.table`.
@@ -21,7 +30,7 @@ export interface Catalog {
    */
   createTable(name: string, definition: TableDefinition, options?: AbortableOptions): Promise<Table>
   /** @throws {FirnError} `FIRN_TABLE_NOT_FOUND` (not-found); `FIRN_TABLE_NAME_INVALID` (invalid). */
-  loadTable(name: string, options?: AbortableOptions): Promise<Table>
+  loadTable(name: string, options?: LoadTableOptions): Promise<Table>
   /** Names, sorted. */
   listTables(options?: AbortableOptions): Promise<readonly string[]>
 }
@@ -62,11 +71,12 @@ export function openCatalog(store: ObjectStore, { clock }: CatalogOptions): Cata
         writable: true,
       })
     },
-    async loadTable(name, options = {}) {
+    async loadTable(name, { allowedLocations = {}, ...options } = {}) {
       const table = subStore(store, tableFolder(name))
       const operations = guarded(table)
       try {
-        return new Table(name, table, await operations.load(options), clock, { operations, writable: true })
+        const files = routedStore(table, allowedLocations)
+        return new Table(name, files, await operations.load(options), clock, { operations, writable: true })
       } catch (error) {
         if (!FirnError.is(error, 'FIRN_TABLE_NOT_FOUND')) throw error
         throw new FirnError('not-found', 'FIRN_TABLE_NOT_FOUND', `table ${name} is not in warehouse ${store.url}`, {
@@ -80,7 +90,7 @@ export function openCatalog(store: ObjectStore, { clock }: CatalogOptions): Cata
   }
 }
 
-export interface OpenTableOptions extends AbortableOptions {
+export interface OpenTableOptions extends LoadTableOptions {
   readonly clock: Clock
   /** Key of one metadata file, e.g. `metadata/v3.metadata.json`; default: the newest. */
   readonly metadataFile?: string
@@ -91,12 +101,12 @@ export interface OpenTableOptions extends AbortableOptions {
  * @param store rooted at the table's folder.
  */
 export async function openTableAt(store: ObjectStore, options: OpenTableOptions): Promise<Table> {
-  const { clock, metadataFile, ...abort } = options
+  const { clock, metadataFile, allowedLocations = {}, ...abort } = options
   const file = fileTableOperations(store)
   const load = (again?: AbortableOptions): ReturnType<typeof file.load> =>
     metadataFile === undefined ? file.load(again) : loadMetadataFile(store, metadataFile, 0, again)
   const access = { operations: { ...file, load }, writable: false }
-  return new Table(undefined, store, await load(abort), clock, access)
+  return new Table(undefined, routedStore(store, allowedLocations), await load(abort), clock, access)
 }
 
 function untilAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {

@@ -16,6 +16,7 @@ export type AllowedLocations = Readonly<Record<string, ObjectStore>>
  * @throws {FirnError} `FIRN_PATH_OUTSIDE_TABLE` (invalid), from every call with a URL that is not allowed.
  */
 export function routedStore(store: ObjectStore, allowed: AllowedLocations): ObjectStore {
+  if (Object.keys(allowed).length === 0) return store
   const places = Object.entries(allowed)
     .map(([url, place]) => ({ root: `${normaliseLocation(url)}/`, place }))
     .sort((a, b) => b.root.length - a.root.length)

@@ -1,16 +1,68 @@
 import { expect, test } from 'vitest'
-import type { ObjectStore } from '../../../table/io/object-store.ts'
-import { subStore } from '../../../table/io/object-store.ts'
+import { openTableAt } from '../../../table/catalog/open.ts'
+import { systemClock } from '../../../table/clock.ts'
+import { type ObjectStore, subStore } from '../../../table/io/object-store.ts'
 import { routedStore } from '../../../table/io/routed.ts'
+import type { DataFile } from '../../../table/manifest/data-file.ts'
+import { writeManifest } from '../../../table/manifest/manifest.ts'
+import { writeManifestList } from '../../../table/manifest/manifest-list.ts'
+import { snapshotManifests } from '../../../table/manifest/snapshot-manifests.ts'
+import { keyInTable } from '../../../table/spec/location.ts'
+import type { Table } from '../../../table/table.ts'
 import { failureOf, keysOf, objectStoreContract, text, utf8 } from '../../contract/object-store.ts'
-import { freshStore } from '../support.ts'
+import { eventsTable, freshStore, readRows, writeRows } from '../support.ts'
 
-objectStoreContract('a routed store without other places', async () => ({
-  store: routedStore(freshStore(), {}),
+const outside = { kind: 'invalid', code: 'FIRN_PATH_OUTSIDE_TABLE' }
+
+objectStoreContract('a routed store', async () => ({
+  store: routedStore(freshStore(), { 's3://other': freshStore() }),
   close: async () => {},
 }))
 
-const outside = { kind: 'invalid', code: 'FIRN_PATH_OUTSIDE_TABLE' }
+test('a table whose file lies elsewhere is read once the place is allowed, by name and by folder', async () => {
+  const warehouse = freshStore()
+  const { catalog, table } = await eventsTable(warehouse)
+  const [file] = await writeRows(table, [{ id: 'x', at: 0n }], [0])
+  const { table: done } = await table.append([file!])
+  const elsewhere = freshStore()
+  const key = keyInTable(table.location, file!.filePath)
+  await elsewhere.put('x.parquet', (await table.store.get(key)).bytes)
+  const moved = { ...file!, filePath: 's3://elsewhere/data/x.parquet' }
+  await replaceOnlyFile(done, moved)
+  const folder = subStore(warehouse, 't/events')
+  const allowedLocations = { 's3://elsewhere/data': elsewhere }
+  const refused = await catalog.loadTable('t.events')
+  await expect(readRows(refused.scan())).rejects.toMatchObject(outside)
+  await expect(readRows((await openTableAt(folder, { clock: systemClock })).scan())).rejects.toMatchObject(outside)
+  const byName = await catalog.loadTable('t.events', { allowedLocations })
+  const byFolder = await openTableAt(folder, { clock: systemClock, allowedLocations })
+  for (const allowed of [byName, await byName.refresh(), byFolder]) {
+    expect((await readRows(allowed.scan())).map((row) => row['id'])).toEqual(['x'])
+  }
+})
+
+/** As an engine would that has no scruples: the same manifest, naming another file. */
+async function replaceOnlyFile(table: Table, file: DataFile): Promise<void> {
+  const snapshot = table.currentSnapshot()!
+  const [manifest] = await snapshotManifests(table.store, table.metadata, snapshot)
+  const spec = table.metadata.partitionSpecs[0]!
+  const bytes = await writeManifest(
+    [
+      {
+        status: 'added',
+        snapshotId: snapshot.snapshotId,
+        sequenceNumber: undefined,
+        fileSequenceNumber: undefined,
+        dataFile: file,
+      },
+    ],
+    spec,
+    table.metadata.schemas[0]!,
+  )
+  await table.store.put(keyInTable(table.location, manifest!.manifestPath), bytes)
+  const list = await writeManifestList(snapshot, [{ ...manifest!, manifestLength: bytes.length }])
+  await table.store.put(keyInTable(table.location, snapshot.manifestList!), list)
+}
 
 async function opened(): Promise<{ table: ObjectStore; other: ObjectStore; nested: ObjectStore; routed: ObjectStore }> {
   const [table, other, nested] = [freshStore(), freshStore(), freshStore()]
