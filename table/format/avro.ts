@@ -1,20 +1,19 @@
 /**
  * Avro object container files, as manifests and manifest lists use them: whole files in memory, `long` as bigint,
- * the schema's own JSON kept byte for byte. The only file that imports avsc.
+ * the schema's own JSON kept byte for byte. The only file that imports avsc, which writes; reading is done here, because
+ * avsc follows any count that a damaged file states.
  *
  * avsc prints a type without the attributes that Iceberg lives by (`field-id`, `element-id`, `logicalType: map`), so
  * the schema is handed over as file metadata, which wins over what avsc would write.
  */
-import { inflateRaw, zstdDecompress } from 'node:zlib'
 import avro from 'avsc'
 import { FirnError } from '../errors.ts'
+import { type AvroComplexSchema, type AvroSchema, avroCorrupt, openAvro } from './avro-container.ts'
+import { AvroCursor } from './avro-cursor.ts'
+import { AvroTypes } from './avro-decode.ts'
 import { type JsonObject, printJson } from './json.ts'
 
-export type AvroSchema = string | readonly AvroSchema[] | AvroComplexSchema
-export interface AvroComplexSchema {
-  readonly type: AvroSchema
-  readonly [attribute: string]: unknown
-}
+export type { AvroComplexSchema, AvroSchema }
 
 /** A decoded record: members by the file's own names. `long` is bigint, `bytes` and `fixed` are Buffer. */
 export type AvroRecord = Readonly<Record<string, unknown>>
@@ -78,54 +77,26 @@ export async function writeAvro(
   return Buffer.concat(parts)
 }
 
-type Codec = (data: Buffer, done: (error: Error | null, result?: Buffer) => void) => void
-
-const CODECS: Readonly<Record<string, Codec>> = {
-  null: (data, done) => done(null, data),
-  deflate: inflateRaw,
-  zstandard: zstdDecompress,
-}
-
-interface AvroHeader {
-  readonly meta: Readonly<Record<string, Buffer>>
-  readonly sync: Buffer
-}
-
 /**
+ * Every record of a container file.
  * @param where the file's URL, for messages.
- * @throws {FirnError} `FIRN_AVRO_CORRUPT` (corrupt) for bytes that are no complete container file.
+ * @throws {FirnError} `FIRN_AVRO_CORRUPT` (corrupt) for bytes that are no complete container file;
+ *   `FIRN_AVRO_CODEC_UNSUPPORTED` (invalid).
  */
 export async function readAvro(bytes: Uint8Array, where: string): Promise<AvroFile> {
-  let metadata: ReadonlyMap<string, string> | undefined
-  let sync: Buffer | undefined
+  const { schema, metadata, blocks } = openAvro(bytes, where)
   const records: AvroRecord[] = []
-  const decoder = new avro.streams.BlockDecoder({ parseHook: typeOf, codecs: CODECS } as object)
   try {
-    await new Promise<void>((resolve, reject) => {
-      decoder.on('metadata' as 'data', (_type: unknown, _codec: unknown, header: AvroHeader) => {
-        sync = header.sync
-        metadata = new Map(Object.entries(header.meta).map(([key, value]) => [key, value.toString('utf8')]))
-      })
-      decoder.on('data', (record: AvroRecord) => records.push(record))
-      decoder.on('end', resolve)
-      decoder.on('error', reject)
-      decoder.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
-    })
-    if (metadata === undefined || sync === undefined) throw new Error('no header')
-    // Every block ends with the marker. avsc drops a block that was cut, without a word.
-    if (!sync.equals(bytes.subarray(-sync.length))) throw new Error('the last block is cut')
-    return { schema: JSON.parse(metadata.get('avro.schema') ?? 'null') as AvroComplexSchema, metadata, records }
-  } catch (cause) {
-    const codec = /unknown codec: (\S+)/.exec(cause instanceof Error ? cause.message : '')?.[1]
-    if (codec !== undefined) {
-      throw new FirnError('invalid', 'FIRN_AVRO_CODEC_UNSUPPORTED', `${where}: compressed with ${codec}`, {
-        cause,
-        help: `Readable are ${Object.keys(CODECS).join(', ')}: rewrite the manifests with one of them.`,
-      })
+    const { read } = new AvroTypes().decoder(schema)
+    for await (const { count, data } of blocks()) {
+      const cursor = new AvroCursor(data)
+      for (let index = 0; index < count; index++) records.push(read(cursor) as AvroRecord)
+      if (cursor.remaining !== 0) throw new Error('a block holds more than its records')
     }
-    const message = `${where}: not a complete Avro container file (${cause instanceof Error ? cause.message : String(cause)})`
-    throw new FirnError('corrupt', 'FIRN_AVRO_CORRUPT', message, { cause, detail: { where, sizeBytes: bytes.length } })
+  } catch (cause) {
+    throw avroCorrupt(where, bytes.length, cause)
   }
+  return { schema, metadata, records }
 }
 
 /** `["null", T]` with null as default: how Iceberg writes every optional field. */

@@ -1,0 +1,122 @@
+/** Avro object container files: header, blocks, codecs. What the blocks hold is the decoders' business. */
+import { promisify } from 'node:util'
+import { crc32, inflateRaw, inflateRawSync, type ZlibOptions, type ZstdOptions, zstdDecompress } from 'node:zlib'
+import { FirnError } from '../errors.ts'
+import { AvroCursor, AvroDecodeError } from './avro-cursor.ts'
+import { snappyDecompress } from './snappy.ts'
+
+export type AvroSchema = string | readonly AvroSchema[] | AvroComplexSchema
+export interface AvroComplexSchema {
+  readonly type: AvroSchema
+  readonly [attribute: string]: unknown
+}
+
+interface AvroBlock {
+  readonly count: number
+  readonly data: Buffer
+}
+
+export interface AvroContainer {
+  /** The writer's schema, attributes included. */
+  readonly schema: AvroComplexSchema
+  readonly metadata: ReadonlyMap<string, string>
+  /** In file order, decompressed ahead in the thread pool. */
+  blocks(): AsyncGenerator<AvroBlock, void, undefined>
+}
+
+const MAGIC = Buffer.from('Obj\u0001')
+const SYNC_BYTES = 16
+/** Far above what any writer makes of one block; a block that grows beyond it is a bomb. */
+const MAX_BLOCK_BYTES = 256 << 20
+/** Blocks below this are inflated where they are: the way to the thread pool and back takes longer. */
+const INLINE_BYTES = 4096
+/** Blocks in the thread pool at once. */
+const DEPTH = 16
+
+const inflate: (data: Buffer, options: ZlibOptions) => Promise<Buffer> = promisify(inflateRaw)
+const unzstd: (data: Buffer, options: ZstdOptions) => Promise<Buffer> = promisify(zstdDecompress)
+/** Avro's writers make blocks of about 64 KB: one chunk takes one, so that nothing is put together from pieces. */
+const LIMITS = { chunkSize: 96 << 10, maxOutputLength: MAX_BLOCK_BYTES } as const
+
+type Codec = (data: Buffer) => Buffer | Promise<Buffer>
+
+const CODECS: Readonly<Record<string, Codec>> = {
+  null: (data) => data,
+  deflate: (data) => (data.length < INLINE_BYTES ? inflateRawSync(data, LIMITS) : inflate(data, LIMITS)),
+  zstandard: (data) => unzstd(data, LIMITS),
+  snappy: (data) => {
+    // Avro adds the checksum of the uncompressed bytes.
+    if (data.length < 4) throw new AvroDecodeError('a block is shorter than its checksum')
+    const bytes = snappyDecompress(data.subarray(0, -4))
+    if (crc32(bytes) !== data.readUInt32BE(data.length - 4)) throw new AvroDecodeError('a block has another checksum')
+    return bytes
+  },
+}
+
+/** What went wrong inside, as the error that names the object. */
+export function avroCorrupt(where: string, sizeBytes: number, cause: unknown): FirnError {
+  if (cause instanceof FirnError) return cause
+  const message = `${where}: not a complete Avro container file (${cause instanceof Error ? cause.message : String(cause)})`
+  return new FirnError('corrupt', 'FIRN_AVRO_CORRUPT', message, { cause, detail: { where, sizeBytes } })
+}
+
+/**
+ * @param where the file's URL, for messages.
+ * @throws {FirnError} `FIRN_AVRO_CORRUPT` (corrupt) for bytes that are no complete container file;
+ *   `FIRN_AVRO_CODEC_UNSUPPORTED` (invalid).
+ */
+export function openAvro(bytes: Uint8Array, where: string): AvroContainer {
+  try {
+    const cursor = new AvroCursor(bytes)
+    if (!cursor.take(MAGIC.length).equals(MAGIC)) throw new AvroDecodeError('it does not begin as one')
+    const metadata = new Map<string, string>()
+    for (let count = cursor.blockCount(); count > 0; count = cursor.blockCount()) {
+      for (let index = 0; index < count; index++) metadata.set(cursor.string(), cursor.string())
+    }
+    const sync = cursor.take(SYNC_BYTES)
+    const schema = JSON.parse(metadata.get('avro.schema') ?? '') as AvroComplexSchema
+    const codec = codecOf(metadata.get('avro.codec') ?? 'null', where)
+    const compressed = compressedBlocks(cursor, sync)
+    return { schema, metadata, blocks: () => decompressed(compressed, codec) }
+  } catch (cause) {
+    throw avroCorrupt(where, bytes.length, cause)
+  }
+}
+
+function codecOf(name: string, where: string): Codec {
+  const codec = Object.hasOwn(CODECS, name) ? CODECS[name] : undefined
+  if (codec !== undefined) return codec
+  throw new FirnError('invalid', 'FIRN_AVRO_CODEC_UNSUPPORTED', `${where}: compressed with ${name}`, {
+    help: `Readable are ${Object.keys(CODECS).join(', ')}: rewrite the manifests with one of them.`,
+  })
+}
+
+function compressedBlocks(cursor: AvroCursor, sync: Buffer): readonly AvroBlock[] {
+  const blocks: AvroBlock[] = []
+  while (cursor.remaining > 0) {
+    const count = cursor.number()
+    const data = cursor.take(cursor.length())
+    if (count < 0) throw new AvroDecodeError(`a block of ${count} records`)
+    if (!cursor.take(SYNC_BYTES).equals(sync)) throw new AvroDecodeError('a block does not end with the marker')
+    blocks.push({ count, data })
+  }
+  return blocks
+}
+
+async function* decompressed(blocks: readonly AvroBlock[], codec: Codec): AsyncGenerator<AvroBlock, void, undefined> {
+  const ahead: { readonly count: number; readonly data: Buffer | Promise<Buffer> }[] = []
+  const next = async (): Promise<AvroBlock> => {
+    const { count, data } = ahead.shift()!
+    const bytes = await data
+    // A record needs a byte, see `blockCount`.
+    if (count > bytes.length) throw new AvroDecodeError(`${count} records in ${bytes.length} bytes`)
+    return { count, data: bytes }
+  }
+  for (const { count, data } of blocks) {
+    const pending = codec(data)
+    if (pending instanceof Promise) pending.catch(() => {}) // reported at its turn
+    ahead.push({ count, data: pending })
+    if (ahead.length >= DEPTH) yield await next()
+  }
+  while (ahead.length > 0) yield await next()
+}
