@@ -46,6 +46,10 @@ export interface WrittenFile {
 export interface DataFileWriter {
   /** Rows in sort order; columns as `arrowSchema(schema)`. Any number of rows. */
   write(batch: RecordBatch, options?: AbortableOptions): Promise<void>
+  /** Bytes of the open file so far; lags behind what was written by about one row group. 0 when none is open. */
+  readonly openFileBytes: number
+  /** Completes the open file, if there is one, before it has its target size: the next row begins another. */
+  cut(options?: AbortableOptions): Promise<void>
   /** Completes the last file. A writer that got no rows wrote no file. */
   close(options?: AbortableOptions): Promise<readonly WrittenFile[]>
 }
@@ -90,6 +94,10 @@ export function createDataFileWriter(options: DataFileWriterOptions): DataFileWr
         if (open.parquet.bytesOut >= options.targetFileSizeBytes) await finish(abort)
       }
     },
+    get openFileBytes() {
+      return open?.parquet.bytesOut ?? 0
+    },
+    cut: (abort = {}) => finish(abort),
     async close(abort = {}) {
       await finish(abort)
       return written
