@@ -29,7 +29,13 @@ export interface DataFile {
   readonly splitOffsets: readonly number[]
   readonly equalityIds: readonly number[]
   readonly sortOrderId?: number
+  /** Of position deletes: the only data file that they are about. A deletion vector always has it. */
   readonly referencedDataFile?: string
+  /** Format version 3: where a deletion vector lies in its Puffin file. */
+  readonly contentOffset?: number
+  readonly contentSizeBytes?: number
+  /** Format version 3: row id of the first row. */
+  readonly firstRowId?: number
   readonly keyMetadata?: Uint8Array
 }
 
@@ -75,6 +81,7 @@ export interface DataFileJson {
   readonly splitOffsets: readonly number[]
   readonly equalityIds: readonly number[]
   readonly sortOrderId?: number
+  readonly firstRowId?: number
 }
 
 /** @throws {FirnError} `FIRN_DATA_FILE_INVALID` for a file with members that only foreign delete files have. */
@@ -101,6 +108,7 @@ export function dataFileToJson(file: DataFile): DataFileJson {
     splitOffsets: file.splitOffsets,
     equalityIds: file.equalityIds,
     ...(file.sortOrderId === undefined ? {} : { sortOrderId: file.sortOrderId }),
+    ...(file.firstRowId === undefined ? {} : { firstRowId: file.firstRowId }),
   }
 }
 

@@ -213,6 +213,11 @@ function dataFileFromAvro(record: AvroRecord, fields: AvroFieldReader, context: 
   const sortOrderId = fields.optional(record, 140)
   const referenced = fields.optional(record, 143)
   const keyMetadata = fields.optional(record, 131)
+  const long = (id: number): number | undefined => {
+    const value = fields.optional(record, id)
+    return value === null ? undefined : Number(value)
+  }
+  const [firstRowId, contentOffset, contentSizeBytes] = [long(142), long(144), long(145)]
   const map = (id: number): readonly (readonly [number, unknown])[] =>
     pairs(fields.optional(record, id), fields.has(id) ? fields.schemaOf(id) : 'null', context.where)
   const longs = (id: number): ReadonlyMap<number, number> =>
@@ -239,6 +244,9 @@ function dataFileFromAvro(record: AvroRecord, fields: AvroFieldReader, context: 
     equalityIds: ((fields.optional(record, 135) ?? []) as readonly (number | bigint)[]).map(Number),
     ...(sortOrderId === null ? {} : { sortOrderId: Number(sortOrderId) }),
     ...(referenced === null ? {} : { referencedDataFile: referenced as string }),
+    ...(contentOffset === undefined ? {} : { contentOffset }),
+    ...(contentSizeBytes === undefined ? {} : { contentSizeBytes }),
+    ...(firstRowId === undefined ? {} : { firstRowId }),
     ...(keyMetadata === null ? {} : { keyMetadata: Uint8Array.from(keyMetadata as Uint8Array) }),
   }
 }

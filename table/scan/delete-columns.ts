@@ -1,0 +1,125 @@
+/** The columns of equality deletes: looked up by field id, and read from rows as keys that compare as values do. */
+import type { Data, RecordBatch } from 'apache-arrow'
+import { bytesAt, isValidAt, valueAt } from '../format/arrow-values.ts'
+import type { Schema } from '../spec/schema.ts'
+import { type IcebergType, isPrimitive, type NestedField, type PrimitiveType, type StructType } from '../spec/types.ts'
+
+/** Fields from the top level down to one column. */
+type FieldPath = readonly NestedField[]
+
+export interface KeyFields {
+  /** Top-level columns, cut down to what the ids ask for; all optional, as a file may be older than a column. */
+  readonly fields: readonly NestedField[]
+  /** Types by id. */
+  readonly leaves: ReadonlyMap<number, IcebergType>
+}
+
+/** @param schemas looked through in order. @returns `unknown`: the first id that none of them has. */
+export function keyFields(
+  ids: readonly number[],
+  schemas: readonly Schema[],
+): KeyFields | { readonly unknown: number } {
+  const paths: FieldPath[] = []
+  for (const id of ids) {
+    const path = firstOf(schemas, (schema) => pathTo(schema.fields, id))
+    if (path === undefined) return { unknown: id }
+    paths.push(path)
+  }
+  return {
+    fields: merge(paths),
+    leaves: new Map(paths.map((path) => [path.at(-1)!.id, path.at(-1)!.type])),
+  }
+}
+
+function firstOf<T, R>(items: readonly T[], find: (item: T) => R | undefined): R | undefined {
+  for (const item of items) {
+    const found = find(item)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** Through structs only: elements of lists and maps identify no row. */
+function pathTo(fields: readonly NestedField[], id: number): FieldPath | undefined {
+  for (const field of fields) {
+    if (field.id === id) return [field]
+    if (isPrimitive(field.type) || field.type.type !== 'struct') continue
+    const rest = pathTo(field.type.fields, id)
+    if (rest !== undefined) return [field, ...rest]
+  }
+  return undefined
+}
+
+function merge(paths: readonly FieldPath[]): readonly NestedField[] {
+  const groups = new Map<number, FieldPath[]>()
+  for (const path of paths) groups.set(path[0]!.id, [...(groups.get(path[0]!.id) ?? []), path])
+  return [...groups.values()].map((group) => {
+    const field = { ...group[0]![0]!, required: false }
+    const below = group.map((path) => path.slice(1)).filter((path) => path.length > 0)
+    return below.length === 0 ? field : { ...field, type: { type: 'struct', fields: merge(below) } satisfies StructType }
+  })
+}
+
+/** What a row has in some columns: equal keys mean rows that an equality delete takes for equal. */
+export type RowKey = string | number | bigint | boolean | null
+
+interface KeyColumn {
+  readonly type: PrimitiveType
+  /** The column, below the structs that it lies in. */
+  readonly data: Data
+  readonly parents: readonly Data[]
+}
+
+/**
+ * Reads keys of `ids`, in their order, from rows of `batch`.
+ * @param fields of the batch, in its order; they hold every id.
+ */
+export function rowKeys(
+  ids: readonly number[],
+  fields: readonly NestedField[],
+  batch: RecordBatch,
+): (row: number) => RowKey {
+  const columns = ids.map((id) => columnOf(pathTo(fields, id)!, fields, batch))
+  const [only] = columns
+  if (columns.length === 1 && only !== undefined) return (row) => keyPart(only, row)
+  return (row) => {
+    let key = ''
+    for (const column of columns) {
+      const part = keyPart(column, row)
+      if (part === null) key += 'n;'
+      else {
+        const text = String(part)
+        key += `${text.length}:${text}`
+      }
+    }
+    return key
+  }
+}
+
+function columnOf(path: FieldPath, fields: readonly NestedField[], batch: RecordBatch): KeyColumn {
+  let siblings = fields
+  let data: Data = batch.data
+  const parents: Data[] = []
+  for (const field of path) {
+    data = data.children[siblings.findIndex((candidate) => candidate.id === field.id)] as Data
+    if (isPrimitive(field.type)) break
+    parents.push(data)
+    siblings = (field.type as StructType).fields
+  }
+  return { type: path.at(-1)!.type as PrimitiveType, data, parents }
+}
+
+/**
+ * Null equals null and NaN equals NaN, but -0.0 is not 0.0: the order of Java's `Double.compare`, which the reference
+ * implementation applies equality deletes with. Text compares by its bytes.
+ */
+function keyPart({ type, data, parents }: KeyColumn, row: number): RowKey {
+  if (!isValidAt(data, row) || parents.some((parent) => !isValidAt(parent, row))) return null
+  if (type === 'string' || type === 'binary') {
+    const bytes = bytesAt(data, row)
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
+  }
+  const value = valueAt(type, data, row)
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('latin1')
+  return Object.is(value, -0) ? '-0' : (value as RowKey)
+}
