@@ -12,29 +12,43 @@ import {
   Float64,
   Int32,
   Int64,
+  List,
+  Map_,
+  Struct,
   TimeMicrosecond,
   TimestampMicrosecond,
   Utf8,
 } from 'apache-arrow'
-import { FirnError } from '../errors.ts'
+import { assertNever, FirnError } from '../errors.ts'
 import type { Schema } from '../spec/schema.ts'
-import { decimalOf, fixedLengthOf, type IcebergType, isPrimitive, type NestedField } from '../spec/types.ts'
+import {
+  decimalOf,
+  fixedLengthOf,
+  type IcebergType,
+  isPrimitive,
+  type ListType,
+  type MapType,
+  type NestedField,
+  type PrimitiveType,
+} from '../spec/types.ts'
 
 /** Arrow metadata key that parquet-wasm turns into a Parquet `field_id`. */
 export const FIELD_ID_KEY = 'PARQUET:field_id'
 
-/** @throws {FirnError} `FIRN_TYPE_UNSUPPORTED` (invalid) for nested columns and uuid. */
+/** @throws {FirnError} `FIRN_TYPE_UNSUPPORTED` (invalid) for a type that Iceberg v2 does not have. */
 export function arrowSchema(schema: Schema): ArrowSchema {
-  return new ArrowSchema(schema.fields.map(arrowField))
+  return new ArrowSchema(schema.fields.map((field) => arrowField(field)))
 }
 
-export function arrowField(field: NestedField): Field {
+/** @param path of the field, for messages. */
+export function arrowField(field: NestedField, path: string = field.name): Field {
   const metadata = new Map([[FIELD_ID_KEY, String(field.id)]])
-  return new Field(field.name, arrowType(field.type, field.name), !field.required, metadata)
+  return new Field(field.name, arrowType(field.type, path), !field.required, metadata)
 }
 
+/** @param column for messages: its path. */
 export function arrowType(type: IcebergType, column: string): DataType {
-  if (!isPrimitive(type)) throw unsupported(type.type, column)
+  if (!isPrimitive(type)) return nestedType(type, column)
   switch (type) {
     case 'boolean':
       return new Bool()
@@ -59,14 +73,46 @@ export function arrowType(type: IcebergType, column: string): DataType {
     case 'binary':
       return new Binary()
     case 'uuid':
-      // Readers that go by the Parquet annotation need one that the writer cannot set.
-      throw unsupported(type, column)
+      return new FixedSizeBinary(16)
     default: {
       const decimal = decimalOf(type)
-      return decimal
-        ? new Decimal(decimal.scale, decimal.precision, 128)
-        : new FixedSizeBinary(fixedLengthOf(type) ?? 0)
+      if (decimal) return new Decimal(decimal.scale, decimal.precision, 128)
+      const length = fixedLengthOf(type)
+      if (length === undefined) throw unsupported(type, column)
+      return new FixedSizeBinary(length)
     }
+  }
+}
+
+/** A map's keys and values as a struct of two: Arrow and Parquet know no other form. */
+export const entryFields = (type: MapType): readonly [NestedField, NestedField] => [
+  { id: type.keyId, name: 'key', required: true, type: type.key },
+  { id: type.valueId, name: 'value', required: type.valueRequired, type: type.value },
+]
+
+/** A list's element as a field. */
+export const elementField = (type: ListType): NestedField => ({
+  id: type.elementId,
+  name: 'element',
+  required: type.elementRequired,
+  type: type.element,
+})
+
+function nestedType(type: Exclude<IcebergType, PrimitiveType>, column: string): DataType {
+  const child = (field: NestedField): Field => arrowField(field, `${column}.${field.name}`)
+  switch (type.type) {
+    case 'struct':
+      return new Struct(type.fields.map(child))
+    case 'list':
+      return new List(child(elementField(type)))
+    case 'map': {
+      const map = new Map_(new Field('key_value', new Struct(entryFields(type).map(child)), false) as never)
+      // The constructor renames the group to `entries`. Parquet calls it `key_value`, and some readers go by it.
+      Object.assign(map.children[0] as object, { name: 'key_value' })
+      return map
+    }
+    default:
+      return assertNever(type)
   }
 }
 
@@ -77,7 +123,7 @@ function unsupported(type: string, column: string): FirnError {
     `column ${column}: type ${type} is not read or written yet`,
     {
       detail: { column, type },
-      help: 'Leave the column out of the projection, or use a flat type.',
+      help: 'Leave the column out of the projection.',
     },
   )
 }
