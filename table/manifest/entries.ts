@@ -58,7 +58,8 @@ export function resolveEntry(entry: ManifestEntry, manifest: ManifestFile): Reso
     )
   }
   return {
-    ...entry,
+    status: entry.status,
+    dataFile: entry.dataFile,
     snapshotId: entry.snapshotId ?? manifest.addedSnapshotId,
     sequenceNumber: entry.sequenceNumber ?? manifest.sequenceNumber,
     fileSequenceNumber: entry.fileSequenceNumber ?? manifest.sequenceNumber,

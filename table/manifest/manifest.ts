@@ -3,26 +3,25 @@
 import { FirnError } from '../errors.ts'
 import {
   type AvroComplexSchema,
-  AvroFieldReader,
-  type AvroFile,
   type AvroRecord,
   type AvroSchema,
   optional,
-  readAvro,
-  recordFields,
   required,
   writeAvro,
 } from '../format/avro.ts'
+import { avroCorrupt, openAvro } from '../format/avro-container.ts'
+import { AvroCursor, AvroDecodeError } from '../format/avro-cursor.ts'
 import { type JsonObject, parseJson, printJson } from '../format/json.ts'
-import { type SnapshotId, snapshotId } from '../ids.ts'
+import type { SnapshotId } from '../ids.ts'
 import { type PartitionSpec, printPartitionFields } from '../spec/partition.ts'
-import { parseSchema, primitiveTypeOf, printSchema, type Schema } from '../spec/schema.ts'
+import { fieldById, parseSchema, primitiveTypeOf, printSchema, type Schema } from '../spec/schema.ts'
 import { transformResultType } from '../spec/transform.ts'
+import type { PrimitiveType } from '../spec/types.ts'
 import { type DataFile, FILE_CONTENTS } from './data-file.ts'
-import { partitionAvroSchema, partitionToAvro, valueFromAvro } from './partition-avro.ts'
+import { compileEntries, STATUSES } from './entry-decoder.ts'
+import { partitionAvroSchema, partitionToAvro } from './partition-avro.ts'
 
 export type EntryStatus = 'existing' | 'added' | 'deleted'
-const STATUSES: readonly EntryStatus[] = ['existing', 'added', 'deleted']
 
 export interface ManifestEntry {
   readonly status: EntryStatus
@@ -145,8 +144,9 @@ function entryToAvro(entry: ManifestEntry, spec: PartitionSpec, schema: Schema):
 
 /**
  * @param where the manifest's URL, for messages.
- * @param specOf resolves the manifest's spec id; a manifest is read with its own spec, not the table's current one.
- * @throws {FirnError} `FIRN_AVRO_CORRUPT` (corrupt).
+ * @param spec the manifest's own, not the table's current one.
+ * @param schema has the source columns as the table has them now; one that it lacks is taken from the manifest.
+ * @throws {FirnError} `FIRN_AVRO_CORRUPT` (corrupt); `FIRN_AVRO_CODEC_UNSUPPORTED` (invalid).
  */
 export async function readManifest(
   bytes: Uint8Array,
@@ -155,43 +155,38 @@ export async function readManifest(
   spec: PartitionSpec,
   schema: Schema,
 ): Promise<readonly ManifestEntry[]> {
-  const file = await readAvro(bytes, where)
-  const entryFields = new AvroFieldReader(file.schema, where)
-  const fileFields = new AvroFieldReader(entryFields.schemaOf(2), where)
-  const context = { where, specId, spec, types: partitionTypesFor(file, spec, schema, where) }
-  return file.records.map((record) => {
-    const status = STATUSES[entryFields.number(record, 0)]
-    if (status === undefined) throw corrupt(where, 'an entry has an unknown status')
-    const id = entryFields.optional(record, 1)
-    const sequenceNumber = entryFields.optional(record, 3)
-    const fileSequenceNumber = entryFields.optional(record, 4)
-    return {
-      status,
-      snapshotId: id === null ? undefined : snapshotId(BigInt(id as bigint)),
-      sequenceNumber: sequenceNumber === null ? undefined : Number(sequenceNumber),
-      fileSequenceNumber: fileSequenceNumber === null ? undefined : Number(fileSequenceNumber),
-      dataFile: dataFileFromAvro(entryFields.required(record, 2) as AvroRecord, fileFields, context),
+  const file = openAvro(bytes, where)
+  const types = partitionTypesFor(file.metadata.get('schema'), spec, schema, where)
+  const entries: ManifestEntry[] = []
+  try {
+    const read = compileEntries(file.schema, { specId, spec, types })
+    for await (const { count, data } of file.blocks()) {
+      const cursor = new AvroCursor(data)
+      for (let index = 0; index < count; index++) entries.push(read(cursor))
+      if (cursor.remaining !== 0) throw new AvroDecodeError('a block holds more than its records')
     }
+  } catch (cause) {
+    throw avroCorrupt(where, bytes.length, cause)
+  }
+  return entries
+}
+
+/** A source column may have been dropped since: the manifest's own schema still knows it. */
+function partitionTypesFor(
+  own: string | undefined,
+  spec: PartitionSpec,
+  schema: Schema,
+  where: string,
+): readonly PrimitiveType[] {
+  let fallback: Schema | undefined
+  return spec.fields.map((field) => {
+    const isKnown = fieldById(schema, field.sourceId) !== undefined
+    if (!isKnown && own !== undefined) fallback ??= ownSchema(own, where)
+    return transformResultType(
+      field.transform,
+      primitiveTypeOf(isKnown ? schema : (fallback ?? schema), field.sourceId),
+    )
   })
-}
-
-interface FileContext {
-  readonly where: string
-  readonly specId: number
-  readonly spec: PartitionSpec
-  readonly types: ReadonlyMap<number, ReturnType<typeof transformResultType>>
-}
-
-/** By partition field id. A source column may have been dropped since: the manifest's own schema still knows it. */
-function partitionTypesFor(file: AvroFile, spec: PartitionSpec, schema: Schema, where: string): FileContext['types'] {
-  const own = file.metadata.get('schema')
-  const sources = own === undefined ? schema : ownSchema(own, where)
-  return new Map(
-    spec.fields.map((field) => [
-      field.fieldId,
-      transformResultType(field.transform, primitiveTypeOf(sources, field.sourceId)),
-    ]),
-  )
 }
 
 function ownSchema(text: string, where: string): Schema {
@@ -204,61 +199,3 @@ function ownSchema(text: string, where: string): Schema {
     })
   }
 }
-
-function dataFileFromAvro(record: AvroRecord, fields: AvroFieldReader, context: FileContext): DataFile {
-  const content = FILE_CONTENTS[Number(fields.optional(record, 134) ?? 0)]
-  if (content === undefined) throw corrupt(context.where, 'a file has an unknown content type')
-  const partitionFields = new AvroFieldReader(fields.schemaOf(102), context.where)
-  const partition = fields.required(record, 102) as AvroRecord
-  const sortOrderId = fields.optional(record, 140)
-  const referenced = fields.optional(record, 143)
-  const keyMetadata = fields.optional(record, 131)
-  const long = (id: number): number | undefined => {
-    const value = fields.optional(record, id)
-    return value === null ? undefined : Number(value)
-  }
-  const [firstRowId, contentOffset, contentSizeBytes] = [long(142), long(144), long(145)]
-  const map = (id: number): readonly (readonly [number, unknown])[] =>
-    pairs(fields.optional(record, id), fields.has(id) ? fields.schemaOf(id) : 'null', context.where)
-  const longs = (id: number): ReadonlyMap<number, number> =>
-    new Map(map(id).map(([key, value]) => [key, Number(value)]))
-  const bytes = (id: number): ReadonlyMap<number, Uint8Array> =>
-    new Map(map(id).map(([key, value]) => [key, Uint8Array.from(value as Uint8Array)]))
-  return {
-    content,
-    filePath: fields.required(record, 100) as string,
-    fileFormat: (fields.required(record, 101) as string).toUpperCase(),
-    specId: context.specId,
-    partition: context.spec.fields.map((field) =>
-      valueFromAvro(context.types.get(field.fieldId)!, partitionFields.optional(partition, field.fieldId)),
-    ),
-    recordCount: fields.number(record, 103),
-    fileSizeBytes: fields.number(record, 104),
-    columnSizes: longs(108),
-    valueCounts: longs(109),
-    nullValueCounts: longs(110),
-    nanValueCounts: longs(137),
-    lowerBounds: bytes(125),
-    upperBounds: bytes(128),
-    splitOffsets: ((fields.optional(record, 132) ?? []) as readonly bigint[]).map(Number),
-    equalityIds: ((fields.optional(record, 135) ?? []) as readonly (number | bigint)[]).map(Number),
-    ...(sortOrderId === null ? {} : { sortOrderId: Number(sortOrderId) }),
-    ...(referenced === null ? {} : { referencedDataFile: referenced as string }),
-    ...(contentOffset === undefined ? {} : { contentOffset }),
-    ...(contentSizeBytes === undefined ? {} : { contentSizeBytes }),
-    ...(firstRowId === undefined ? {} : { firstRowId }),
-    ...(keyMetadata === null ? {} : { keyMetadata: Uint8Array.from(keyMetadata as Uint8Array) }),
-  }
-}
-
-/** Key and value of a map that Avro stores as an array of records, whatever the writer named them. */
-function pairs(value: unknown, schema: AvroSchema, where: string): readonly (readonly [number, unknown])[] {
-  if (value === null) return []
-  if (!Array.isArray(value)) throw corrupt(where, 'a map of statistics is not an array')
-  const array = (Array.isArray(schema) ? schema.find((member) => member !== 'null') : schema) as { items: AvroSchema }
-  const [key, item] = recordFields(array.items)
-  return value.map((pair: AvroRecord) => [Number(pair[key?.name ?? 'key']), pair[item?.name ?? 'value']] as const)
-}
-
-const corrupt = (where: string, message: string): FirnError =>
-  new FirnError('corrupt', 'FIRN_AVRO_CORRUPT', `${where}: ${message}`, { detail: { where } })

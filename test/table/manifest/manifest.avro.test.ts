@@ -68,6 +68,20 @@ const entry = (dataFile: DataFile, over: Partial<ManifestEntry> = {}): ManifestE
   dataFile,
   ...over,
 })
+/** With statistics as plain maps: those of a read entry are decoded when asked. */
+const plain = (entries: readonly ManifestEntry[]): readonly ManifestEntry[] =>
+  entries.map(({ dataFile, ...rest }) => ({
+    ...rest,
+    dataFile: {
+      ...dataFile,
+      columnSizes: new Map(dataFile.columnSizes),
+      valueCounts: new Map(dataFile.valueCounts),
+      nullValueCounts: new Map(dataFile.nullValueCounts),
+      nanValueCounts: new Map(dataFile.nanValueCounts),
+      lowerBounds: new Map(dataFile.lowerBounds),
+      upperBounds: new Map(dataFile.upperBounds),
+    },
+  }))
 const TUPLE = [17_486, -1420n, 1420n, 'x', UUID, -5n, Number.NaN]
 
 describe('a manifest', () => {
@@ -78,7 +92,7 @@ describe('a manifest', () => {
       entry(file(TUPLE), { status: 'deleted', sequenceNumber: 2, fileSequenceNumber: 2 }),
     ]
     const bytes = await writeManifest(entries, SPEC, SCHEMA)
-    expect(await readManifest(bytes, 'm.avro', 2, SPEC, SCHEMA)).toEqual(entries)
+    expect(plain(await readManifest(bytes, 'm.avro', 2, SPEC, SCHEMA))).toEqual(entries)
   })
 
   test('has a field id on every field, element ids on arrays, and null first in every union', async () => {
@@ -144,17 +158,18 @@ describe('a manifest', () => {
       Object.fromEntries([...own.metadata].filter(([k]) => !k.startsWith('avro.'))),
       [renamed(own.records[0], own.schema) as never],
     )
-    expect(await readManifest(foreign, 'm.avro', 2, SPEC, SCHEMA)).toEqual([entry(file(TUPLE))])
+    expect(plain(await readManifest(foreign, 'm.avro', 2, SPEC, SCHEMA))).toEqual([entry(file(TUPLE))])
   })
 
-  test('is read with its own schema, whatever way a decimal is spelt in it', async () => {
+  test('is read with its own schema when the source columns were dropped since, whatever way a decimal is spelt in it', async () => {
+    const dropped = { ...SCHEMA, fields: [] }
     const own = await readAvro(await writeManifest([entry(file(TUPLE))], SPEC, SCHEMA), 'm.avro')
     const metadata = Object.fromEntries([...own.metadata].filter(([key]) => !key.startsWith('avro.')))
     const spelt = { ...metadata, schema: metadata['schema']!.replaceAll('decimal(9, 2)', 'decimal(9,2)') }
     const bytes = await writeAvro(own.schema, spelt, own.records)
-    expect(await readManifest(bytes, 'm.avro', 2, SPEC, SCHEMA)).toEqual([entry(file(TUPLE))])
+    expect(plain(await readManifest(bytes, 'm.avro', 2, SPEC, dropped))).toEqual([entry(file(TUPLE))])
     const damaged = await writeAvro(own.schema, { ...metadata, schema: '{"fields": [' }, own.records)
-    await expect(readManifest(damaged, 'm.avro', 2, SPEC, SCHEMA)).rejects.toMatchObject({ code: 'FIRN_AVRO_CORRUPT' })
+    await expect(readManifest(damaged, 'm.avro', 2, SPEC, dropped)).rejects.toMatchObject({ code: 'FIRN_AVRO_CORRUPT' })
   })
 
   test('defines every fixed type once and refers to none: PyIceberg does not follow references', async () => {
