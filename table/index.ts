@@ -40,6 +40,15 @@ export {
   inspectSnapshots,
 } from './inspect.ts'
 export {
+  type Fault,
+  type FaultRates,
+  type FaultyStore,
+  type FaultyStoreOptions,
+  faultyStore,
+  type StoreCall,
+  type StoreOperation,
+} from './io/faulty.ts'
+export {
   type ByteRange,
   type DeleteOptions,
   type ObjectInfo,
@@ -61,10 +70,12 @@ export type { ResolvedEntry } from './manifest/entries.ts'
 export type { ManifestEntry } from './manifest/manifest.ts'
 export type { ManifestFile, PartitionSummary } from './manifest/manifest-list.ts'
 export { snapshotManifests } from './manifest/snapshot-manifests.ts'
+export type { DeleteFileTask } from './scan/delete-index.ts'
 export type { ColumnReference, Expression } from './scan/expression.ts'
+export { type DataFileReader, openDataFile, type ReadRowGroupOptions } from './scan/open-file.ts'
 export type { FileScanTask } from './scan/plan.ts'
 export { prefetch } from './scan/prefetch.ts'
-export { type DataFileReader, openDataFile, type ReadRowGroupOptions } from './scan/read.ts'
+export { type OpenTaskOptions, openFileTask, type ReadTaskOptions, type TaskReader } from './scan/read.ts'
 export { parseWhere } from './scan/where.ts'
 export { compareStrings, compareValues } from './spec/compare.ts'
 export { keyOfPath, normaliseLocation } from './spec/location.ts'
@@ -110,13 +121,16 @@ export {
 } from './spec/types.ts'
 export {
   type AppendResult,
+  type CommitResult,
   type CreateTagOptions,
   type ScanOptions,
   type SnapshotSelector,
   Table,
   type TableScan,
 } from './table.ts'
-export type { AppendOptions } from './write/append.ts'
+export type { AppendOptions, FileChange } from './write/append.ts'
+export type { RemovedFile } from './write/filter-manifests.ts'
+export type { SnapshotOptions } from './write/snapshot-options.ts'
 export {
   createDataFileWriter,
   type DataFileWriter,
