@@ -13,7 +13,7 @@ import { schemaOfSnapshot } from './scan/plan.ts'
 import { schemaForSpec, snapshotById, specById } from './spec/metadata.ts'
 import { partitionTypes } from './spec/partition.ts'
 import type { Schema } from './spec/schema.ts'
-import { partitionValueToText } from './spec/transform.ts'
+import { partitionValueToText } from './spec/partition-text.ts'
 import { isPrimitive, type PrimitiveType, type PrimitiveValue } from './spec/types.ts'
 import type { SnapshotSelector, Table } from './table.ts'
 

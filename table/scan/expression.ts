@@ -1,6 +1,7 @@
 /**
  * Row filters: data that can be printed, evaluated and projected. Three-valued logic as in SQL: a comparison with null
- * is unknown, and a row is taken only when the whole is true. Spec: "Scan Planning".
+ * is unknown, and a row is taken only when the whole is true. NaN is a number like others: equal to itself and above all
+ * (as Spark and DuckDB have it). Spec: "Scan Planning".
  */
 import { assertNever } from '../errors.ts'
 import { compareValues } from '../spec/compare.ts'
@@ -10,6 +11,7 @@ export type ComparisonOperator = '=' | '!=' | '<' | '<=' | '>' | '>='
 
 export interface ColumnReference {
   readonly fieldId: number
+  /** Dotted path for a column inside structs. */
   readonly name: string
   readonly type: PrimitiveType
 }
@@ -19,6 +21,10 @@ export type Expression =
   | { readonly kind: 'or'; readonly left: Expression; readonly right: Expression }
   | { readonly kind: 'not'; readonly operand: Expression }
   | { readonly kind: 'is-null'; readonly column: ColumnReference }
+  /** False for null; only for float and double. */
+  | { readonly kind: 'is-nan'; readonly column: ColumnReference }
+  /** Only for text. */
+  | { readonly kind: 'starts-with'; readonly column: ColumnReference; readonly prefix: string }
   | { readonly kind: 'in'; readonly column: ColumnReference; readonly values: readonly PrimitiveValue[] }
   | {
       readonly kind: 'compare'
@@ -51,10 +57,19 @@ export function evaluate(expression: Expression, readColumn: (column: ColumnRefe
     }
     case 'is-null':
       return readColumn(expression.column) === null
+    case 'is-nan':
+      return Number.isNaN(readColumn(expression.column))
+    case 'starts-with': {
+      const value = readColumn(expression.column)
+      return value === null ? undefined : (value as string).startsWith(expression.prefix)
+    }
     case 'in': {
       const value = readColumn(expression.column)
       if (value === null) return undefined
-      return expression.values.some((candidate) => compareValues(expression.column.type, value, candidate) === 0)
+      const { values, column } = expression
+      if (values.some((candidate) => candidate !== null && compareValues(column.type, value, candidate) === 0))
+        return true
+      return values.includes(null) ? undefined : false
     }
     case 'compare': {
       const value = readColumn(expression.column)
@@ -85,7 +100,7 @@ export function holds(operator: ComparisonOperator, order: number): boolean {
   }
 }
 
-/** Ids of the columns that the filter looks at. */
+/** Ids of the columns that the filter looks at; of the leaf where it stands inside a struct. */
 export function columnsOf(expression: Expression): ReadonlySet<number> {
   switch (expression.kind) {
     case 'and':
@@ -94,6 +109,8 @@ export function columnsOf(expression: Expression): ReadonlySet<number> {
     case 'not':
       return columnsOf(expression.operand)
     case 'is-null':
+    case 'is-nan':
+    case 'starts-with':
     case 'in':
     case 'compare':
       return new Set([expression.column.fieldId])

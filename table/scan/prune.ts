@@ -144,6 +144,9 @@ function mayMatch(
       const operator = negated ? NEGATED[filter.operator] : filter.operator
       return compareMayMatch(range, operator, projection.map(filter.value), projection)
     }
+    case 'is-nan':
+    case 'starts-with':
+      return true
     default:
       return assertNever(filter)
   }

@@ -1,10 +1,11 @@
 /**
  * Table metadata: the immutable document that one commit replaces by the next. Spec: "Table Metadata", Appendix C.
- * What this version does not know (statistics, encryption keys, …) is carried over unchanged.
+ * What this version does not know (statistics, encryption keys, row lineage, …) is carried over unchanged.
  */
 import { FirnError } from '../errors.ts'
 import { type JsonObject, JsonReader, parseJson, printJson } from '../format/json.ts'
 import { type EpochMillis, epochMillis, type SnapshotId, snapshotId } from '../ids.ts'
+import { checkMetadata } from './metadata-check.ts'
 import {
   NO_PARTITION_ID,
   type PartitionSpec,
@@ -12,7 +13,7 @@ import {
   parsePartitionSpec,
   printPartitionSpec,
 } from './partition.ts'
-import { parseSchema, printSchema, type Schema } from './schema.ts'
+import { fieldById, parseSchema, printSchema, type Schema } from './schema.ts'
 import { parseSnapshot, printSnapshot, type Snapshot } from './snapshot.ts'
 import { parseSortOrder, printSortOrder, type SortOrder, UNSORTED } from './sort.ts'
 
@@ -35,7 +36,8 @@ export interface MetadataLogEntry {
 }
 
 export interface TableMetadata {
-  readonly formatVersion: 1 | 2
+  /** Version 3 is read; writing it is refused. */
+  readonly formatVersion: 1 | 2 | 3
   readonly tableUuid: string
   /** URL of the table's folder, no trailing slash. */
   readonly location: string
@@ -84,7 +86,7 @@ const KNOWN = [
 
 /**
  * @param where the file's name, for messages.
- * @throws {FirnError} `FIRN_METADATA_CORRUPT` (corrupt); `FIRN_FORMAT_VERSION_UNSUPPORTED` (invalid) above version 2.
+ * @throws {FirnError} `FIRN_METADATA_CORRUPT` (corrupt); `FIRN_FORMAT_VERSION_UNSUPPORTED` (invalid) above version 3.
  */
 export function parseMetadata(text: string, where: string): TableMetadata {
   let json: unknown
@@ -95,11 +97,11 @@ export function parseMetadata(text: string, where: string): TableMetadata {
   }
   const reader = new JsonReader(json, where)
   const formatVersion = reader.integer('format-version')
-  if (formatVersion !== 1 && formatVersion !== 2) {
+  if (formatVersion !== 1 && formatVersion !== 2 && formatVersion !== 3) {
     throw new FirnError(
       'invalid',
       'FIRN_FORMAT_VERSION_UNSUPPORTED',
-      `${where}: Iceberg format version ${formatVersion}; versions 1 and 2 are supported`,
+      `${where}: Iceberg format version ${formatVersion}; versions 1 to 3 are read`,
       { detail: { where, formatVersion } },
     )
   }
@@ -145,27 +147,16 @@ export function parseMetadata(text: string, where: string): TableMetadata {
   return checkMetadata(metadata, where)
 }
 
-/** References that dangle would surface far away from their cause. */
-function checkMetadata(metadata: TableMetadata, where: string): TableMetadata {
-  const fail = (message: string): never => {
-    throw new FirnError('corrupt', 'FIRN_METADATA_CORRUPT', `${where}: ${message}`, { detail: { where } })
-  }
-  const { currentSnapshotId: current, refs } = metadata
-  if (!metadata.schemas.some((s) => s.schemaId === metadata.currentSchemaId)) fail('current-schema-id names no schema')
-  if (!metadata.partitionSpecs.some((s) => s.specId === metadata.defaultSpecId)) fail('default-spec-id names no spec')
-  if (!metadata.sortOrders.some((o) => o.orderId === metadata.defaultSortOrderId)) {
-    fail('default-sort-order-id names no sort order')
-  }
-  if (current !== undefined && !metadata.snapshots.some((s) => s.snapshotId === current)) {
-    fail(`current-snapshot-id ${current} names no snapshot`)
-  }
-  if (current !== undefined && refs['main']?.snapshotId !== current) {
-    fail(`current-snapshot-id is ${current}, refs.main is ${refs['main']?.snapshotId ?? 'absent'}`)
-  }
-  return metadata
-}
-
+/** @throws {FirnError} `FIRN_FORMAT_VERSION_UNSUPPORTED` (invalid) for version 3, whose row lineage is not written. */
 export function printMetadata(metadata: TableMetadata): string {
+  if (metadata.formatVersion === 3) {
+    throw new FirnError(
+      'invalid',
+      'FIRN_FORMAT_VERSION_UNSUPPORTED',
+      `table ${metadata.location} has format version 3, which is read but not written`,
+      { help: 'Write to it with the engine that upgraded it.' },
+    )
+  }
   const document = {
     ...metadata.unknown,
     'format-version': metadata.formatVersion,
@@ -219,13 +210,21 @@ export function specById(metadata: TableMetadata, id: number): PartitionSpec {
   )
 }
 
+/** URLs of the statistics files of every snapshot that has any: live objects that no manifest names. */
+export function statisticsPaths(metadata: TableMetadata): readonly string[] {
+  return ['statistics', 'partition-statistics'].flatMap((key) => {
+    const reader = new JsonReader(metadata.unknown, `table ${metadata.location}`)
+    return optionalObjects(reader, key).map((item) => item.string('statistics-path'))
+  })
+}
+
 /**
  * A schema that has every source column of `spec`: `preferred`, else the newest of the table's. A column that an old
  * spec partitions by may have been dropped since.
  */
 export function schemaForSpec(metadata: TableMetadata, spec: PartitionSpec, preferred: Schema): Schema {
   const hasSources = (schema: Schema): boolean =>
-    spec.fields.every((field) => schema.fields.some((column) => column.id === field.sourceId))
+    spec.fields.every((field) => fieldById(schema, field.sourceId) !== undefined)
   return hasSources(preferred) ? preferred : (metadata.schemas.findLast(hasSources) ?? preferred)
 }
 
@@ -270,7 +269,7 @@ function parseRefs(reader: JsonReader, current: SnapshotId | undefined): Readonl
       const minSnapshotsToKeep = ref.optionalInteger('min-snapshots-to-keep')
       const parsed: SnapshotRef = {
         snapshotId: snapshotId(ref.long('snapshot-id')),
-        type: ref.string('type') === 'tag' ? 'tag' : 'branch',
+        type: refType(ref),
         ...(maxRefAgeMillis === undefined ? {} : { maxRefAgeMillis }),
         ...(maxSnapshotAgeMillis === undefined ? {} : { maxSnapshotAgeMillis }),
         ...(minSnapshotsToKeep === undefined ? {} : { minSnapshotsToKeep }),
@@ -278,6 +277,12 @@ function parseRefs(reader: JsonReader, current: SnapshotId | undefined): Readonl
       return [name, parsed]
     }),
   )
+}
+
+function refType(ref: JsonReader): 'branch' | 'tag' {
+  const type = ref.string('type')
+  if (type === 'branch' || type === 'tag') return type
+  throw new FirnError('corrupt', 'FIRN_METADATA_CORRUPT', `a ref is a branch or a tag, not "${type.slice(0, 40)}"`)
 }
 
 const printRef = (ref: SnapshotRef): JsonObject => ({

@@ -1,7 +1,8 @@
 /** Partition specs and tuples. Spec: "Partitioning". */
 import { type JsonObject, JsonReader } from '../format/json.ts'
+import { partitionValueToText } from './partition-text.ts'
 import { primitiveTypeOf, type Schema } from './schema.ts'
-import { partitionValueToText, type Transform, transformResultType } from './transform.ts'
+import { type Transform, transformResultType } from './transform.ts'
 import type { PrimitiveType, PrimitiveValue } from './types.ts'
 
 export interface PartitionField {
@@ -31,11 +32,17 @@ export function parsePartitionSpec(json: unknown, where = 'partition-spec'): Par
 /** Format version 1 has no field ids: they count up from 1000. */
 export function parsePartitionFields(fields: readonly JsonReader[]): readonly PartitionField[] {
   return fields.map((field, index) => ({
-    sourceId: field.integer('source-id'),
+    sourceId: sourceIdOf(field),
     fieldId: field.optionalInteger('field-id') ?? 1000 + index,
     name: field.string('name'),
     transform: field.string('transform'),
   }))
+}
+
+/** Format version 3 has `source-ids` where a transform takes several columns; those transforms are not known here. */
+export function sourceIdOf(field: JsonReader): number {
+  const first = field.has('source-id') || !field.has('source-ids') ? undefined : field.array('source-ids')[0]
+  return typeof first === 'number' && Number.isSafeInteger(first) ? first : field.integer('source-id')
 }
 
 export function printPartitionSpec(spec: PartitionSpec): JsonObject {

@@ -1,6 +1,7 @@
 /** Sort orders. Order 0 is "unsorted". Spec: "Sorting". */
 import { FirnError } from '../errors.ts'
 import { type JsonObject, JsonReader } from '../format/json.ts'
+import { sourceIdOf } from './partition.ts'
 import type { Transform } from './transform.ts'
 
 export interface SortField {
@@ -22,7 +23,7 @@ export function parseSortOrder(json: unknown, where = 'sort-order'): SortOrder {
   return {
     orderId: reader.integer('order-id'),
     fields: reader.objects('fields').map((field) => ({
-      sourceId: field.integer('source-id'),
+      sourceId: sourceIdOf(field),
       transform: field.string('transform'),
       direction: oneOf(field.string('direction'), ['asc', 'desc'], where),
       nullOrder: oneOf(field.string('null-order'), ['nulls-first', 'nulls-last'], where),

@@ -11,6 +11,7 @@ import { type EpochMicros, epochMicros } from '../ids.ts'
 
 const PATTERN =
   /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?))?$/
+const TIME_PATTERN = /^(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?$/
 const DATE_PATTERN = /^(\d{4})-(\d\d)-(\d\d)$/
 
 const DAY_SECONDS = 86_400
@@ -50,6 +51,18 @@ export function parseDateDays(text: string): number | undefined {
   return match === null ? undefined : daysOf(match)
 }
 
+/** Microseconds since midnight of `HH:MM[:SS[.ffffff]]`, or `undefined` when it is no time of day. */
+export function parseTimeMicros(text: string): bigint | undefined {
+  const match = TIME_PATTERN.exec(text)
+  if (match === null) return undefined
+  const [hour, minute, second] = [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)]
+  if (hour > 23 || minute > 59 || second > 59) return undefined
+  return BigInt(hour * 3600 + minute * 60 + second) * 1_000_000n + BigInt((match[4] ?? '').padEnd(6, '0'))
+}
+
+/** Inverse of `parseTimeMicros`, always six decimals. */
+export const timeText = (micros: bigint): string => isoMicros(micros).slice(11)
+
 function daysOf(match: RegExpExecArray): number | undefined {
   const year = Number(match[1])
   const month = Number(match[2])
@@ -64,7 +77,7 @@ function daysInMonth(year: number, month: number): number {
 }
 
 /** Days since 1970-01-01 in the proleptic Gregorian calendar; years begin in March here, so that leap days come last. */
-function daysFromCivil(year: number, month: number, day: number): number {
+export function daysFromCivil(year: number, month: number, day: number): number {
   const y = month > 2 ? year : year - 1
   const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1
   return 365 * y + Math.floor(y / 4) - Math.floor(y / 100) + Math.floor(y / 400) + dayOfYear - 719_468

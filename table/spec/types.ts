@@ -5,7 +5,6 @@
  * decimal -> bigint; string; uuid, fixed, binary -> Uint8Array; absent -> null.
  */
 import { FirnError } from '../errors.ts'
-import { type JsonObject, JsonReader } from '../format/json.ts'
 
 export type PrimitiveType =
   | 'boolean'
@@ -30,6 +29,10 @@ export interface NestedField {
   readonly required: boolean
   readonly type: IcebergType
   readonly doc?: string
+  /** What rows have that were written before the column was added; format version 3, primitive columns only. */
+  readonly initialDefault?: PrimitiveValue
+  /** What a writer fills in when it does not know the column; format version 3, primitive columns only. */
+  readonly writeDefault?: PrimitiveValue
 }
 
 export interface StructType {
@@ -53,7 +56,14 @@ export interface MapType {
   readonly value: IcebergType
 }
 
-export type IcebergType = PrimitiveType | StructType | ListType | MapType
+/** A type of format version 3 that has no values here: the table opens, its other columns are read. */
+export interface UnsupportedType {
+  readonly type: 'unsupported'
+  /** As the metadata spells it, for example `timestamp_ns`. */
+  readonly name: string
+}
+
+export type IcebergType = PrimitiveType | StructType | ListType | MapType | UnsupportedType
 
 /** One value of a primitive type; also a partition value or a literal in a filter. */
 export type PrimitiveValue = null | boolean | number | bigint | string | Uint8Array
@@ -72,6 +82,13 @@ const SIMPLE: ReadonlySet<string> = new Set([
   'uuid',
   'binary',
 ])
+
+/** Types of format version 3 by name; geometry and geography may carry parameters. */
+const VERSION_3 = /^(timestamp_ns|timestamptz_ns|variant|unknown|geometry(\(.*\))?|geography(\(.*\))?)$/
+
+/** The type `text`, one of version 3 included. @throws {FirnError} `FIRN_TYPE_UNSUPPORTED` for what no version has. */
+export const parseTypeName = (text: string): PrimitiveType | UnsupportedType =>
+  VERSION_3.test(text) ? { type: 'unsupported', name: text } : parsePrimitiveType(text)
 
 export const isPrimitive = (type: IcebergType): type is PrimitiveType => typeof type === 'string'
 
@@ -99,80 +116,4 @@ export function parsePrimitiveType(text: string): PrimitiveType {
   throw new FirnError('invalid', 'FIRN_TYPE_UNSUPPORTED', `type "${text}" is not a type of Iceberg format version 2`, {
     detail: { type: text.slice(0, 100) },
   })
-}
-
-export function parseType(json: unknown, where: string): IcebergType {
-  if (typeof json === 'string') return parsePrimitiveType(json)
-  const reader = new JsonReader(json, where)
-  const kind = reader.string('type')
-  switch (kind) {
-    case 'struct':
-      return { type: 'struct', fields: parseFields(reader, where) }
-    case 'list':
-      return {
-        type: 'list',
-        elementId: reader.integer('element-id'),
-        elementRequired: reader.boolean('element-required'),
-        element: parseType(reader.value['element'], `${where}.element`),
-      }
-    case 'map':
-      return {
-        type: 'map',
-        keyId: reader.integer('key-id'),
-        key: parseType(reader.value['key'], `${where}.key`),
-        valueId: reader.integer('value-id'),
-        valueRequired: reader.boolean('value-required'),
-        value: parseType(reader.value['value'], `${where}.value`),
-      }
-    default:
-      throw new FirnError('invalid', 'FIRN_TYPE_UNSUPPORTED', `${where}: type "${kind}" is not struct, list or map`)
-  }
-}
-
-export function parseFields(reader: JsonReader, where: string): readonly NestedField[] {
-  return reader.objects('fields').map((field) => {
-    const name = field.string('name')
-    const doc = field.optionalString('doc')
-    return {
-      id: field.integer('id'),
-      name,
-      required: field.boolean('required'),
-      type: parseType(field.value['type'], `${where}.${name}`),
-      ...(doc === undefined ? {} : { doc }),
-    }
-  })
-}
-
-export function printType(type: IcebergType): unknown {
-  if (isPrimitive(type)) return type
-  switch (type.type) {
-    case 'struct':
-      return { type: 'struct', fields: type.fields.map(printField) }
-    case 'list':
-      return {
-        type: 'list',
-        'element-id': type.elementId,
-        'element-required': type.elementRequired,
-        element: printType(type.element),
-      }
-    case 'map':
-      return {
-        type: 'map',
-        'key-id': type.keyId,
-        key: printType(type.key),
-        'value-id': type.valueId,
-        'value-required': type.valueRequired,
-        value: printType(type.value),
-      }
-  }
-}
-
-export function printField(field: NestedField): JsonObject {
-  return {
-    id: field.id,
-    name: field.name,
-    required: field.required,
-    type: printType(field.type),
-    ...(field.doc === undefined ? {} : { doc: field.doc }),
-  }
 }

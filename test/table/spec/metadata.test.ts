@@ -47,7 +47,7 @@ describe('metadata', () => {
     ['a truncated file', FOREIGN.slice(0, 500), 'FIRN_METADATA_CORRUPT'],
     [
       'a later format version',
-      FOREIGN.replace('"format-version": 2', '"format-version": 3'),
+      FOREIGN.replace('"format-version": 2', '"format-version": 4'),
       'FIRN_FORMAT_VERSION_UNSUPPORTED',
     ],
     [
