@@ -1,7 +1,15 @@
 /** From options to an open dataset: find the table, pin the snapshot, list its files. */
 import { type Clock, systemClock } from '../table/clock.ts'
 import { FirnError } from '../table/errors.ts'
-import { arrowSchema, openCatalog, openStore, openTableAt, type StoreOptions, type Table } from '../table/index.ts'
+import {
+  arrowSchema,
+  type FileScanTask,
+  openCatalog,
+  openStore,
+  openTableAt,
+  type StoreOptions,
+  type Table,
+} from '../table/index.ts'
 import { Dataset } from './dataset.ts'
 import { type DatasetOptions, invalid, resolveOptions } from './options.ts'
 
@@ -28,6 +36,7 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   const scan = table.scan({ snapshotId, ...(resolved.columns === undefined ? {} : { columns: resolved.columns }) })
   const arrow = arrowSchema(scan.schema) // refuses columns of types that are not read yet
   const tasks = await scan.planFiles({ signal })
+  refuseDeletes(tasks, table)
   const files = tasks.map(({ file: { filePath, fileFormat, fileSizeBytes, recordCount } }) => ({
     filePath,
     fileFormat,
@@ -35,6 +44,17 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
     recordCount,
   }))
   return new Dataset({ options: resolved, table, snapshot, schema: scan.schema, arrow, files, storeOptions, signal })
+}
+
+/** A unit is a whole row group, so rows that delete files take away would come out as if they were still there. */
+function refuseDeletes(tasks: readonly FileScanTask[], table: Table): void {
+  const affected = tasks.find((task) => task.deletes.length > 0)
+  if (affected === undefined) return
+  const message = `table ${table.location} has delete files, which a dataset does not apply`
+  throw new FirnError('invalid', 'FIRN_DELETES_UNSUPPORTED', message, {
+    detail: { path: affected.file.filePath, deletes: affected.deletes.length },
+    help: 'Rewrite the files that have deletes, or read a snapshot from before them.',
+  })
 }
 
 async function openTable(

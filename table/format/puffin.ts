@@ -40,4 +40,7 @@ export function readDeletionVector(blob: Uint8Array, where: string, cardinality:
 }
 
 const corrupt = (where: string, message: string, cause?: unknown): FirnError =>
-  new FirnError('corrupt', 'FIRN_DELETES_CORRUPT', `${where}: deletion vector: ${message}`, { cause, detail: { where } })
+  new FirnError('corrupt', 'FIRN_DELETES_CORRUPT', `${where}: deletion vector: ${message}`, {
+    cause,
+    detail: { where },
+  })

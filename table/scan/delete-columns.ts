@@ -1,5 +1,5 @@
 /** The columns of equality deletes: looked up by field id, and read from rows as keys that compare as values do. */
-import type { Data, RecordBatch } from 'apache-arrow'
+import type { Data } from 'apache-arrow'
 import { bytesAt, isValidAt, valueAt } from '../format/arrow-values.ts'
 import type { Schema } from '../spec/schema.ts'
 import { type IcebergType, isPrimitive, type NestedField, type PrimitiveType, type StructType } from '../spec/types.ts'
@@ -26,7 +26,7 @@ export function keyFields(
     paths.push(path)
   }
   return {
-    fields: merge(paths),
+    fields: mergeColumns(paths.map(chain)),
     leaves: new Map(paths.map((path) => [path.at(-1)!.id, path.at(-1)!.type])),
   }
 }
@@ -50,14 +50,29 @@ function pathTo(fields: readonly NestedField[], id: number): FieldPath | undefin
   return undefined
 }
 
-function merge(paths: readonly FieldPath[]): readonly NestedField[] {
-  const groups = new Map<number, FieldPath[]>()
-  for (const path of paths) groups.set(path[0]!.id, [...(groups.get(path[0]!.id) ?? []), path])
-  return [...groups.values()].map((group) => {
-    const field = { ...group[0]![0]!, required: false }
-    const below = group.map((path) => path.slice(1)).filter((path) => path.length > 0)
-    return below.length === 0 ? field : { ...field, type: { type: 'struct', fields: merge(below) } satisfies StructType }
-  })
+/** A chain of optional structs down to the column. */
+function chain([field, ...below]: FieldPath): NestedField {
+  const { id, name, type } = field!
+  return {
+    id,
+    name,
+    required: false,
+    type: below.length === 0 ? type : { type: 'struct', fields: [chain(below)] },
+  }
+}
+
+/** Each field once, structs with the fields of all that have the same id. */
+export function mergeColumns(columns: readonly NestedField[]): readonly NestedField[] {
+  const merged = new Map<number, NestedField>()
+  for (const column of columns) {
+    const known = merged.get(column.id)
+    if (known === undefined) merged.set(column.id, column)
+    else if (!isPrimitive(known.type) && known.type.type === 'struct') {
+      const fields = mergeColumns([...known.type.fields, ...(column.type as StructType).fields])
+      merged.set(column.id, { ...known, type: { type: 'struct', fields } })
+    }
+  }
+  return [...merged.values()]
 }
 
 /** What a row has in some columns: equal keys mean rows that an equality delete takes for equal. */
@@ -71,40 +86,36 @@ interface KeyColumn {
 }
 
 /**
- * Reads keys of `ids`, in their order, from rows of `batch`.
- * @param fields of the batch, in its order; they hold every id.
+ * Reads keys of `ids`, in their order, from rows.
+ * @param fields that hold every id. @param columns of the rows, one for each of `fields`.
  */
 export function rowKeys(
   ids: readonly number[],
   fields: readonly NestedField[],
-  batch: RecordBatch,
+  columns: readonly Data[],
 ): (row: number) => RowKey {
-  const columns = ids.map((id) => columnOf(pathTo(fields, id)!, fields, batch))
-  const [only] = columns
-  if (columns.length === 1 && only !== undefined) return (row) => keyPart(only, row)
+  const parts = ids.map((id) => columnOf(pathTo(fields, id)!, fields, columns))
+  const [only] = parts
+  if (parts.length === 1 && only !== undefined) return (row) => keyPart(only, row)
   return (row) => {
     let key = ''
-    for (const column of columns) {
-      const part = keyPart(column, row)
-      if (part === null) key += 'n;'
-      else {
-        const text = String(part)
-        key += `${text.length}:${text}`
-      }
+    for (const part of parts) {
+      const value = keyPart(part, row)
+      // The length tells where a value ends, whatever characters it has.
+      key += value === null ? 'n;' : `${String(value).length}:${value}`
     }
     return key
   }
 }
 
-function columnOf(path: FieldPath, fields: readonly NestedField[], batch: RecordBatch): KeyColumn {
-  let siblings = fields
-  let data: Data = batch.data
+function columnOf(path: FieldPath, fields: readonly NestedField[], columns: readonly Data[]): KeyColumn {
+  let data = columns[fields.indexOf(path[0]!)]!
   const parents: Data[] = []
-  for (const field of path) {
-    data = data.children[siblings.findIndex((candidate) => candidate.id === field.id)] as Data
-    if (isPrimitive(field.type)) break
+  for (const [depth, field] of path.entries()) {
+    const below = path[depth + 1]
+    if (below === undefined) break
     parents.push(data)
-    siblings = (field.type as StructType).fields
+    data = data.children[(field.type as StructType).fields.indexOf(below)] as Data
   }
   return { type: path.at(-1)!.type as PrimitiveType, data, parents }
 }

@@ -120,7 +120,8 @@ function equalityColumns(file: DataFile, metadata: TableMetadata, schema: Schema
   if ('unknown' in found) throw corrupt(file, `equality column ${found.unknown} is in no schema of the table`)
   for (const id of file.equalityIds) {
     const type = found.leaves.get(id)
-    if (type === undefined || !isPrimitive(type)) throw corrupt(file, `equality column ${id} is not of a primitive type`)
+    if (type === undefined || !isPrimitive(type))
+      throw corrupt(file, `equality column ${id} is not of a primitive type`)
   }
   return found.fields
 }
@@ -132,7 +133,10 @@ function addVector(vectors: Map<string, DeleteFileTask>, task: DeleteFileTask): 
   }
   const other = vectors.get(referencedDataFile)
   if (other !== undefined) {
-    throw corrupt(task.file, `a second deletion vector of ${referencedDataFile}; the first is in ${other.file.filePath}`)
+    throw corrupt(
+      task.file,
+      `a second deletion vector of ${referencedDataFile}; the first is in ${other.file.filePath}`,
+    )
   }
   vectors.set(referencedDataFile, task)
 }
@@ -161,7 +165,10 @@ function mayName(deletes: DataFile, path: string): boolean {
   const upper = deletes.upperBounds.get(DELETE_PATH_ID)
   if (lower === undefined && upper === undefined) return true
   const bytes = Buffer.from(path, 'utf8')
-  return !(lower !== undefined && Buffer.compare(bytes, lower) < 0) && !(upper !== undefined && Buffer.compare(bytes, upper) > 0)
+  return (
+    !(lower !== undefined && Buffer.compare(bytes, lower) < 0) &&
+    !(upper !== undefined && Buffer.compare(bytes, upper) > 0)
+  )
 }
 
 /** Dropped fields of a format version 1 spec stay behind as `void`. */

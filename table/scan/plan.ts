@@ -1,20 +1,22 @@
 /** From a snapshot and a filter to the data files that may hold matching rows. Spec: "Scan Planning". */
-import { FirnError } from '../errors.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
-import { readEntries } from '../manifest/entries.ts'
-import { mayHaveLiveFiles } from '../manifest/manifest-list.ts'
+import { type ResolvedEntry, readEntries } from '../manifest/entries.ts'
+import { type ManifestFile, mayHaveLiveFiles } from '../manifest/manifest-list.ts'
 import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
 import { currentSchema, schemaById, specById, type TableMetadata } from '../spec/metadata.ts'
 import type { Schema } from '../spec/schema.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
+import { type DeleteFileTask, type DeleteIndex, indexDeletes } from './delete-index.ts'
 import type { Expression } from './expression.ts'
 import { fileMayMatch, manifestMayMatch } from './prune.ts'
 
+/** One data file of a snapshot with all that its rows depend on; plain data. */
 export interface FileScanTask {
   readonly file: DataFile
-  /** Always empty: tables with delete files are refused. */
-  readonly deletes: readonly DataFile[]
+  /** Delete files that may take rows from it; `openFileTask` applies them. */
+  readonly deletes: readonly DeleteFileTask[]
+  readonly dataSequenceNumber: number
 }
 
 /** The schema that a snapshot is read with: its own, as it was when it was written. */
@@ -22,8 +24,10 @@ export const schemaOfSnapshot = (metadata: TableMetadata, snapshot: Snapshot | u
   snapshot?.schemaId === undefined ? currentSchema(metadata) : schemaById(metadata, snapshot.schemaId)
 
 /**
- * Live data files of `snapshot`, in manifest order, without those that cannot match `filter`.
- * @throws {FirnError} `FIRN_DELETES_UNSUPPORTED` (invalid): rows that were deleted must not come back.
+ * Live data files of `snapshot` with the delete files that apply to them, in manifest order, without those that cannot
+ * match `filter`.
+ * @throws {FirnError} `FIRN_DELETES_UNSUPPORTED` (invalid): a delete file of a kind that is not read;
+ *   `FIRN_DELETES_CORRUPT` (corrupt).
  */
 export async function planFiles(
   store: ObjectStore,
@@ -33,31 +37,40 @@ export async function planFiles(
   options: AbortableOptions = {},
 ): Promise<readonly FileScanTask[]> {
   if (snapshot === undefined) return []
-  const manifests = await snapshotManifests(store, metadata, snapshot, options)
-  const deletes = manifests.find((manifest) => manifest.content === 'deletes' && mayHaveLiveFiles(manifest))
-  if (deletes !== undefined) {
-    throw new FirnError(
-      'invalid',
-      'FIRN_DELETES_UNSUPPORTED',
-      `snapshot ${snapshot.snapshotId} of ${metadata.location} has delete files, which are not applied yet`,
-      { detail: { manifest: deletes.manifestPath }, help: 'Rewrite the table without delete files first.' },
-    )
-  }
   const schema = schemaOfSnapshot(metadata, snapshot)
-  const wanted = manifests.filter(
+  // A partition without matching rows has no deletes that matter: pruning holds for both kinds of manifests.
+  const manifests = (await snapshotManifests(store, metadata, snapshot, options)).filter(
     (manifest) =>
       mayHaveLiveFiles(manifest) &&
       (filter === undefined ||
         manifestMayMatch(filter, manifest, specById(metadata, manifest.partitionSpecId), schema)),
   )
+  const deletes = await planDeletes(store, metadata, manifests, schema, options)
   const tasks: FileScanTask[] = []
-  for await (const entries of readEntries(store, metadata, wanted, options)) {
-    for (const { status, dataFile } of entries) {
+  const data = manifests.filter((manifest) => manifest.content === 'data')
+  for await (const entries of readEntries(store, metadata, data, options)) {
+    for (const { status, dataFile, sequenceNumber } of entries) {
       if (status === 'deleted') continue
       const spec = specById(metadata, dataFile.specId)
-      if (filter === undefined || fileMayMatch(filter, dataFile, spec, schema))
-        tasks.push({ file: dataFile, deletes: [] })
+      if (filter !== undefined && !fileMayMatch(filter, dataFile, spec, schema)) continue
+      const deleted = deletes.deletesFor(dataFile, sequenceNumber)
+      tasks.push({ file: dataFile, deletes: deleted, dataSequenceNumber: sequenceNumber })
     }
   }
   return tasks
+}
+
+async function planDeletes(
+  store: ObjectStore,
+  metadata: TableMetadata,
+  manifests: readonly ManifestFile[],
+  schema: Schema,
+  options: AbortableOptions,
+): Promise<DeleteIndex> {
+  const live: ResolvedEntry[] = []
+  const deletes = manifests.filter((manifest) => manifest.content === 'deletes')
+  for await (const entries of readEntries(store, metadata, deletes, options)) {
+    for (const entry of entries) if (entry.status !== 'deleted') live.push(entry)
+  }
+  return indexDeletes(live, metadata, schema)
 }

@@ -1,67 +1,167 @@
-/** From planned files to Arrow batches: one per row group, filtered and projected. */
-
-import type { Data } from 'apache-arrow'
-import { makeData, RecordBatch, Struct } from 'apache-arrow'
-import { FirnError } from '../errors.ts'
-import { arrowSchema } from '../format/arrow-schema.ts'
-import { columnFromDecoded, valueAt } from '../format/arrow-values.ts'
-import { openParquet } from '../format/parquet-reader.ts'
+/** From planned files to Arrow batches: one per row group, without deleted rows, filtered and projected. */
+import type { Data, RecordBatch } from 'apache-arrow'
+import { batchOfColumns, concatBatches, takeRows } from '../format/arrow-take.ts'
+import { valueAt } from '../format/arrow-values.ts'
+import type { ParquetFile } from '../format/parquet-reader.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
-import type { DataFile } from '../manifest/data-file.ts'
-import { keyOfPath } from '../spec/location.ts'
 import { projectSchema, type Schema } from '../spec/schema.ts'
-import { isPrimitive, type PrimitiveType } from '../spec/types.ts'
+import { isPrimitive, type NestedField } from '../spec/types.ts'
+import { rowKeys } from './delete-columns.ts'
+import { createDeleteReader, type DeleteReader, type FileDeletes } from './deletes.ts'
 import { columnsOf, type Expression, evaluate } from './expression.ts'
+import { type DataFileReader, openTableFile, type ReadRowGroupOptions } from './open-file.ts'
 import type { FileScanTask } from './plan.ts'
 import { prefetch } from './prefetch.ts'
 
 /** Row groups read ahead of the consumer. */
 export const DEFAULT_READ_DEPTH = 4
+/** Files opened ahead of the row group that is read. */
+const OPEN_DEPTH = 2
 
-/** Random access to the row groups of one data file. */
-export interface DataFileReader {
-  readonly rowGroupRows: readonly number[]
-  /**
-   * Row group `rowGroup` with `columns` (default: all), found by field id, in schema order.
-   * @throws {FirnError} `FIRN_PARQUET_CORRUPT` (corrupt); `FIRN_STORE_UNAVAILABLE` (unavailable).
-   */
-  read(rowGroup: number, options?: ReadRowGroupOptions): Promise<RecordBatch>
+export interface OpenTaskOptions extends AbortableOptions {
+  /** Shares what it read of delete files between tasks; default: one of the task's own. */
+  readonly deletes?: DeleteReader
 }
 
-export interface ReadRowGroupOptions extends AbortableOptions {
-  readonly columns?: readonly string[]
+export interface ReadTaskOptions extends ReadRowGroupOptions {
+  /** Only rows for which it is true. */
+  readonly where?: Expression | undefined
+}
+
+/** Random access to the rows of one data file that its delete files leave. */
+export interface TaskReader extends DataFileReader {
+  /** True when some rows may be deleted: a batch may then have fewer rows than `rowGroupRows` says. */
+  readonly hasDeletes: boolean
+  /** @throws {FirnError} as `DataFileReader.read`. */
+  read(rowGroup: number, options?: ReadTaskOptions): Promise<RecordBatch>
 }
 
 /**
- * @param store rooted at the table's folder. @param location the metadata's `location`.
- * @throws {FirnError} `FIRN_PARQUET_CORRUPT`; `FIRN_ROW_COUNT_MISMATCH` (corrupt) when footer and manifest disagree.
+ * A planned file with its deletes applied. Spec: "Scan Planning".
+ * @param location the metadata's `location`. @param schema of the snapshot that the task was planned for.
+ * @throws {FirnError} `FIRN_PARQUET_CORRUPT`, `FIRN_ROW_COUNT_MISMATCH`, `FIRN_DELETES_CORRUPT` (corrupt);
+ *   `FIRN_STORE_UNAVAILABLE` (unavailable).
  */
-export async function openDataFile(
+export async function openFileTask(
   store: ObjectStore,
   location: string,
-  file: Pick<DataFile, 'filePath' | 'fileFormat' | 'fileSizeBytes' | 'recordCount'>,
+  task: FileScanTask,
   schema: Schema,
-  options: AbortableOptions = {},
-): Promise<DataFileReader> {
-  if (file.fileFormat !== 'PARQUET') {
-    throw new FirnError(
-      'invalid',
-      'FIRN_FILE_FORMAT_UNSUPPORTED',
-      `${file.filePath} is ${file.fileFormat}, not PARQUET`,
-    )
+  options: OpenTaskOptions = {},
+): Promise<TaskReader> {
+  const { deletes: shared, ...abort } = options
+  const parquet = await openTableFile(store, location, task.file, abort)
+  let deletes: FileDeletes | undefined
+  if (task.deletes.length > 0) {
+    const reader = shared ?? createDeleteReader(store, location, abort)
+    deletes = await reader.load(task.file, task.deletes)
   }
-  const parquet = await openParquet(store, keyOfPath(location, file.filePath), file.fileSizeBytes, options)
-  if (parquet.rowCount !== file.recordCount) {
-    const message = `${file.filePath}: the manifest says ${file.recordCount} rows, the file has ${parquet.rowCount}`
-    throw new FirnError('corrupt', 'FIRN_ROW_COUNT_MISMATCH', message, {
-      detail: { path: file.filePath, manifestRows: file.recordCount, footerRows: parquet.rowCount },
-      help: 'Run: firn verify <table>',
-    })
-  }
+  const rowGroupRows = parquet.rowGroups.map((group) => group.rows)
+  let total = 0
+  const starts = rowGroupRows.map((rows) => {
+    total += rows
+    return total - rows
+  })
+  const file: OpenTask = { parquet, schema, deletes, starts }
   return {
-    rowGroupRows: parquet.rowGroups.map((group) => group.rows),
-    read: (rowGroup, { columns, ...abort } = {}) => parquet.read(rowGroup, projectSchema(schema, columns), abort),
+    rowGroupRows,
+    hasDeletes: deletes !== undefined,
+    read: (rowGroup, { columns, where, ...readAbort } = {}) =>
+      readRows(file, rowGroup, projectSchema(schema, columns), where, readAbort),
   }
+}
+
+interface OpenTask {
+  readonly parquet: ParquetFile
+  readonly schema: Schema
+  readonly deletes: FileDeletes | undefined
+  /** First row of each row group. */
+  readonly starts: readonly number[]
+}
+
+async function readRows(
+  { parquet, schema, deletes, starts }: OpenTask,
+  rowGroup: number,
+  projected: Schema,
+  where: Expression | undefined,
+  options: AbortableOptions,
+): Promise<RecordBatch> {
+  const first = starts[rowGroup] ?? 0
+  const rows = parquet.rowGroups[rowGroup]?.rows ?? 0
+  const positions = deletes?.positions
+  // All gone: nothing of it needs to be read.
+  if (rows > 0 && positions?.count(first, first + rows) === rows) return concatBatches(projected, [])
+  const { readSchema, apart } = columnsToRead(schema, projected, where, deletes)
+  const [batch, nested] = await Promise.all([
+    parquet.read(rowGroup, readSchema, options),
+    apart.length === 0 ? undefined : parquet.read(rowGroup, { ...schema, fields: apart }, options),
+  ])
+  const fields = [...readSchema.fields, ...apart]
+  const data = [...batch.data.children, ...(nested?.data.children ?? [])] as Data[]
+  const deleted = isDeleted(deletes, first, fields, data)
+  const passes = where === undefined ? undefined : filterOf(where, readSchema, batch)
+  if (deleted === undefined && passes === undefined) return project(batch, readSchema, projected)
+  const kept = new Int32Array(batch.numRows)
+  let count = 0
+  for (let row = 0; row < batch.numRows; row++) {
+    if (deleted?.(row) !== true && passes?.(row) !== false) kept[count++] = row
+  }
+  const wanted = project(batch, readSchema, projected)
+  return count === batch.numRows ? wanted : takeRows(wanted, projected, kept.subarray(0, count))
+}
+
+/**
+ * The wanted columns, those of the filter and those of equality deletes, which a later schema may have dropped.
+ * @returns `apart`: structs of which equality deletes look at a part only; they are read by themselves.
+ */
+function columnsToRead(
+  schema: Schema,
+  projected: Schema,
+  where: Expression | undefined,
+  deletes: FileDeletes | undefined,
+): { readonly readSchema: Schema; readonly apart: readonly NestedField[] } {
+  const needed = new Set(where === undefined ? [] : columnsOf(where))
+  for (const field of projected.fields) needed.add(field.id)
+  const dropped = new Map<number, NestedField>()
+  const apart: NestedField[] = []
+  for (const { columns } of deletes?.equalities ?? []) {
+    for (const column of columns) {
+      if (!isPrimitive(column.type)) apart.push(column)
+      else if (schema.fields.some((field) => field.id === column.id)) needed.add(column.id)
+      else dropped.set(column.id, column)
+    }
+  }
+  const fields = schema.fields.filter((field) => needed.has(field.id))
+  return { readSchema: { ...schema, fields: [...fields, ...dropped.values()] }, apart }
+}
+
+/** @param first row of the columns, in its file. @returns `undefined` when no row can be deleted. */
+function isDeleted(
+  deletes: FileDeletes | undefined,
+  first: number,
+  fields: readonly NestedField[],
+  columns: readonly Data[],
+): ((row: number) => boolean) | undefined {
+  if (deletes === undefined) return undefined
+  const { positions, equalities } = deletes
+  const sets = equalities
+    .filter(({ keys }) => keys.size > 0)
+    .map(({ ids, keys }) => ({ keys, keyOf: rowKeys(ids, fields, columns) }))
+  return (row) => positions?.has(first + row) === true || sets.some(({ keys, keyOf }) => keys.has(keyOf(row)))
+}
+
+function filterOf(where: Expression, schema: Schema, batch: RecordBatch): (row: number) => boolean {
+  const columns = new Map(schema.fields.map((field, index) => [field.id, batch.data.children[index] as Data]))
+  return (row) => evaluate(where, (column) => valueAt(column.type, columns.get(column.fieldId)!, row)) === true
+}
+
+function project(batch: RecordBatch, schema: Schema, projected: Schema): RecordBatch {
+  if (schema.fields.length === projected.fields.length) return batch
+  const children = projected.fields.map((field) => {
+    const index = schema.fields.findIndex((candidate) => candidate.id === field.id)
+    return batch.data.children[index] as Data
+  })
+  return batchOfColumns(projected, children, batch.numRows)
 }
 
 export interface ReadTasksOptions extends AbortableOptions {
@@ -82,18 +182,15 @@ export async function* readTasks(
   limit: number | undefined,
   options: ReadTasksOptions = {},
 ): AsyncGenerator<RecordBatch, void, undefined> {
-  const needed = filter === undefined ? new Set<number>() : columnsOf(filter)
-  for (const field of projected.fields) (needed as Set<number>).add(field.id)
-  const readSchema: Schema = { ...schema, fields: schema.fields.filter((field) => needed.has(field.id)) }
-  const depth = options.depth ?? DEFAULT_READ_DEPTH
+  const { depth = DEFAULT_READ_DEPTH, signal } = options
   let left = limit ?? Number.POSITIVE_INFINITY
   if (left <= 0) return
-  const groups = rowGroupsOf(store, location, tasks, readSchema, options)
-  const read = (group: RowGroup, signal: AbortSignal): Promise<RecordBatch> => group.file.read(group.index, { signal })
-  for await (const batch of prefetch(groups, read, { depth, signal: options.signal })) {
-    const rows = filter === undefined ? batch : selectRows(batch, readSchema, filter)
-    const wanted = project(rows, readSchema, projected)
-    const part = wanted.numRows > left ? wanted.slice(0, left) : wanted
+  const columns = projected.fields.map((field) => field.name)
+  const groups = rowGroupsOf(store, location, tasks, schema, { signal })
+  const read = ({ file, index }: RowGroup, abort: AbortSignal): Promise<RecordBatch> =>
+    file.read(index, { columns, where: filter, signal: abort })
+  for await (const batch of prefetch(groups, read, { depth, signal })) {
+    const part = batch.numRows > left ? batch.slice(0, left) : batch
     if (part.numRows > 0) yield part
     left -= part.numRows
     if (left <= 0) return
@@ -101,7 +198,7 @@ export async function* readTasks(
 }
 
 interface RowGroup {
-  readonly file: DataFileReader
+  readonly file: TaskReader
   readonly index: number
 }
 
@@ -112,47 +209,17 @@ async function* rowGroupsOf(
   schema: Schema,
   options: AbortableOptions,
 ): AsyncGenerator<RowGroup, void, undefined> {
-  const open = (task: FileScanTask, signal: AbortSignal): Promise<DataFileReader> =>
-    openDataFile(store, location, task.file, schema, { signal })
-  for await (const file of prefetch(tasks, open, { depth: 2, signal: options.signal })) {
-    for (let index = 0; index < file.rowGroupRows.length; index++) yield { file, index }
+  // Delete files outlive the data file that asked for them first, but not the scan.
+  const stop = new AbortController()
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
+  const deletes = createDeleteReader(store, location, { signal })
+  const open = (task: FileScanTask, abort: AbortSignal): Promise<TaskReader> =>
+    openFileTask(store, location, task, schema, { signal: abort, deletes })
+  try {
+    for await (const file of prefetch(tasks, open, { depth: OPEN_DEPTH, signal: options.signal })) {
+      for (let index = 0; index < file.rowGroupRows.length; index++) yield { file, index }
+    }
+  } finally {
+    stop.abort()
   }
-}
-
-/** The rows for which `filter` is true. */
-export function selectRows(batch: RecordBatch, schema: Schema, filter: Expression): RecordBatch {
-  const columns = new Map(schema.fields.map((field, index) => [field.id, batch.data.children[index] as Data]))
-  const rows: number[] = []
-  for (let row = 0; row < batch.numRows; row++) {
-    const truth = evaluate(filter, (column) => valueAt(column.type, columns.get(column.fieldId)!, row))
-    if (truth === true) rows.push(row)
-  }
-  if (rows.length === batch.numRows) return batch
-  const children = schema.fields.map((field, index) => takeColumn(batch.data.children[index] as Data, field, rows))
-  const arrow = arrowSchema(schema)
-  const data = makeData({ type: new Struct(arrow.fields), length: rows.length, nullCount: 0, children })
-  return new RecordBatch(arrow, data)
-}
-
-function takeColumn(data: Data, field: Schema['fields'][number], rows: readonly number[]): Data {
-  if (!isPrimitive(field.type)) {
-    throw new FirnError('invalid', 'FIRN_TYPE_UNSUPPORTED', `column ${field.name}: nested types are not read yet`)
-  }
-  const type: PrimitiveType = field.type
-  const values = rows.map((row) => {
-    const value = valueAt(type, data, row)
-    return typeof value === 'string' ? Buffer.from(value, 'utf8') : value
-  })
-  return columnFromDecoded(type, [values], rows.length, field.name)
-}
-
-function project(batch: RecordBatch, schema: Schema, projected: Schema): RecordBatch {
-  if (schema.fields.length === projected.fields.length) return batch
-  const children = projected.fields.map((field) => {
-    const index = schema.fields.findIndex((candidate) => candidate.id === field.id)
-    return batch.data.children[index] as Data
-  })
-  const arrow = arrowSchema(projected)
-  const data = makeData({ type: new Struct(arrow.fields), length: batch.numRows, nullCount: 0, children })
-  return new RecordBatch(arrow, data)
 }

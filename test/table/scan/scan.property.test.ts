@@ -401,8 +401,9 @@ describe('what cannot be read correctly is refused, not skipped', () => {
     return table
   }
 
-  test.each(['position-deletes', 'equality-deletes'] as const)('a snapshot with %s', async (content) => {
-    const table = await withManifest({}, { content, equalityIds: content === 'equality-deletes' ? [1] : [] })
+  test.each(['position-deletes', 'equality-deletes'] as const)('a snapshot with %s in Avro', async (content) => {
+    const equalityIds = content === 'equality-deletes' ? [1] : []
+    const table = await withManifest({}, { content, fileFormat: 'AVRO', equalityIds })
     await expect(readRows(table.scan())).rejects.toMatchObject({ code: 'FIRN_DELETES_UNSUPPORTED' })
   })
 
