@@ -14,7 +14,8 @@ import { normaliseLocation } from './spec/location.ts'
 import { currentSnapshotOf, type SnapshotRef, snapshotById, type TableMetadata } from './spec/metadata.ts'
 import { projectSchema, type Schema } from './spec/schema.ts'
 import type { Snapshot } from './spec/snapshot.ts'
-import { type AppendOptions, appendFiles } from './write/append.ts'
+import { type AppendOptions, commitProduced, type FileChange, producedChange } from './write/append.ts'
+import type { ProducedChange, ProduceOptions } from './write/produce.ts'
 
 /** At most one of the three; none means the current snapshot. */
 export interface SnapshotSelector {
@@ -47,13 +48,15 @@ export interface TableScan {
   batches(options?: AbortableOptions & { readonly depth?: number }): AsyncIterable<RecordBatch>
 }
 
-export interface AppendResult {
+export interface CommitResult {
   readonly table: Table
+  /** What was committed; `undefined` when it has expired since. */
   readonly snapshot: Snapshot | undefined
   readonly attempts: number
-  /** True when an earlier try of the same append had taken effect. */
+  /** True when an earlier try of the same change had taken effect. */
   readonly recovered: boolean
 }
+export type AppendResult = CommitResult
 
 export interface CreateTagOptions extends AbortableOptions {
   /** The tag may be dropped by expiry when it is older. */
@@ -149,9 +152,33 @@ export class Table {
    * @throws {FirnError} `FIRN_REQUIREMENT_FAILED`, `FIRN_COMMIT_CONFLICT` (conflict); `FIRN_COMMIT_STATE_UNKNOWN`
    *   (unknown-commit): the files must not be deleted; `FIRN_TABLE_READ_ONLY` (invalid).
    */
-  async append(files: readonly DataFile[], options: AppendOptions = {}): Promise<AppendResult> {
+  async append(files: readonly DataFile[], options: AppendOptions = {}): Promise<CommitResult> {
+    return this.#produce({ operation: 'append', added: files, removed: [] }, options)
+  }
+
+  /**
+   * The general change of files: all of `change` becomes visible with one snapshot, or nothing does. Committed on a
+   * newer table than it was planned on only while every removed file is still there, no delete file came for one since
+   * `startSnapshotId`, and no data file that may match `conflictFilter`.
+   * @throws {FirnError} as `append`; `FIRN_COMMIT_CONFLICT` (conflict): plan anew; `FIRN_REPLACE_ADDS_ROWS` (failed).
+   */
+  async commitFiles(change: FileChange, options: ProduceOptions = {}): Promise<CommitResult> {
+    return this.#produce(producedChange(change), options)
+  }
+
+  /** `added` for `removed`, without a change of rows: what compaction commits. Appends never conflict with it. */
+  async replaceFiles(
+    removed: FileChange['removed'],
+    added: readonly DataFile[],
+    options: ProduceOptions & Pick<FileChange, 'startSnapshotId' | 'dataSequenceNumber'>,
+  ): Promise<CommitResult> {
+    const { startSnapshotId, dataSequenceNumber, ...rest } = options
+    return this.commitFiles({ operation: 'replace', added, removed, startSnapshotId, dataSequenceNumber }, rest)
+  }
+
+  async #produce(change: ProducedChange, options: ProduceOptions): Promise<CommitResult> {
     const operations = this.#writable()
-    const outcome = await appendFiles(this.store, operations, this.#state, files, this.#clock, options)
+    const outcome = await commitProduced(this.store, operations, this.#state, change, this.#clock, options)
     const { attempts, recovered, snapshotId, state } = outcome
     return { table: this.#at(state), snapshot: snapshotById(state.metadata, snapshotId), attempts, recovered }
   }

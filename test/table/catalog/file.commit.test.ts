@@ -508,7 +508,7 @@ describe('what must not be written to', () => {
     ['a partition without a name', { partitionSpec: { specId: 0, fields: [part({ name: '' })] } }],
     ['a partition id below 1000', { partitionSpec: { specId: 0, fields: [part({ fieldId: 9 })] } }],
     ['a partition of an unknown column', { partitionSpec: { specId: 0, fields: [part({ sourceId: 77 })] } }],
-    ['a transform that is not computed', { partitionSpec: { specId: 0, fields: [part({ transform: 'bucket[4]' })] } }],
+    ['a transform that is not computed', { partitionSpec: { specId: 0, fields: [part({ transform: 'zorder' })] } }],
     ['a property that is no string', { properties: { a: 1 } }],
     ['a sort order called unsorted', { sortOrder: { ...DEFINITION.sortOrder, orderId: 0 } }],
   ])('%s: no such table is made, and the name stays free', async (_what, over) => {

@@ -1,0 +1,199 @@
+/**
+ * The one way to a new snapshot: manifests of the added files, copies of those that held a removed one, the rest
+ * carried over or merged, and a summary. Spec: "Snapshots", "Manifests", "Commit Conflict Resolution".
+ */
+import { type Clock, newSnapshotId, newUuid } from '../clock.ts'
+import type { Change } from '../commit/commit.ts'
+import { type Validation, validateChange } from '../commit/conflicts.ts'
+import type { TableRequirement } from '../commit/requirements.ts'
+import { type SnapshotOperation, snapshotSummary } from '../commit/summary.ts'
+import type { TableUpdate } from '../commit/updates.ts'
+import { FirnError } from '../errors.ts'
+import type { EpochMillis, SnapshotId } from '../ids.ts'
+import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
+import type { DataFile } from '../manifest/data-file.ts'
+import type { ResolvedEntry } from '../manifest/entries.ts'
+import { type ManifestFile, mayHaveLiveFiles, writeManifestList } from '../manifest/manifest-list.ts'
+import { carriedManifests } from '../manifest/snapshot-manifests.ts'
+import { keyOfPath } from '../spec/location.ts'
+import { snapshotById, type TableMetadata } from '../spec/metadata.ts'
+import type { Snapshot } from '../spec/snapshot.ts'
+import { checkAddedFiles, checkReplacement, checkUnique } from './check-files.ts'
+import { manifestFilter, pathOf, type RemovedFile } from './filter-manifests.ts'
+import { atSequenceNumber, draftWriter, type ManifestDraft, writeDrafts } from './manifest-draft.ts'
+import { manifestMerger } from './merge-manifests.ts'
+import { headOf, nextSnapshot, ownRef, type SnapshotOptions } from './snapshot-options.ts'
+
+/** A change of the table's files, as one snapshot. */
+export interface ProducedChange {
+  readonly operation: SnapshotOperation
+  readonly added: readonly DataFile[]
+  readonly removed: readonly RemovedFile[]
+  /** Of the added files; `undefined`: they inherit the snapshot's. */
+  readonly dataSequenceNumber?: number | undefined
+  readonly validation?: Validation | undefined
+}
+
+export interface ProduceOptions extends SnapshotOptions {
+  /** False: never merge manifests; default: as the table's properties say. */
+  readonly merge?: boolean | undefined
+}
+
+export interface SnapshotChange extends Change {
+  readonly snapshotId: SnapshotId
+}
+
+/**
+ * Writes the manifests of the added files; the rest follows with each try.
+ * @param store rooted at the table's folder.
+ * @throws {FirnError} `FIRN_DATA_FILE_INVALID` (invalid); from its tries `FIRN_COMMIT_CONFLICT` (conflict).
+ */
+export async function produceSnapshot(
+  store: ObjectStore,
+  metadata: TableMetadata,
+  change: ProducedChange,
+  clock: Clock,
+  options: ProduceOptions,
+): Promise<SnapshotChange> {
+  checkAddedFiles(metadata, change.added)
+  checkUnique(change.removed.map(pathOf), 'remove')
+  const snapshotId = options.snapshotId ?? newSnapshotId(clock)
+  const commitUuid = newUuid(clock)
+  const writer = draftWriter(store, commitUuid, snapshotId)
+  const abort = { signal: options.signal }
+  const { dataSequenceNumber } = change
+  const entries = change.added.map((dataFile) => {
+    return {
+      status: 'added' as const,
+      snapshotId,
+      sequenceNumber: dataSequenceNumber,
+      fileSequenceNumber: undefined,
+      dataFile,
+    }
+  })
+  const drafts = await writeDrafts(writer, metadata, entries, abort)
+  const filter = manifestFilter(store, writer, snapshotId, change.removed)
+  const merger = manifestMerger(store, writer, snapshotId, dataSequenceNumber)
+
+  const manifestsOf = async (base: TableMetadata, head: Snapshot | undefined): Promise<TryManifests> => {
+    const sequenceNumber = base.lastSequenceNumber + 1
+    const carried = await carriedManifests(store, base, head, abort)
+    const filtered = await filter.apply(base, carried, sequenceNumber, abort)
+    if (change.validation !== undefined) {
+      await validateChange(store, base, head, change.validation, filtered.removed, abort)
+    }
+    const own = drafts.map((draft: ManifestDraft) => atSequenceNumber(draft, sequenceNumber))
+    const listed = [...own, ...filtered.manifests].filter(
+      (manifest) => mayHaveLiveFiles(manifest) || manifest.addedSnapshotId === snapshotId,
+    )
+    const merged: ManifestFile[] = []
+    let replaced = filtered.replaced
+    for (const content of ['data', 'deletes'] as const) {
+      const some = listed.filter((manifest) => manifest.content === content)
+      const result =
+        options.merge === false
+          ? { manifests: some, replaced: 0 }
+          : await merger.apply(base, some, sequenceNumber, abort)
+      merged.push(...result.manifests)
+      replaced += result.replaced
+    }
+    return { manifests: merged, removed: filtered.removed, replaced }
+  }
+
+  return {
+    snapshotId,
+    isOwn: (current) => isOwnSnapshot(current, snapshotId, options),
+    requirements: (base) => snapshotRequirements(base, metadata, options),
+    prepare: async (base, attempt, timestampMillis) => {
+      const head = headOf(base, options.branch)
+      const { manifests, removed, replaced } = await manifestsOf(base, head)
+      const removedFiles = removed.map((entry) => entry.dataFile)
+      if (change.operation === 'replace') checkReplacement(base, change.added, removedFiles)
+      const summary = snapshotSummary(head, change.operation, change.added, removedFiles, {
+        ...options.summary,
+        ...manifestCounts(manifests, snapshotId, replaced),
+      })
+      return publish(store, base, { snapshotId, commitUuid, attempt, timestampMillis, manifests, summary }, options)
+    },
+  }
+}
+
+interface TryManifests {
+  readonly manifests: readonly ManifestFile[]
+  readonly removed: readonly ResolvedEntry[]
+  /** Manifests of the base that others stand for now. */
+  readonly replaced: number
+}
+
+/** The members of a summary about manifests, and who wrote it. */
+export function manifestCounts(
+  manifests: readonly ManifestFile[],
+  snapshotId: SnapshotId,
+  replaced: number,
+): Readonly<Record<string, string>> {
+  const created = manifests.filter((manifest) => manifest.addedSnapshotId === snapshotId).length
+  return {
+    'manifests-created': String(created),
+    'manifests-kept': String(manifests.length - created),
+    'manifests-replaced': String(replaced),
+    'engine-name': 'firn',
+  }
+}
+
+export interface PublishedTry {
+  readonly snapshotId: SnapshotId
+  readonly commitUuid: string
+  readonly attempt: number
+  readonly timestampMillis: EpochMillis
+  readonly manifests: readonly ManifestFile[]
+  readonly summary: Readonly<Record<string, string>>
+}
+
+/** Write the manifest list of one try and return the updates that make its snapshot the branch's newest. */
+export async function publish(
+  store: ObjectStore,
+  base: TableMetadata,
+  work: PublishedTry,
+  options: SnapshotOptions,
+): Promise<readonly TableUpdate[]> {
+  // A name per try: the list of a try that nobody can tell about must not be overwritten by the next.
+  const manifestList = `${base.location}/metadata/snap-${work.snapshotId}-${work.attempt}-${work.commitUuid}.avro`
+  const snapshot = nextSnapshot(base, options.branch, { ...work, manifestList })
+  const bytes = await writeManifestList(snapshot, work.manifests)
+  await store.put(keyOfPath(base.location, manifestList), bytes, { signal: options.signal })
+  const { setProperties } = options
+  return [
+    { action: 'add-snapshot', snapshot },
+    { action: 'set-snapshot-ref', ...ownRef(base, options.branch, work.snapshotId) },
+    ...(setProperties === undefined ? [] : [{ action: 'set-properties' as const, updates: setProperties }]),
+  ]
+}
+
+export function isOwnSnapshot(metadata: TableMetadata, snapshotId: SnapshotId, options: SnapshotOptions): boolean {
+  if (snapshotById(metadata, snapshotId) !== undefined) return true
+  const marker = options.runMarker
+  return marker !== undefined && metadata.properties[marker.property] === marker.value
+}
+
+/** That the table is the same, its branch is where the try found it, and the properties have the caller's values. */
+export function snapshotRequirements(
+  base: TableMetadata,
+  planned: TableMetadata,
+  options: SnapshotOptions,
+): readonly TableRequirement[] {
+  const properties = Object.entries(options.requireProperties ?? {}).map(
+    ([key, value]) => ({ type: 'assert-property', key, value }) as const,
+  )
+  const ref = options.branch ?? 'main'
+  return [
+    { type: 'assert-table-uuid', uuid: planned.tableUuid },
+    ...properties,
+    { type: 'assert-ref-snapshot-id', ref, snapshotId: headOf(base, ref)?.snapshotId },
+  ]
+}
+
+/** @throws {FirnError} `FIRN_INVALID_OPTION` (invalid). */
+export function refuseBranch(options: AbortableOptions & { readonly branch?: string | undefined }, what: string): void {
+  if (options.branch === undefined || options.branch === 'main') return
+  throw new FirnError('invalid', 'FIRN_INVALID_OPTION', `${what} works on main, not on branch ${options.branch}`)
+}
