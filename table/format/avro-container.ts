@@ -36,7 +36,7 @@ const DEPTH = 16
 const inflate: (data: Buffer, options: ZlibOptions) => Promise<Buffer> = promisify(inflateRaw)
 const unzstd: (data: Buffer, options: ZstdOptions) => Promise<Buffer> = promisify(zstdDecompress)
 /** Avro's writers make blocks of about 64 KB: one chunk takes one, so that nothing is put together from pieces. */
-const LIMITS = { chunkSize: 96 << 10, maxOutputLength: MAX_BLOCK_BYTES } as const
+const LIMITS = { chunkSize: 66 << 10, maxOutputLength: MAX_BLOCK_BYTES } as const
 
 type Codec = (data: Buffer) => Buffer | Promise<Buffer>
 

@@ -21,7 +21,7 @@ import {
   statsStep,
   textStep,
 } from './entry-steps.ts'
-import { readBytes, readCount } from './lazy-stats.ts'
+import { LazyBounds, LazyCounts, readBytes } from './lazy-stats.ts'
 import type { EntryStatus, ManifestEntry } from './manifest.ts'
 import { compilePartition, type PartitionContext } from './partition-decoder.ts'
 
@@ -128,7 +128,7 @@ function fileStep(
       id,
       schema,
       ['int', 'long'],
-      readCount,
+      LazyCounts,
       (cursor) => cursor.skipNumber(),
       (draft, value) => {
         draft[counts] = value
@@ -137,7 +137,7 @@ function fileStep(
   }
   const bounds = BOUNDS.get(id)
   if (bounds !== undefined) {
-    return statsStep(id, schema, ['bytes', 'string'], readBytes, skipBytes, (draft, value) => {
+    return statsStep(id, schema, ['bytes', 'string'], LazyBounds, skipBytes, (draft, value) => {
       draft[bounds] = value
     })
   }

@@ -5,7 +5,7 @@ import type { AvroSkipper, AvroTypes } from '../format/avro-decode.ts'
 import type { SnapshotId } from '../ids.ts'
 import type { PartitionTuple } from '../spec/partition.ts'
 import type { FileContent } from './data-file.ts'
-import { LazyStats, noStats, type StatReader } from './lazy-stats.ts'
+import { noStats } from './lazy-stats.ts'
 import type { EntryStatus } from './manifest.ts'
 
 type Counts = ReadonlyMap<number, number>
@@ -144,7 +144,7 @@ export function statsStep<V>(
   id: number,
   schema: AvroSchema,
   valueTypes: readonly string[],
-  read: StatReader<V>,
+  lazy: new (bytes: Buffer, start: number) => ReadonlyMap<number, V>,
   skip: AvroSkipper,
   set: (draft: Draft, value: ReadonlyMap<number, V>) => void,
 ): Step {
@@ -167,7 +167,7 @@ export function statsStep<V>(
           if (cursor.position > cursor.bytes.length) cursor.check()
         }
       }
-      set(draft, some ? new LazyStats(cursor.bytes, start, read) : noStats())
+      set(draft, some ? new lazy(cursor.bytes, start) : noStats())
     }
   })
 }

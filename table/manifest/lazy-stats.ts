@@ -6,13 +6,8 @@
  */
 import { AvroCursor } from '../format/avro-cursor.ts'
 
-/** How the values of a map are told from the bytes. */
-export type StatReader<V> = (cursor: AvroCursor) => V
-
-export const readCount: StatReader<number> = (cursor) => cursor.number()
-
 /** A copy: a view would keep the whole block alive, and move with it to another thread. */
-export const readBytes: StatReader<Uint8Array> = (cursor) => {
+export function readBytes(cursor: AvroCursor): Uint8Array {
   const view = cursor.take(cursor.length())
   const copy = new Uint8Array(view.length)
   copy.set(view)
@@ -23,16 +18,16 @@ const NO_STATS: ReadonlyMap<number, unknown> = new Map()
 export const noStats = <V>(): ReadonlyMap<number, V> => NO_STATS as ReadonlyMap<number, V>
 
 /** An Avro array of (key, value) pairs, decoded when asked. */
-export class LazyStats<V> implements ReadonlyMap<number, V> {
+abstract class LazyStats<V> implements ReadonlyMap<number, V> {
   readonly #bytes: Buffer
   readonly #start: number
-  readonly #read: StatReader<V>
 
-  constructor(bytes: Buffer, start: number, read: StatReader<V>) {
+  constructor(bytes: Buffer, start: number) {
     this.#bytes = bytes
     this.#start = start
-    this.#read = read
   }
+
+  protected abstract read(cursor: AvroCursor): V
 
   get [Symbol.toStringTag](): string {
     return 'Map'
@@ -74,8 +69,20 @@ export class LazyStats<V> implements ReadonlyMap<number, V> {
     const cursor = new AvroCursor(this.#bytes, this.#start)
     const all = new Map<number, V>()
     for (let count = cursor.blockCount(); count > 0; count = cursor.blockCount()) {
-      for (let index = 0; index < count; index++) all.set(cursor.number(), this.#read(cursor))
+      for (let index = 0; index < count; index++) all.set(cursor.number(), this.read(cursor))
     }
     return all
+  }
+}
+
+export class LazyCounts extends LazyStats<number> {
+  protected override read(cursor: AvroCursor): number {
+    return cursor.number()
+  }
+}
+
+export class LazyBounds extends LazyStats<Uint8Array> {
+  protected override read(cursor: AvroCursor): Uint8Array {
+    return readBytes(cursor)
   }
 }
