@@ -10,6 +10,7 @@ export {
   openTableAt,
   tableFolder,
 } from './catalog/open.ts'
+export { openRestCatalog, type RestCatalog, type RestCatalogOptions, type SigV4Options } from './catalog/rest.ts'
 export { type Clock, newRunId, newSnapshotId, newUuid, systemClock } from './clock.ts'
 export type { Change } from './commit/commit.ts'
 export type { TableRequirement } from './commit/requirements.ts'

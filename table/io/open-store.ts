@@ -8,7 +8,12 @@ import { openMemoryStore } from './memory.ts'
 import { type ObjectStore, subStore } from './object-store.ts'
 import { openS3Store, type S3Options } from './s3.ts'
 
-/** JSON-able apart from `clock`, so that a worker thread can open the same store again. Credentials are never here. */
+export { awsCredentials, type S3Credentials, type S3Options } from './s3.ts'
+
+/**
+ * JSON-able apart from `clock` and a credentials function, so that a worker thread can open the same store again.
+ * Credentials are here only when a catalog gave them out for one table; else the SDK finds them in every thread.
+ */
 export interface StoreOptions {
   readonly s3?: S3Options
   /** Time and randomness of back-offs; default: the system's. */

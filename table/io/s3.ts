@@ -37,6 +37,15 @@ import type {
 import { isConditionalConflict, type S3Request, s3Failure, statusOf } from './s3-errors.ts'
 import { assertOneCondition, objectNotFound, preconditionFailed, storeUnavailable } from './store-errors.ts'
 
+/** Keys of one identity. Never in a message. */
+export interface S3Credentials {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string | undefined
+  /** When they run out, milliseconds since the epoch; a provider is asked again some minutes earlier. */
+  readonly expiresAtMillis?: number | undefined
+}
+
 export interface S3Options {
   /** Default: `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, the profile, then AWS itself. */
   readonly endpoint?: string
@@ -44,6 +53,10 @@ export interface S3Options {
   readonly region?: string
   /** Attempts of the SDK per request, the first included; default 5. */
   readonly maxAttempts?: number
+  /** Default: the SDK's chain. A function cannot be handed to a worker thread. */
+  readonly credentials?: S3Credentials | (() => Promise<S3Credentials>)
+  /** `https://host/bucket/key` instead of `https://bucket.host/key`; default true. */
+  readonly pathStyle?: boolean
 }
 
 const MAX_SOCKETS = 64
@@ -60,13 +73,14 @@ export function openS3Store(
   options: S3Options & { readonly bucket: string; readonly prefix: string; readonly clock?: Clock },
 ): ObjectStore {
   const client = new S3Client({
-    forcePathStyle: true,
+    forcePathStyle: options.pathStyle ?? true,
     followRegionRedirects: true,
     maxAttempts: options.maxAttempts ?? 5,
     requestChecksumCalculation: 'WHEN_SUPPORTED',
     responseChecksumValidation: 'WHEN_SUPPORTED',
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     ...(options.region === undefined ? {} : { region: options.region }),
+    ...(options.credentials === undefined ? {} : { credentials: identityOf(options.credentials) }),
     requestHandler: new NodeHttpHandler({
       connectionTimeout: CONNECT_TIMEOUT_MILLIS,
       socketTimeout: IDLE_TIMEOUT_MILLIS,
@@ -75,6 +89,35 @@ export function openS3Store(
     }),
   })
   return new S3ObjectStore(client, options.bucket, options.prefix, options.clock ?? systemClock)
+}
+
+/** In the SDK's form; it keeps what a provider gave until shortly before the expiration. */
+function identityOf(credentials: S3Credentials | (() => Promise<S3Credentials>)): () => Promise<AwsIdentity> {
+  return async () => {
+    const { expiresAtMillis, sessionToken, ...keys } =
+      typeof credentials === 'function' ? await credentials() : credentials
+    return {
+      ...keys,
+      ...(sessionToken === undefined ? {} : { sessionToken }),
+      ...(expiresAtMillis === undefined ? {} : { expiration: new Date(expiresAtMillis) }),
+    }
+  }
+}
+
+interface AwsIdentity {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string
+  readonly expiration?: Date
+}
+
+/** The SDK's own chain: variables, profiles, roles. Kept and renewed by the SDK. For services other than S3. */
+export function awsCredentials(): () => Promise<S3Credentials> {
+  const { config } = new S3Client({ region: 'us-east-1' })
+  return async () => {
+    const { accessKeyId, secretAccessKey, sessionToken } = await config.credentials()
+    return { accessKeyId, secretAccessKey, sessionToken }
+  }
 }
 
 class S3ObjectStore implements ObjectStore {

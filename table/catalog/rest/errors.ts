@@ -1,0 +1,124 @@
+/** Answers of a REST catalog -> the one error class. Spec: REST catalog, "ErrorModel". By status and type, never by text. */
+import { type ErrorCode, type ErrorKind, FirnError } from '../../errors.ts'
+
+/** An HTTP answer, read to its end. */
+export interface Answer {
+  readonly status: number
+  readonly retryAfterMillis: number | undefined
+  /** Parsed with int64 kept; `undefined` when there was no JSON. */
+  readonly json: unknown
+}
+
+export interface Asked {
+  /** e.g. `loading table news.articles`. */
+  readonly what: string
+  /** The catalog's URI. */
+  readonly catalog: string
+  /** Words that must not come out, whatever the server echoes. */
+  readonly secrets: readonly string[]
+}
+
+const MAX_MESSAGE_CHARACTERS = 500
+
+/** `error.type` and `error.message` of the body, when it is an error document. */
+export function errorModel(json: unknown): { readonly type: string; readonly message: string } {
+  const member = (value: unknown, key: string): unknown =>
+    typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '')
+  const error = member(json, 'error')
+  // OAuth2 endpoints answer `{"error": "invalid_client", "error_description": …}`
+  if (typeof error === 'string') return { type: error, message: text(member(json, 'error_description')) }
+  return { type: text(member(error, 'type')), message: text(member(error, 'message')) }
+}
+
+type Verdict = readonly [kind: ErrorKind, code: ErrorCode, help: string]
+
+const RETRY = 'Run the same command again later.'
+
+function verdict(status: number, type: string): Verdict {
+  switch (status) {
+    case 400:
+      return ['invalid', 'FIRN_CATALOG_REFUSED', 'The catalog takes the request for wrong: see its message.']
+    case 401:
+    case 419:
+      return ['invalid', 'FIRN_CATALOG_UNAUTHORIZED', "Renew or correct the catalog's token, credential or AWS keys."]
+    case 403:
+      return ['invalid', 'FIRN_ACCESS_DENIED', 'Allow this identity to do that in the catalog.']
+    case 404:
+      if (type === 'NoSuchTableException' || type === 'NoSuchIcebergTableException') {
+        return ['not-found', 'FIRN_TABLE_NOT_FOUND', 'List the tables there are, or create it with: firn init']
+      }
+      if (type === 'NoSuchNamespaceException') {
+        return ['not-found', 'FIRN_NAMESPACE_NOT_FOUND', 'Create the namespace, or correct its name.']
+      }
+      return ['not-found', 'FIRN_CATALOG_NOT_FOUND', 'Check the URI (up to and without /v1) and the warehouse.']
+    case 405:
+    case 406:
+    case 501:
+      return ['invalid', 'FIRN_CATALOG_UNSUPPORTED', 'This catalog does not offer that.']
+    case 409:
+      return ['conflict', 'FIRN_CATALOG_CONFLICT', 'Look at what is there now, then decide.']
+    default:
+      if (status >= 500 || status === 408 || status === 429) return ['unavailable', 'FIRN_CATALOG_UNAVAILABLE', RETRY]
+      return ['invalid', 'FIRN_CATALOG_REFUSED', 'Check the URI, and whether it is that of an Iceberg REST catalog.']
+  }
+}
+
+/** What to throw for an answer that is not a success. */
+export function failureOf(asked: Asked, { status, json }: Answer): FirnError {
+  const { type, message } = errorModel(json)
+  const [kind, code, help] = verdict(status, type)
+  const said = withoutSecrets([type, message].filter(Boolean).join(': '), asked.secrets).slice(
+    0,
+    MAX_MESSAGE_CHARACTERS,
+  )
+  return new FirnError(kind, code, `${asked.what}: ${asked.catalog} answered ${status}${said && ` (${said})`}`, {
+    detail: { catalog: asked.catalog, status, ...(type === '' ? {} : { type }) },
+    help,
+  })
+}
+
+/** No answer at all, or one that broke off. */
+export function withoutAnswer(asked: Asked, cause: unknown): FirnError {
+  const reason = withoutSecrets(rootReason(cause), asked.secrets)
+  return new FirnError(
+    'unavailable',
+    'FIRN_CATALOG_UNAVAILABLE',
+    `${asked.what}: no answer from ${asked.catalog}: ${reason}`,
+    {
+      detail: { catalog: asked.catalog },
+      help: `Check the URI and the network. ${RETRY}`,
+      cause,
+    },
+  )
+}
+
+export const unexpectedAnswer = (asked: Asked, problem: string, cause?: unknown): FirnError =>
+  new FirnError('corrupt', 'FIRN_CATALOG_ANSWER_INVALID', `${asked.what}: ${asked.catalog} answered with ${problem}`, {
+    detail: { catalog: asked.catalog },
+    help: 'Check whether the URI is that of an Iceberg REST catalog.',
+    cause,
+  })
+
+/** The catalog was not reached at all, so that nothing can have happened there. */
+export const neverSent = (cause: unknown): boolean =>
+  ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'].includes(codeOf(cause))
+
+function codeOf(error: unknown): string {
+  for (let each = error, depth = 0; depth < 5 && each instanceof Error; each = each.cause, depth++) {
+    const { code } = each as NodeJS.ErrnoException
+    if (typeof code === 'string' && code !== '' && !code.startsWith('FIRN_')) return code
+  }
+  return ''
+}
+
+/** `fetch failed` says nothing: the innermost cause does. */
+function rootReason(error: unknown): string {
+  let each = error
+  for (let depth = 0; depth < 5 && each instanceof Error && each.cause instanceof Error; depth++) each = each.cause
+  return codeOf(error) || (each instanceof Error ? each.message || each.name : String(each))
+}
+
+function withoutSecrets(text: string, secrets: readonly string[]): string {
+  return secrets.filter((secret) => secret !== '').reduce((left, secret) => left.replaceAll(secret, '…'), text)
+}
