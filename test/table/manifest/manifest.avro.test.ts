@@ -8,6 +8,7 @@ import { type ManifestEntry, readManifest, writeManifest } from '../../../table/
 import { describeManifest, readManifestList, writeManifestList } from '../../../table/manifest/manifest-list.ts'
 import { avroName } from '../../../table/manifest/partition-avro.ts'
 import type { Schema } from '../../../table/spec/schema.ts'
+import { plain } from './avsc-oracle.ts'
 
 const SCHEMA: Schema = {
   schemaId: 3,
@@ -68,20 +69,6 @@ const entry = (dataFile: DataFile, over: Partial<ManifestEntry> = {}): ManifestE
   dataFile,
   ...over,
 })
-/** With statistics as plain maps: those of a read entry are decoded when asked. */
-const plain = (entries: readonly ManifestEntry[]): readonly ManifestEntry[] =>
-  entries.map(({ dataFile, ...rest }) => ({
-    ...rest,
-    dataFile: {
-      ...dataFile,
-      columnSizes: new Map(dataFile.columnSizes),
-      valueCounts: new Map(dataFile.valueCounts),
-      nullValueCounts: new Map(dataFile.nullValueCounts),
-      nanValueCounts: new Map(dataFile.nanValueCounts),
-      lowerBounds: new Map(dataFile.lowerBounds),
-      upperBounds: new Map(dataFile.upperBounds),
-    },
-  }))
 const TUPLE = [17_486, -1420n, 1420n, 'x', UUID, -5n, Number.NaN]
 
 describe('a manifest', () => {
