@@ -79,6 +79,8 @@ export { prefetch } from './scan/prefetch.ts'
 export { type OpenTaskOptions, openFileTask, type ReadTaskOptions, type TaskReader } from './scan/read.ts'
 export { parseWhere } from './scan/where.ts'
 export { compareStrings, compareValues } from './spec/compare.ts'
+export type { SortColumn } from './spec/evolve-sort.ts'
+export type { SpecChange } from './spec/evolve-spec.ts'
 export { keyOfPath, normaliseLocation } from './spec/location.ts'
 export {
   currentSchema,
@@ -89,6 +91,7 @@ export {
   schemaForSpec,
   snapshotById,
   specById,
+  statisticsPaths,
   type TableMetadata,
 } from './spec/metadata.ts'
 export {
@@ -102,6 +105,7 @@ export {
 } from './spec/partition.ts'
 export {
   fieldByName,
+  fieldByPath,
   fieldsById,
   parseSchema,
   primitiveTypeOf,
@@ -109,6 +113,7 @@ export {
   projectSchema,
   type Schema,
 } from './spec/schema.ts'
+export type { NewColumn, SchemaChange } from './spec/schema-change.ts'
 export type { Snapshot } from './spec/snapshot.ts'
 export { parseSortOrder, printSortOrder, type SortField, type SortOrder, UNSORTED } from './spec/sort.ts'
 export { isoMicros, parseDateDays, parseTimestampMicros } from './spec/timestamp.ts'
