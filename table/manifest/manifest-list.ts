@@ -45,6 +45,8 @@ export interface ManifestFile {
   /** One per field of the spec. */
   readonly partitions: readonly PartitionSummary[]
   readonly keyMetadata?: Uint8Array
+  /** Format version 3: row id of its first row that has none of its own. */
+  readonly firstRowId?: number
 }
 
 const LIST_SCHEMA: AvroComplexSchema = {
@@ -199,6 +201,7 @@ export async function readManifestList(bytes: Uint8Array, where: string): Promis
       return value === null ? undefined : Number(value)
     }
     const keyMetadata = fields.optional(record, 519)
+    const firstRowId = count(520)
     return {
       manifestPath: fields.required(record, 500) as string,
       manifestLength: fields.number(record, 501),
@@ -215,6 +218,7 @@ export async function readManifestList(bytes: Uint8Array, where: string): Promis
       deletedRowsCount: count(514),
       partitions: summariesFromAvro(fields, record, where),
       ...(keyMetadata === null ? {} : { keyMetadata: Uint8Array.from(keyMetadata as Uint8Array) }),
+      ...(firstRowId === undefined ? {} : { firstRowId }),
     }
   })
 }

@@ -82,20 +82,23 @@ function entrySchema(spec: PartitionSpec, schema: Schema): AvroComplexSchema {
 }
 
 /** @throws {FirnError} `FIRN_MANIFEST_EMPTY` (invalid): readers refuse a manifest without entries;
- *   `FIRN_DATA_FILE_INVALID` (invalid). */
+ *   `FIRN_DATA_FILE_INVALID` (invalid): a value that its type does not hold, data and delete files together, an
+ *   older entry without sequence numbers. */
 export async function writeManifest(
   entries: readonly ManifestEntry[],
   spec: PartitionSpec,
   schema: Schema,
 ): Promise<Uint8Array> {
   if (entries.length === 0) throw new FirnError('invalid', 'FIRN_MANIFEST_EMPTY', 'a manifest needs at least one entry')
+  const isData = entries[0]!.dataFile.content === 'data'
+  for (const entry of entries) checkWritable(entry, isData)
   const metadata = {
     schema: printJson(printSchema(schema)),
     'schema-id': String(schema.schemaId),
     'partition-spec': printJson(printPartitionFields(spec)),
     'partition-spec-id': String(spec.specId),
     'format-version': '2',
-    content: entries[0]!.dataFile.content === 'data' ? 'data' : 'deletes',
+    content: isData ? 'data' : 'deletes',
   }
   const records = entries.map((entry) => entryToAvro(entry, spec, schema))
   try {
@@ -103,6 +106,18 @@ export async function writeManifest(
   } catch (cause) {
     const message = 'a manifest entry has a value that its type does not hold, in its partition or its counts'
     throw new FirnError('invalid', 'FIRN_DATA_FILE_INVALID', message, { cause })
+  }
+}
+
+/** Only what this commit adds may inherit: an older entry would take the numbers of the commit that rewrites it. */
+function checkWritable({ status, dataFile, snapshotId, ...numbers }: ManifestEntry, isData: boolean): void {
+  const refuse = (why: string): FirnError =>
+    new FirnError('invalid', 'FIRN_DATA_FILE_INVALID', `${dataFile.filePath}: ${why}`)
+  if ((dataFile.content === 'data') !== isData) throw refuse('data files and delete files share no manifest')
+  if (status === 'added') return
+  const { sequenceNumber, fileSequenceNumber } = numbers
+  if (snapshotId === undefined || sequenceNumber === undefined || fileSequenceNumber === undefined) {
+    throw refuse(`its entry is ${status} and needs its snapshot id and sequence numbers`)
   }
 }
 

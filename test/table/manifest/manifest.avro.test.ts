@@ -168,6 +168,39 @@ describe('a manifest', () => {
     expect(names).toEqual(['decimal_9_2', 'decimal_9_2_1002', 'uuid_fixed'])
   })
 
+  test('keeps what a delete file is about', async () => {
+    const older = { status: 'existing', sequenceNumber: 3, fileSequenceNumber: 2 } as const
+    const entries = [
+      entry(file(TUPLE, { content: 'equality-deletes', equalityIds: [4, 1] }), older),
+      entry(file(TUPLE, { content: 'position-deletes', referencedDataFile: 's3://b/t/data/2.parquet' })),
+      entry(file(TUPLE, { content: 'position-deletes', keyMetadata: Uint8Array.of(1, 2) })),
+    ]
+    const bytes = await writeManifest(entries, SPEC, SCHEMA)
+    expect((await readAvro(bytes, 'm.avro')).metadata.get('content')).toBe('deletes')
+    expect(plain(await readManifest(bytes, 'm.avro', 2, SPEC, SCHEMA))).toEqual(entries)
+  })
+
+  test('of data and delete files together, or with an older entry that would inherit, is refused', async () => {
+    const refused = { code: 'FIRN_DATA_FILE_INVALID' }
+    const mixed = [entry(file(TUPLE)), entry(file(TUPLE, { content: 'position-deletes' }))]
+    await expect(writeManifest(mixed, SPEC, SCHEMA)).rejects.toMatchObject(refused)
+    const older = { status: 'existing', snapshotId: snapshotId(1n), sequenceNumber: 1, fileSequenceNumber: 1 } as const
+    for (const member of ['snapshotId', 'sequenceNumber', 'fileSequenceNumber']) {
+      const lacking = entry(file(TUPLE), { ...older, [member]: undefined })
+      await expect(writeManifest([lacking], SPEC, SCHEMA), member).rejects.toMatchObject(refused)
+    }
+    await writeManifest([entry(file(TUPLE), older)], SPEC, SCHEMA)
+  })
+
+  test('of a writer that gave its partition fields no id is read by their names', async () => {
+    const own = await readAvro(await writeManifest([entry(file(TUPLE))], SPEC, SCHEMA), 'm.avro')
+    const nameless = JSON.parse(JSON.stringify(own.schema).replaceAll(/"field-id":100\d,/g, ''))
+    const metadata = Object.fromEntries([...own.metadata].filter(([key]) => !key.startsWith('avro.')))
+    const bytes = await writeAvro(nameless, metadata, own.records)
+    expect(JSON.stringify((await readAvro(bytes, 'm.avro')).schema)).not.toContain(':1000')
+    expect(plain(await readManifest(bytes, 'm.avro', 2, SPEC, SCHEMA))).toEqual([entry(file(TUPLE))])
+  })
+
   test('without entries is refused', async () => {
     await expect(writeManifest([], SPEC, SCHEMA)).rejects.toMatchObject({ code: 'FIRN_MANIFEST_EMPTY' })
   })
