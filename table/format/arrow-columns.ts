@@ -12,7 +12,7 @@ import {
   type PrimitiveType,
   type PrimitiveValue,
 } from '../spec/types.ts'
-import { arrowType, elementField, entryFields } from './arrow-schema.ts'
+import { arrowType, elementField, entryFields, unsupported } from './arrow-schema.ts'
 import type { IcebergValue } from './arrow-values.ts'
 
 /** What a Parquet page decodes to: typed arrays, or arrays; with gaps for nulls where a caller says so. */
@@ -96,6 +96,8 @@ export function columnFromValues(type: IcebergType, values: readonly IcebergValu
       const child = columnFromValues({ type: 'struct', fields }, entries, column)
       return makeData({ ...shared, valueOffsets: offsetsOf(maps), child } as never)
     }
+    case 'unsupported':
+      throw unsupported(type.name, column)
     default:
       return assertNever(type)
   }

@@ -111,12 +111,14 @@ function nestedType(type: Exclude<IcebergType, PrimitiveType>, column: string): 
       Object.assign(map.children[0] as object, { name: 'key_value' })
       return map
     }
+    case 'unsupported':
+      throw unsupported(type.name, column)
     default:
       return assertNever(type)
   }
 }
 
-function unsupported(type: string, column: string): FirnError {
+export function unsupported(type: string, column: string): FirnError {
   return new FirnError(
     'invalid',
     'FIRN_TYPE_UNSUPPORTED',

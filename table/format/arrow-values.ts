@@ -9,6 +9,7 @@ import {
   type PrimitiveType,
   type PrimitiveValue,
 } from '../spec/types.ts'
+import { unsupported } from './arrow-schema.ts'
 
 export { columnFromDecoded, type DecodedValues, nullColumn } from './arrow-columns.ts'
 
@@ -86,6 +87,8 @@ function nestedAt(type: Exclude<IcebergType, PrimitiveType>, data: Data, index: 
         valueAt(type.value, values, start + item),
       ])
     }
+    case 'unsupported':
+      throw unsupported(type.name, '(of an unread type)')
     default:
       return assertNever(type)
   }
