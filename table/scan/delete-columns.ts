@@ -52,13 +52,8 @@ function pathTo(fields: readonly NestedField[], id: number): FieldPath | undefin
 
 /** A chain of optional structs down to the column. */
 function chain([field, ...below]: FieldPath): NestedField {
-  const { id, name, type } = field!
-  return {
-    id,
-    name,
-    required: false,
-    type: below.length === 0 ? type : { type: 'struct', fields: [chain(below)] },
-  }
+  const optional = { ...field!, required: false }
+  return below.length === 0 ? optional : { ...optional, type: { type: 'struct', fields: [chain(below)] } }
 }
 
 /** Each field once, structs with the fields of all that have the same id. */
