@@ -9,21 +9,14 @@ import { pathToFileURL } from 'node:url'
 import { parseEnv } from 'node:util'
 import * as z from 'zod'
 import { FirnError } from '../table/errors.ts'
+import { CATALOG_LEAVES, type CatalogConfig, catalogSchema, serviceUrl, withCatalogUri } from './catalog-config.ts'
 import { type Environment, environmentName, isTruthy, switchOf } from './variables.ts'
 
 export type OutputFormat = 'table' | 'json' | 'jsonl' | 'csv' | 'arrow'
 
 const text = z.string().min(1)
 
-/** Credentials in a URL end up in logs, error messages and exported snippets. No message here repeats the URL. */
-function withoutUserinfo(url: string): boolean {
-  const { username, password } = new URL(url)
-  return username === '' && password === ''
-}
-const NO_USERINFO = 'must not hold credentials; give them by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile'
-const endpoint = z
-  .url({ protocol: /^https?$/, error: 'must be a URL like https://host:port', abort: true })
-  .refine(withoutUserinfo, NO_USERINFO)
+const endpoint = serviceUrl('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile')
 const service = z.strictObject({ endpoint: endpoint.optional(), region: text.optional() })
 
 /** How to reach one AWS service; left out, the SDK's own chain decides. */
@@ -44,6 +37,8 @@ export interface Config {
   readonly $schema?: string | undefined
   /** URL of the warehouse; `table/io/open-store.ts` knows the schemes. */
   readonly warehouse: string
+  /** The REST catalog that has the tables; without one they are in the warehouse's folders. */
+  readonly catalog?: CatalogConfig | undefined
   readonly stream?: string | undefined
   readonly table?: string | undefined
   readonly dataset?: string | undefined
@@ -64,6 +59,7 @@ export interface Config {
 const schema: z.ZodType<Config> = z.strictObject({
   $schema: text.optional(),
   warehouse: text,
+  catalog: catalogSchema().optional(),
   stream: text.optional(),
   table: text.optional(),
   dataset: text.optional(),
@@ -94,6 +90,8 @@ const schema: z.ZodType<Config> = z.strictObject({
 type LeafKind = 'string' | 'number' | 'boolean' | 'list' | 'json'
 const LEAVES: Readonly<Record<string, LeafKind>> = {
   warehouse: 'string',
+  catalog: 'string',
+  ...CATALOG_LEAVES,
   stream: 'string',
   table: 'string',
   dataset: 'string',
@@ -114,7 +112,13 @@ const LEAVES: Readonly<Record<string, LeafKind>> = {
 }
 
 /** Names of the settings that this file takes from the environment. */
-export const settingNames: readonly string[] = [...Object.keys(LEAVES).map(environmentName), 'FIRN_CONFIG']
+export const settingNames: readonly string[] = [...Object.keys(LEAVES).map(variableOfSetting), 'FIRN_CONFIG']
+
+/** `FIRN_CATALOG_URI`, not `FIRN_CATALOG__URI`: those settings are the command line's own, not a tree of a job's. */
+function variableOfSetting(path: string): string {
+  const name = environmentName(path)
+  return path.startsWith('catalog.') ? name.replace('__', '_') : name
+}
 
 export interface LoadConfigOptions {
   /** Settings given as flags; `undefined` values do not count. */
@@ -129,7 +133,8 @@ export interface LoadConfigOptions {
 export function loadConfig(options: LoadConfigOptions): Config {
   const file = readConfigFile(options)
   const defaults = { warehouse: defaultWarehouse(options.cwd) }
-  const merged = [file.values, environmentLayer(options.env), definedOnly(options.flags ?? {})].reduce(merge, defaults)
+  const layers = [file.values, environmentLayer(options.env), definedOnly(options.flags ?? {})]
+  const merged = layers.map(withCatalogUri).reduce(merge, defaults)
   const parsed = schema.safeParse(merged)
   if (!parsed.success) throw invalidConfig(parsed.error, file.path)
   return deepFreeze(parsed.data)
@@ -219,9 +224,11 @@ function environmentLayer(env: Environment): object {
     }),
   ]
   for (const [path, kind] of Object.entries(LEAVES)) {
-    const name = environmentName(path)
+    const name = variableOfSetting(path)
     const value = env[name]
-    if (value !== undefined && value !== '') layers.push(nest(path.split('.'), coerce(name, value, kind)))
+    if (value !== undefined && value !== '') {
+      layers.push(withCatalogUri(nest(path.split('.'), coerce(name, value, kind)) as object))
+    }
   }
   return layers.reduce(merge, {})
 }

@@ -4,9 +4,10 @@
  */
 import { type Clock, systemClock } from '../table/clock.ts'
 import { FirnError } from '../table/errors.ts'
-import type { Catalog, Table } from '../table/index.ts'
+import type { Catalog, RestCatalogOptions, Table } from '../table/index.ts'
 import type { ObjectStore } from '../table/io/object-store.ts'
 import type { StoreOptions } from '../table/io/open-store.ts'
+import type { CatalogConfig } from './catalog-config.ts'
 import { type Config, redact } from './config.ts'
 import { type Printable, renderCsv, renderFields, renderTable, toJson, toJsonLines } from './render.ts'
 import type { Logger } from './telemetry.ts'
@@ -23,7 +24,7 @@ export interface CommandContext {
   /** The warehouse's root. */
   warehouse(): ObjectStore
   catalog(): Catalog
-  /** `namespace.name` in the warehouse, or the URL of a table's folder or of one of its metadata files. */
+  /** `namespace.name` in the catalog, or the URL of a table's folder or of one of its metadata files. */
   openTable(nameOrLocation: string): Promise<Table>
   /** How stores are opened here; plain data, for workers. */
   readonly storeOptions: Omit<StoreOptions, 'clock'>
@@ -111,7 +112,7 @@ async function activate(
   signal: AbortSignal,
   stderr: NodeJS.WritableStream,
 ): Promise<Active> {
-  const [{ createLogger }, { openStore }, { openCatalog, openTableAt }] = await Promise.all([
+  const [{ createLogger }, { openStore }, { openCatalog, openRestCatalog, openTableAt }] = await Promise.all([
     import('./telemetry.ts'),
     import('../table/io/open-store.ts'),
     import('../table/index.ts'),
@@ -125,7 +126,10 @@ async function activate(
     return store
   }
   const openCatalogOnce = (): Catalog => {
-    catalog ??= openCatalog(warehouse(), { clock })
+    catalog ??=
+      config.catalog === undefined
+        ? openCatalog(warehouse(), { clock })
+        : openRestCatalog({ ...restOptionsOf(config.catalog), clock, storeOptions: storeOptionsOf(config) })
     return catalog
   }
   const log = createLogger({ format: config.logFormat, level, clock, write: (line) => stderr.write(line) })
@@ -147,6 +151,13 @@ async function activate(
   }
 }
 
+function restOptionsOf(config: CatalogConfig): Omit<RestCatalogOptions, 'clock' | 'storeOptions'> {
+  const { sigv4, signingName, signingRegion, ...rest } = config
+  // naming a service or a region to sign for says that requests are signed
+  const signs = sigv4 || signingName !== undefined || signingRegion !== undefined
+  return signs ? { ...rest, sigv4: { signingName, signingRegion } } : rest
+}
+
 export type TableTarget =
   | { readonly kind: 'name'; readonly name: string }
   | { readonly kind: 'location'; readonly folder: string; readonly metadataFile: string | undefined }
@@ -159,7 +170,8 @@ export function parseTableTarget(text: string): TableTarget {
       ? { kind: 'location', folder: split[1]!, metadataFile: `metadata/${split[2]}` }
       : { kind: 'location', folder: text.replace(/\/+$/, ''), metadataFile: undefined }
   }
-  if (/^[A-Za-z0-9][\w-]*\.[A-Za-z0-9][\w-]*$/.test(text)) return { kind: 'name', name: text }
+  // a REST catalog may have namespaces in namespaces; the file catalog refuses them itself
+  if (/^[A-Za-z0-9][\w-]*(\.[A-Za-z0-9][\w-]*)+$/.test(text)) return { kind: 'name', name: text }
   throw new FirnError('invalid', 'FIRN_TABLE_NAME_INVALID', `not a table: ${JSON.stringify(text)}`, {
     help: 'name it namespace.table, like news.articles; reading commands also take the s3:// or file:// URL of its folder or of one metadata file',
   })

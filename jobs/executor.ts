@@ -5,7 +5,7 @@
 import { Worker } from 'node:worker_threads'
 import { errorFromWire, FirnError, type WireError } from '../table/errors.ts'
 import type { AbortableOptions, ObjectStore } from '../table/io/object-store.ts'
-import type { StoreOptions } from '../table/io/open-store.ts'
+import { openStore, type StoreOptions } from '../table/io/open-store.ts'
 import { type CompactionTask, type CompactionTaskResult, runCompactionTask } from './compaction/task.ts'
 
 export interface Executor {
@@ -13,18 +13,24 @@ export interface Executor {
    * Run every task; results come in the order of the tasks. The first failure stops the others.
    * @throws {FirnError} of the task; `signal.reason` on abort; `FIRN_TASK_CRASHED` (failed) when a worker died.
    */
-  run(tasks: readonly CompactionTask[], options?: AbortableOptions): Promise<readonly CompactionTaskResult[]>
+  run(tasks: readonly CompactionTask[], options?: RunOptions): Promise<readonly CompactionTaskResult[]>
+}
+
+export interface RunOptions extends AbortableOptions {
+  /** How to open the store of a table that lies outside of the warehouse; may hold credentials, so it is no part of a task. */
+  readonly tableStoreOptions?: Omit<StoreOptions, 'clock'> | undefined
 }
 
 /** Runs tasks in this thread, one after the other. */
 export function inlineExecutor(store: ObjectStore): Executor {
   return {
-    run: async (tasks, { signal } = {}) => {
+    run: async (tasks, { signal, tableStoreOptions = {} } = {}) => {
+      const openTableStore = (location: string): ObjectStore => openStore(location, tableStoreOptions)
       const results: CompactionTaskResult[] = []
       for (const task of tasks) {
         // through JSON, so that nothing but JSON can cross here either
         const copy = JSON.parse(JSON.stringify(task)) as CompactionTask
-        const result = await runCompactionTask(copy, { store, signal })
+        const result = await runCompactionTask(copy, { store, openTableStore, signal })
         results.push(JSON.parse(JSON.stringify(result)) as CompactionTaskResult)
       }
       return results
@@ -60,14 +66,14 @@ export function workerExecutor(options: WorkerExecutorOptions): Executor {
     )
   }
   return {
-    run: async (tasks, { signal } = {}) => {
+    run: async (tasks, { signal, tableStoreOptions } = {}) => {
       const stop = new AbortController()
       const linked = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])
       const results: CompactionTaskResult[] = new Array(tasks.length)
       let next = 0
       const lane = async (): Promise<void> => {
         for (let index = next++; index < tasks.length; index = next++) {
-          results[index] = await runInWorker(tasks[index]!, options, linked)
+          results[index] = await runInWorker(tasks[index]!, options, tableStoreOptions, linked)
         }
       }
       try {
@@ -90,6 +96,7 @@ export function executorFor(store: ObjectStore, storeOptions?: WorkerExecutorOpt
 export interface WorkerInput {
   readonly warehouse: string
   readonly storeOptions: Omit<StoreOptions, 'clock'>
+  readonly tableStoreOptions: Omit<StoreOptions, 'clock'> | undefined
   /** A `CompactionTask` as text. */
   readonly task: string
 }
@@ -107,6 +114,7 @@ const WORKER_URL: URL = new URL(
 function runInWorker(
   task: CompactionTask,
   options: WorkerExecutorOptions,
+  tableStoreOptions: RunOptions['tableStoreOptions'],
   signal: AbortSignal,
 ): Promise<CompactionTaskResult> {
   return new Promise((resolve, reject) => {
@@ -114,6 +122,7 @@ function runInWorker(
     const input: WorkerInput = {
       warehouse: options.warehouse,
       storeOptions: options.storeOptions ?? {},
+      tableStoreOptions,
       task: JSON.stringify(task),
     }
     const worker = new Worker(WORKER_URL, {

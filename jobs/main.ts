@@ -88,6 +88,7 @@ export function buildProgram(handle: ContextHandle, { env, cwd, stdout, stderr }
     .description('Kinesis to an Apache Iceberg table on S3, and shuffled Arrow batches to train on.')
     .version(version, '--version', 'print the version')
     .option('--warehouse <url>', 's3://bucket/prefix or file:///folder (default: file://$PWD/.firn/warehouse)')
+    .option('--catalog <uri>', 'Iceberg REST catalog that has the tables (default: the folders of the warehouse)')
     .option('--config <file>', 'settings file (default: firn.config.json of the current folder)')
     .addOption(
       new Option('--output <format>', 'how results are printed').choices(['table', 'json', 'jsonl', 'csv', 'arrow']),
@@ -123,6 +124,8 @@ export function buildProgram(handle: ContextHandle, { env, cwd, stdout, stderr }
 const HELP_AFTER = `
 Every option is also read from the environment: --warehouse is FIRN_WAREHOUSE, --dry-run is FIRN_DRY_RUN=1 (0: not),
 lists are separated by commas, nested settings are joined by __. A flag beats its variable.
+Tables of a REST catalog: --catalog URI, and from the environment or the settings file only: FIRN_CATALOG_WAREHOUSE,
+FIRN_CATALOG_TOKEN or FIRN_CATALOG_CREDENTIAL (id:secret), or FIRN_CATALOG_SIGV4=1 for AWS Glue and S3 Tables.
 AWS is found by the usual chain and variables: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_KINESIS, …
 
 Exit codes: 0 done or nothing to do, 1 failed, 2 usage or configuration, 3 try again later,

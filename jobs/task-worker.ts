@@ -9,7 +9,9 @@ import type { WorkerInput, WorkerReply } from './executor.ts'
 async function reply(input: WorkerInput): Promise<WorkerReply> {
   try {
     const store = openStore(input.warehouse, { ...input.storeOptions, clock: systemClock })
-    const result = await runCompactionTask(JSON.parse(input.task) as CompactionTask, { store })
+    const openTableStore = (location: string): ReturnType<typeof openStore> =>
+      openStore(location, { ...input.storeOptions, ...input.tableStoreOptions, clock: systemClock })
+    const result = await runCompactionTask(JSON.parse(input.task) as CompactionTask, { store, openTableStore })
     return { ok: true, result: JSON.stringify(result) }
   } catch (error) {
     return { ok: false, error: errorToWire(error) }

@@ -6,6 +6,7 @@ import { type Change, commitChange } from './commit/commit.ts'
 import { FirnError } from './errors.ts'
 import type { EpochMillis, SnapshotId } from './ids.ts'
 import type { AbortableOptions, ObjectStore } from './io/object-store.ts'
+import type { StoreOptions } from './io/open-store.ts'
 import type { DataFile } from './manifest/data-file.ts'
 import { columnsOf, type Expression } from './scan/expression.ts'
 import { type FileScanTask, planFiles, schemaOfSnapshot } from './scan/plan.ts'
@@ -67,6 +68,8 @@ export interface CreateTagOptions extends AbortableOptions {
 export interface TableAccess {
   readonly operations: TableOperations
   readonly writable: boolean
+  /** How a worker thread opens the table's store when the catalog decides that: plain data, credentials included. */
+  readonly workerStoreOptions?: () => Promise<Omit<StoreOptions, 'clock'>>
 }
 
 export class Table {
@@ -88,6 +91,11 @@ export class Table {
     this.#state = state
     this.#access = access
     this.#clock = clock
+  }
+
+  /** How a worker thread opens `store` itself; `undefined`: as the caller opened the warehouse. */
+  async workerStoreOptions(): Promise<Omit<StoreOptions, 'clock'> | undefined> {
+    return await this.#access.workerStoreOptions?.()
   }
 
   get location(): string {

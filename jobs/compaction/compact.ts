@@ -142,7 +142,8 @@ export async function compact(options: CompactOptions): Promise<CompactResult> {
       return resultOf(run, undefined, undefined)
     }
     options.onBegin?.()
-    const totals = totalsOf(await options.executor.run([run.task], { signal }))
+    const tableStoreOptions = await table.workerStoreOptions()
+    const totals = totalsOf(await options.executor.run([run.task], { signal, tableStoreOptions }))
     checkBadRatio(totals, maxBadRatio, options.table)
     try {
       const { store, clock, table: tableName } = options
@@ -273,14 +274,14 @@ async function planRun(options: CompactOptions, table: Table, runId: RunId, plan
 
 /** Before the first plan: from then on nothing that this table has not read is pruned from staging. */
 async function registerEverywhere(
-  { store, clock, signal, table: name }: CompactOptions,
+  { store, catalog, clock, signal, table: name }: CompactOptions,
   table: Table,
   incarnations: readonly StreamIncarnation[],
 ): Promise<void> {
   const consumer = {
     table: name,
     tableUuid: table.metadata.tableUuid,
-    catalog: 'file',
+    catalog: catalog.kind,
     location: table.location,
   } as const
   for (const incarnation of incarnations) await registerConsumer(store, incarnation, consumer, { clock, signal })
@@ -301,6 +302,7 @@ function taskOf(
     runId,
     table: options.table,
     location: table.location,
+    ...(options.catalog.kind === 'rest' ? { ownStore: true as const } : {}),
     dataset,
     tableSchema: printSchema(currentSchema(metadata)),
     partitionSpec: printPartitionSpec(defaultSpec(metadata)),

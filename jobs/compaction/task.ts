@@ -11,6 +11,7 @@ import {
   createDataFileWriter,
   type DataFileJson,
   dataFileToJson,
+  normaliseLocation,
   type PartitionSpec,
   type PrimitiveType,
   type PrimitiveValue,
@@ -38,8 +39,10 @@ export interface CompactionTask {
   readonly runId: string
   /** `namespace.name`. */
   readonly table: string
-  /** URL of the table's folder, below the warehouse. */
+  /** URL of the table's folder. */
   readonly location: string
+  /** The catalog says where the table lies; else it lies below the warehouse. */
+  readonly ownStore?: true
   readonly dataset: DatasetDefinition
   /** Iceberg JSON of the schema, partition spec and sort order to write with. */
   readonly tableSchema: unknown
@@ -89,6 +92,8 @@ export interface CompactionTaskResult {
 export interface TaskContext extends AbortableOptions {
   /** The warehouse. */
   readonly store: ObjectStore
+  /** The store of a table elsewhere, for tasks that say so. */
+  readonly openTableStore?: ((location: string) => ObjectStore) | undefined
 }
 
 /**
@@ -233,7 +238,7 @@ async function writeRows(
   const schema = parseSchema(task.tableSchema)
   const spec = parsePartitionSpec(task.partitionSpec)
   const sortOrder = parseSortOrder(task.sortOrder)
-  const store = tableStore(context.store, task.location)
+  const store = storeOf(task, context)
   const gather = gatherer(rows, arrowSchema(schema), epochMicros(BigInt(task.compactedAt)))
   const keys = partitionKeys(rows, schema, spec, BigInt(task.compactedAt))
   const partitions = partitionAndSort(survivors, keys, sortKeys(rows, schema, sortOrder))
@@ -259,6 +264,12 @@ async function writeRows(
     }
   }
   return written
+}
+
+function storeOf({ location, ownStore }: CompactionTask, { store, openTableStore }: TaskContext): ObjectStore {
+  const inside = normaliseLocation(location).startsWith(`${store.url}/`)
+  if (ownStore !== true || inside || openTableStore === undefined) return tableStore(store, normaliseLocation(location))
+  return openTableStore(normaliseLocation(location))
 }
 
 /** The table's folder as a store of its own. */

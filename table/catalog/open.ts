@@ -23,6 +23,8 @@ export interface LoadTableOptions extends AbortableOptions {
 }
 
 export interface Catalog {
+  /** Who has the tables' pointers: their own folders, or a service. */
+  readonly kind: 'file' | 'rest'
   /**
    * @param name `namespace.table`.
    * @throws {FirnError} `FIRN_TABLE_EXISTS` (conflict); `FIRN_CONDITIONAL_WRITES_IGNORED` (invalid): on such an
@@ -62,6 +64,7 @@ export function openCatalog(store: ObjectStore, { clock }: CatalogOptions): Cata
     }
   }
   return {
+    kind: 'file',
     async createTable(name, definition, options = {}) {
       const table = subStore(store, tableFolder(name))
       const metadata = firstMetadata(table.url, definition, clock)

@@ -52,6 +52,7 @@ export function openRestCatalog(options: RestCatalogOptions): RestCatalog {
     return untilAborted(pending, signal)
   }
   return {
+    kind: 'rest',
     createTable: async (name, definition, abort = {}) => {
       const at = parseTableName(name)
       checkDefinition(definition)
@@ -91,7 +92,7 @@ function tableOf(
 ): Table {
   const { client, root, settings, options } = session
   const { clock, storeOptions = {} } = options
-  const store = openTableStore(loaded, {
+  const { store, workerOptions } = openTableStore(loaded, {
     catalogSettings: settings,
     storeOptions,
     clock,
@@ -105,7 +106,7 @@ function tableOf(
     load: async (abort) => (await load(session, at, name, abort)).state,
   })
   const routed = allowedLocations === undefined ? store : routedStore(store, allowedLocations)
-  return new Table(name, routed, loaded.state, clock, { operations, writable: true })
+  return new Table(name, routed, loaded.state, clock, { operations, writable: true, workerStoreOptions: workerOptions })
 }
 
 async function createTable(

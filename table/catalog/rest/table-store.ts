@@ -20,28 +20,43 @@ export interface TableStoreOptions {
   reload(): Promise<LoadedTable>
 }
 
-/** @throws {FirnError} `FIRN_BAD_WAREHOUSE_URL` (invalid). */
-export function openTableStore(table: LoadedTable, options: TableStoreOptions): ObjectStore {
-  const { clock } = options
-  const { location } = table.state.metadata
-  return openStore(normaliseLocation(location), { ...tableStoreOptions(table, options), clock })
+export interface TableStore {
+  readonly store: ObjectStore
+  /** How a worker thread opens it too: plain data, with the credentials of this moment. */
+  workerOptions(): Promise<Omit<StoreOptions, 'clock'>>
 }
 
-/** As plain data, but for the credentials when they can be renewed. */
-export function tableStoreOptions(table: LoadedTable, options: TableStoreOptions): Omit<StoreOptions, 'clock'> {
+/** @throws {FirnError} `FIRN_BAD_WAREHOUSE_URL` (invalid). */
+export function openTableStore(table: LoadedTable, options: TableStoreOptions): TableStore {
+  const { clock, storeOptions } = options
   const settings = settingsOf(table, options.catalogSettings)
+  const s3 = s3OptionsOf(settings, storeOptions)
+  const first = credentialsOf(settings)
+  const current = first === undefined ? undefined : renewing(first, options)
+  const open: StoreOptions = {
+    ...storeOptions,
+    clock,
+    s3: current === undefined ? s3 : { ...s3, credentials: current },
+  }
+  return {
+    store: openStore(normaliseLocation(table.state.metadata.location), open),
+    workerOptions: async () => ({
+      ...storeOptions,
+      s3: current === undefined ? s3 : { ...s3, credentials: await current() },
+    }),
+  }
+}
+
+function s3OptionsOf(settings: Settings, storeOptions: TableStoreOptions['storeOptions']): S3Options {
   const endpoint = settings['s3.endpoint']
   const region = settings['client.region'] ?? settings['s3.region']
   const pathStyle = settings['s3.path-style-access']
-  const s3: S3Options = {
-    ...options.storeOptions.s3,
+  return {
+    ...storeOptions.s3,
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(region === undefined ? {} : { region }),
     ...(pathStyle === undefined ? {} : { pathStyle: pathStyle !== 'false' }),
   }
-  const first = credentialsOf(settings)
-  if (first === undefined) return { ...options.storeOptions, s3 }
-  return { ...options.storeOptions, s3: { ...s3, credentials: renewing(first, options) } }
 }
 
 function settingsOf({ state, config, storageCredentials }: LoadedTable, catalogSettings: Settings): Settings {
@@ -65,17 +80,30 @@ function credentialsOf(settings: Settings): S3Credentials | undefined {
   }
 }
 
-/** Asked once at first, and again by the S3 client when what it was given is about to run out. */
-function renewing(first: S3Credentials, options: TableStoreOptions): () => Promise<S3Credentials> {
-  let given: S3Credentials | undefined = first
-  return async () => {
-    const known = given
-    given = undefined
-    if (known !== undefined) return known
-    const again = credentialsOf(settingsOf(await options.reload(), options.catalogSettings))
+/** The S3 client asks again five minutes before what it was given runs out. */
+const MARGIN_MILLIS = 360_000
+
+/** The credentials of this moment; the table is loaded again for new ones when they are about to run out. */
+function renewing(
+  first: S3Credentials,
+  { clock, catalogSettings, reload }: TableStoreOptions,
+): () => Promise<S3Credentials> {
+  let held = first
+  let pending: Promise<S3Credentials> | undefined
+  const renew = async (): Promise<S3Credentials> => {
+    const again = credentialsOf(settingsOf(await reload(), catalogSettings))
     if (again !== undefined) return again
     throw new FirnError('invalid', 'FIRN_NO_CREDENTIALS', 'the catalog no longer gives out credentials for the table', {
       help: 'Check what this identity may do in the catalog, then run the same command again.',
     })
+  }
+  return async () => {
+    if (clock.nowMillis() < (held.expiresAtMillis ?? Number.POSITIVE_INFINITY) - MARGIN_MILLIS) return held
+    // many requests find it run out at once; one of them asks
+    pending ??= renew().finally(() => {
+      pending = undefined
+    })
+    held = await pending
+    return held
   }
 }
