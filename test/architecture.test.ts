@@ -114,7 +114,7 @@ describe('imports', () => {
     ['@aws-sdk/client-kinesis', /^ingest\/kinesis\.ts$/],
     ['@smithy/node-http-handler', /^(table\/io\/s3|ingest\/kinesis)\.ts$/],
     ['parquet-wasm', /^table\/format\/parquet-writer\.ts$/],
-    ['hyparquet', /^table\/format\/parquet-reader\.ts$/],
+    ['hyparquet', /^table\/format\/parquet-decode\.ts$/],
     ['avsc', /^table\/format\/avro\.ts$/],
     ['node-cron', /^jobs\/schedule\.ts$/],
     ['pino', /^jobs\/telemetry\.ts$/],

@@ -1,38 +1,61 @@
 /**
- * Parquet files to Arrow batches, one row group at a time, by range reads. hyparquet decodes pages; what the values
- * mean comes from the Iceberg schema, so the file's own logical types are dropped before decoding: they would turn
- * decimals into floats and timestamps into `Date`. The only file that imports hyparquet.
+ * Parquet files to Arrow batches, one row group at a time, by range reads. What the values mean comes from the Iceberg
+ * schema; the file's own annotations say in which form they are stored.
  */
-import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib'
-import { type Data, makeData, RecordBatch, Struct } from 'apache-arrow'
-import { type FileMetaData, parquetMetadata, parquetRead, type SchemaElement } from 'hyparquet'
+import type { Data, RecordBatch } from 'apache-arrow'
 import { FirnError } from '../errors.ts'
-import type { AbortableOptions, ByteRange, ObjectStore } from '../io/object-store.ts'
+import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
+import type { NameMapping } from '../spec/name-mapping.ts'
 import type { Schema } from '../spec/schema.ts'
-import { isPrimitive, type NestedField } from '../spec/types.ts'
-import { arrowSchema } from './arrow-schema.ts'
-import { columnFromDecoded, type DecodedValues, nullColumn } from './arrow-values.ts'
+import { isPrimitive, type NestedField, type PrimitiveValue } from '../spec/types.ts'
+import { batchOfColumns } from './arrow-take.ts'
+import { assembleColumn } from './parquet-assemble.ts'
+import { type ColumnPlan, leavesOf, planColumn } from './parquet-columns.ts'
+import { decodeChunk, type LeafColumn } from './parquet-decode.ts'
+import { type FileNode, type Footer, parseFooter } from './parquet-footer.ts'
+import { columnsWithIds } from './parquet-names.ts'
+import { type ColumnRange, rangeOf } from './parquet-statistics.ts'
+
+export type { ColumnRange } from './parquet-statistics.ts'
 
 /** Bytes of the file's end that are read at first; most footers fit. */
 const FOOTER_GUESS_BYTES = 64 * 1024
+/** Column chunks this close are one request, up to this many bytes of one request. */
+const GAP_BYTES = 8 * 1024
+const REQUEST_BYTES = 2 * 1024 * 1024
 
 export interface RowGroupInfo {
   readonly rows: number
   /** First byte of its first column chunk. */
   readonly offset: number
-  /** Compressed bytes of each column, by field id. */
+  /** Compressed bytes of each leaf column, by field id. */
   readonly columnSizes: ReadonlyMap<number, number>
+}
+
+export interface ReadOptions extends AbortableOptions {
+  /** Values of columns that are not in the file, by field id: those of `identity` partition fields. */
+  readonly constants?: ReadonlyMap<number, PrimitiveValue>
 }
 
 export interface ParquetFile {
   readonly rowGroups: readonly RowGroupInfo[]
   readonly rowCount: number
   /**
-   * One row group as a batch of `schema`, whose columns are found by field id. An optional column that the file does
-   * not have is null.
+   * One row group as a batch of `schema`, whose fields are found by field id at every depth. A field that the file does
+   * not have is, in this order, the constant, its initial default, null.
    * @throws {FirnError} `FIRN_PARQUET_CORRUPT` (corrupt), `FIRN_TYPE_UNSUPPORTED` (invalid).
    */
-  read(rowGroup: number, schema: Schema, options?: AbortableOptions): Promise<RecordBatch>
+  read(rowGroup: number, schema: Schema, options?: ReadOptions): Promise<RecordBatch>
+  /**
+   * What the footer says of the primitive fields of `schema` in a row group, by field id; struct children included,
+   * nothing inside lists and maps. Free of I/O.
+   */
+  statistics(rowGroup: number, schema: Schema, options?: ReadOptions): ReadonlyMap<number, ColumnRange>
+}
+
+export interface OpenParquetOptions extends AbortableOptions {
+  /** For a file whose columns carry no field ids. */
+  readonly nameMapping?: NameMapping
 }
 
 interface FileContext {
@@ -40,41 +63,43 @@ interface FileContext {
   readonly key: string
   readonly where: string
   readonly sizeBytes: number
-  readonly metadata: FileMetaData
-  /** Top-level columns by field id. */
-  readonly columns: ReadonlyMap<number, SchemaElement>
+  readonly footer: Footer
+  /** Top-level columns. */
+  readonly columns: readonly FileNode[]
 }
 
 /**
  * @param sizeBytes of the file as the manifest says; another size is an error.
- * @throws {FirnError} `FIRN_PARQUET_CORRUPT` (corrupt); `FIRN_OBJECT_NOT_FOUND`; `FIRN_STORE_UNAVAILABLE`.
+ * @throws {FirnError} `FIRN_PARQUET_CORRUPT` (corrupt); `FIRN_PARQUET_NO_FIELD_IDS` (invalid);
+ *   `FIRN_OBJECT_NOT_FOUND`; `FIRN_STORE_UNAVAILABLE`.
  */
 export async function openParquet(
   store: ObjectStore,
   key: string,
   sizeBytes: number,
-  options: AbortableOptions = {},
+  { nameMapping, ...options }: OpenParquetOptions = {},
 ): Promise<ParquetFile> {
   const where = `${store.url}/${key}`
-  const metadata = await readFooter(store, key, sizeBytes, where, options)
-  const context = { store, key, where, sizeBytes, metadata, columns: topLevelColumns(metadata, where) }
-  const rowGroups = metadata.row_groups.map((_group, index) => describeRowGroup(context, index))
+  const footer = await readFooter(store, key, sizeBytes, where, options)
+  const columns = columnsWithIds(footer.root, nameMapping, where)
+  const context = { store, key, where, sizeBytes, footer, columns }
+  const rowGroups = describeRowGroups(footer, columns)
   const rowCount = rowGroups.reduce((sum, group) => sum + group.rows, 0)
-  if (rowCount !== Number(metadata.num_rows)) {
-    throw corrupt(where, `the footer says ${metadata.num_rows} rows, its row groups have ${rowCount}`)
+  if (rowCount !== footer.rowCount) {
+    throw corrupt(where, `the footer says ${footer.rowCount} rows, its row groups have ${rowCount}`)
   }
   return {
     rowGroups,
     rowCount,
-    read: (rowGroup, schema, readOptions) => readRowGroup(context, rowGroups, rowGroup, schema, readOptions),
+    read: (rowGroup, schema, readOptions) => readRowGroup(context, rowGroup, schema, readOptions),
+    statistics: (rowGroup, schema, readOptions) => rowGroupStatistics(context, rowGroup, schema, readOptions),
   }
 }
 
 /** The footer of a whole file in memory, as `openParquet` would see it. */
 export function describeParquet(bytes: Uint8Array, where: string): readonly RowGroupInfo[] {
-  const metadata = parseFooter(bytes, where)
-  const columns = topLevelColumns(metadata, where)
-  return metadata.row_groups.map((_group, index) => describeRowGroup({ metadata, columns, where }, index))
+  const footer = parseFooter(bytes, where)
+  return describeRowGroups(footer, columnsWithIds(footer.root, undefined, where))
 }
 
 async function readFooter(
@@ -83,10 +108,9 @@ async function readFooter(
   sizeBytes: number,
   where: string,
   options: AbortableOptions,
-): Promise<FileMetaData> {
+): Promise<Footer> {
   const start = Math.max(0, sizeBytes - FOOTER_GUESS_BYTES)
-  const tail = await store.get(key, { range: { start, end: sizeBytes }, ...options })
-  const bytes = tail.bytes
+  const { bytes } = await store.get(key, { range: { start, end: sizeBytes }, ...options })
   if (bytes.length !== sizeBytes - start || bytes.length < 12) {
     throw corrupt(where, `the file has not the ${sizeBytes} bytes that the manifest says`)
   }
@@ -98,161 +122,126 @@ async function readFooter(
   return parseFooter(whole.bytes, where)
 }
 
-function parseFooter(bytes: Uint8Array, where: string): FileMetaData {
-  try {
-    const metadata = parquetMetadata(toArrayBuffer(bytes))
-    return { ...metadata, schema: metadata.schema.map(withoutMeaning) }
-  } catch (cause) {
-    throw corrupt(where, 'the Parquet footer cannot be read', cause)
+function describeRowGroups(footer: Footer, columns: readonly FileNode[]): readonly RowGroupInfo[] {
+  const ids = new Map<number, number>()
+  const visit = (node: FileNode): void => {
+    if (node.leaf !== undefined && node.fieldId !== undefined) ids.set(node.leaf.index, node.fieldId)
+    node.children.forEach(visit)
   }
-}
-
-/** Groups keep their annotation: it says which are lists and maps. */
-function withoutMeaning(element: SchemaElement): SchemaElement {
-  if (element.type === undefined) return element
-  const { converted_type: _converted, logical_type: _logical, ...physical } = element
-  return physical as SchemaElement
-}
-
-function topLevelColumns(metadata: FileMetaData, where: string): ReadonlyMap<number, SchemaElement> {
-  const columns = new Map<number, SchemaElement>()
-  let index = 1
-  const children = metadata.schema[0]?.num_children ?? 0
-  for (let child = 0; child < children; child++) {
-    const element = metadata.schema[index]
-    if (element === undefined) throw corrupt(where, 'the Parquet schema is cut short')
-    if (element.field_id !== undefined) columns.set(element.field_id, element)
-    index = endOfSubtree(metadata.schema, index)
-  }
-  if (columns.size === 0 && children > 0) {
-    throw new FirnError('invalid', 'FIRN_PARQUET_NO_FIELD_IDS', `${where}: the columns carry no field ids`, {
-      help: 'Files that were added to the table without field ids are not read.',
-    })
-  }
-  return columns
-}
-
-function endOfSubtree(schema: readonly SchemaElement[], index: number): number {
-  let next = index + 1
-  for (let child = 0; child < (schema[index]?.num_children ?? 0); child++) next = endOfSubtree(schema, next)
-  return next
-}
-
-function describeRowGroup(context: Pick<FileContext, 'metadata' | 'columns' | 'where'>, index: number): RowGroupInfo {
-  const group = context.metadata.row_groups[index]!
-  const idOf = new Map([...context.columns].map(([id, element]) => [element.name, id]))
-  const columnSizes = new Map<number, number>()
-  for (const column of group.columns) {
-    const meta = column.meta_data
-    if (meta === undefined) throw corrupt(context.where, `row group ${index} has no column metadata`)
-    const id = idOf.get(meta.path_in_schema[0] ?? '')
-    if (id !== undefined) columnSizes.set(id, (columnSizes.get(id) ?? 0) + Number(meta.total_compressed_size))
-  }
-  const first = group.columns[0]?.meta_data
-  return {
-    rows: Number(group.num_rows),
-    offset: Number(first?.dictionary_page_offset ?? first?.data_page_offset ?? 0n),
-    columnSizes,
-  }
+  columns.forEach(visit)
+  return footer.rowGroups.map(({ rows, columns: chunks }) => {
+    const columnSizes = new Map<number, number>()
+    for (const [leaf, id] of ids) columnSizes.set(id, chunks[leaf]!.compressedBytes)
+    return { rows, offset: chunks[0]?.offset ?? 0, columnSizes }
+  })
 }
 
 async function readRowGroup(
   context: FileContext,
-  rowGroups: readonly RowGroupInfo[],
   index: number,
   schema: Schema,
-  options: AbortableOptions = {},
+  { constants, ...options }: ReadOptions = {},
 ): Promise<RecordBatch> {
-  const group = rowGroups[index]
-  if (group === undefined) {
-    throw new FirnError('invalid', 'FIRN_INVALID_OPTION', `${context.where}: there is no row group ${index}`)
-  }
-  const rowStart = rowGroups.slice(0, index).reduce((sum, before) => sum + before.rows, 0)
-  const present = schema.fields.filter((field) => context.columns.has(field.id))
-  const decoded = await decodeColumns(context, present, rowStart, group.rows, options)
-  const children = schema.fields.map((field) => columnOf(context, field, decoded, group.rows))
-  const arrow = arrowSchema(schema)
-  const struct = makeData({ type: new Struct(arrow.fields), length: group.rows, nullCount: 0, children })
-  return new RecordBatch(arrow, struct)
+  const { rows } = rowGroupAt(context, index)
+  const plans = planColumns(context, schema, constants)
+  const leaves = await decodeLeaves(context, index, new Set(plans.flatMap(leavesOf)), options)
+  const columns = plans.map((plan): Data => assembleColumn(plan, leaves, rows, context.where))
+  return batchOfColumns(schema, columns, rows)
 }
 
-async function decodeColumns(
+function rowGroupAt({ footer, where }: FileContext, index: number): Footer['rowGroups'][number] {
+  const group = footer.rowGroups[index]
+  if (group !== undefined) return group
+  throw new FirnError('invalid', 'FIRN_INVALID_OPTION', `${where}: there is no row group ${index}`)
+}
+
+const planColumns = (
+  { columns, where }: FileContext,
+  schema: Schema,
+  constants: ReadOptions['constants'],
+): readonly ColumnPlan[] =>
+  schema.fields.map((field) => planColumn(field, columns, { where, ...(constants && { constants }) }))
+
+async function decodeLeaves(
   context: FileContext,
-  fields: readonly NestedField[],
-  rowStart: number,
-  rows: number,
+  index: number,
+  wanted: ReadonlySet<number>,
   options: AbortableOptions,
-): Promise<ReadonlyMap<string, readonly DecodedValues[]>> {
-  const chunks = new Map<string, { rowStart: number; values: DecodedValues }[]>()
-  if (fields.length === 0 || rows === 0) return new Map()
-  const { store, key } = context
-  // A failure of the store must come through as it is, not as damage of the file.
-  let storeFailure: unknown
-  const slice = async (start: number, end: number = context.sizeBytes): Promise<ArrayBuffer> => {
-    const range: ByteRange = { start, end }
+): Promise<ReadonlyMap<number, LeafColumn>> {
+  const { rows, columns: chunks } = rowGroupAt(context, index)
+  if (rows === 0) return new Map(Array.from(wanted, (leaf) => [leaf, NO_ENTRIES]))
+  const bytes = await fetchChunks(context, index, [...wanted], options)
+  const leaves = new Map<number, LeafColumn>()
+  for (const [leaf, chunkBytes] of bytes) {
+    const { name, leaf: shape } = context.footer.leaves[leaf]!
     try {
-      return toArrayBuffer((await store.get(key, { range, ...options })).bytes)
-    } catch (error) {
-      storeFailure ??= error
-      throw error
+      leaves.set(leaf, decodeChunk(chunkBytes, shape!, chunks[leaf]!))
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw corrupt(context.where, `row group ${index}, column ${name} cannot be decoded: ${reason}`, cause)
     }
   }
-  try {
-    await parquetRead({
-      file: { byteLength: context.sizeBytes, slice },
-      metadata: context.metadata,
-      columns: fields.map((field) => context.columns.get(field.id)!.name),
-      rowStart,
-      rowEnd: rowStart + rows,
-      compressors: COMPRESSORS,
-      utf8: false,
-      onChunk: (chunk) => {
-        const list = chunks.get(chunk.columnName) ?? []
-        list.push({ rowStart: chunk.rowStart, values: chunk.columnData as DecodedValues })
-        chunks.set(chunk.columnName, list)
-      },
-    })
-  } catch (cause) {
-    options.signal?.throwIfAborted()
-    if (storeFailure !== undefined) throw storeFailure
-    throw corrupt(context.where, `rows ${rowStart} to ${rowStart + rows} cannot be decoded`, cause)
-  }
-  const inOrder = (list: { rowStart: number; values: DecodedValues }[]): readonly DecodedValues[] =>
-    list.sort((a, b) => a.rowStart - b.rowStart).map((chunk) => chunk.values)
-  return new Map([...chunks].map(([name, list]) => [name, inOrder(list)]))
+  return leaves
 }
 
-function columnOf(
+const NO_ENTRIES: LeafColumn = { entries: 0, definition: undefined, repetition: undefined, pages: [] }
+
+/** The bytes of column chunks, those that lie together by one request. */
+async function fetchChunks(
+  { store, key, where, sizeBytes, footer }: FileContext,
+  index: number,
+  wanted: readonly number[],
+  options: AbortableOptions,
+): Promise<readonly (readonly [number, Uint8Array])[]> {
+  const chunks = wanted.map((leaf) => {
+    const { offset, compressedBytes, refused } = footer.rowGroups[index]!.columns[leaf]!
+    const { name } = footer.leaves[leaf]!
+    if (refused !== undefined) {
+      throw new FirnError('invalid', 'FIRN_TYPE_UNSUPPORTED', `${where}: column ${name} ${refused}, which is not read`)
+    }
+    const end = offset + compressedBytes
+    if (end > sizeBytes) throw corrupt(where, `row group ${index}, column ${name} ends after the file`)
+    return { leaf, start: offset, end }
+  })
+  chunks.sort((a, b) => a.start - b.start)
+  const requests: { start: number; end: number; chunks: typeof chunks }[] = []
+  for (const chunk of chunks) {
+    const last = requests.at(-1)
+    if (last !== undefined && chunk.start - last.end <= GAP_BYTES && chunk.end - last.start <= REQUEST_BYTES) {
+      last.end = Math.max(last.end, chunk.end)
+      last.chunks.push(chunk)
+    } else requests.push({ start: chunk.start, end: chunk.end, chunks: [chunk] })
+  }
+  const fetched = requests.map(async ({ start, end, chunks: parts }) => {
+    const { bytes } = await store.get(key, { range: { start, end }, ...options })
+    if (bytes.length !== end - start) throw corrupt(where, `got ${bytes.length} of the bytes ${start} to ${end}`)
+    return parts.map((part) => [part.leaf, bytes.subarray(part.start - start, part.end - start)] as const)
+  })
+  return (await Promise.all(fetched)).flat()
+}
+
+function rowGroupStatistics(
   context: FileContext,
-  field: NestedField,
-  decoded: ReadonlyMap<string, readonly DecodedValues[]>,
-  rows: number,
-): Data {
-  if (!isPrimitive(field.type)) {
-    throw new FirnError('invalid', 'FIRN_TYPE_UNSUPPORTED', `column ${field.name}: nested types are not read yet`)
+  index: number,
+  schema: Schema,
+  { constants }: ReadOptions = {},
+): ReadonlyMap<number, ColumnRange> {
+  const { rows, columns: chunks } = rowGroupAt(context, index)
+  const ranges = new Map<number, ColumnRange>()
+  const visit = (plan: ColumnPlan): void => {
+    const { id, type } = plan.field as NestedField
+    if (plan.kind === 'struct') plan.children.forEach(visit)
+    else if (plan.kind === 'leaf') {
+      const leaf = plan.node.leaf!.index
+      ranges.set(id, rangeOf(plan, chunks[leaf]!, context.footer.ordered[leaf] === true))
+    } else if (plan.kind === 'constant' && isPrimitive(type)) {
+      const bound = plan.value ?? undefined
+      ranges.set(id, { values: rows, nulls: plan.value === null ? rows : 0, lower: bound, upper: bound })
+    }
   }
-  const element = context.columns.get(field.id)
-  if (element !== undefined) {
-    const column = columnFromDecoded(field.type, decoded.get(element.name) ?? [], rows, field.name)
-    if (!field.required || column.nullCount === 0) return column
-    throw corrupt(context.where, `required column ${field.name} has ${column.nullCount} nulls`)
-  }
-  if (field.required) throw corrupt(context.where, `required column ${field.name} (id ${field.id}) is not in the file`)
-  return nullColumn(field.type, rows, field.name)
+  planColumns(context, schema, constants).forEach(visit)
+  return ranges
 }
-
-/** The page's size is the exact output size: zlib's default chunk would grow the output step by step. */
-const sized = (outputLength: number): { chunkSize: number } => ({ chunkSize: Math.max(64, outputLength + 64) })
-const COMPRESSORS = {
-  ZSTD: (input: Uint8Array, length: number): Uint8Array => zstdDecompressSync(input, sized(length)),
-  GZIP: (input: Uint8Array, length: number): Uint8Array => gunzipSync(input, sized(length)),
-  BROTLI: (input: Uint8Array, length: number): Uint8Array => brotliDecompressSync(input, sized(length)),
-}
-
-const toArrayBuffer = (bytes: Uint8Array): ArrayBuffer =>
-  bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength
-    ? (bytes.buffer as ArrayBuffer)
-    : (bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer)
 
 const corrupt = (where: string, message: string, cause?: unknown): FirnError =>
   new FirnError('corrupt', 'FIRN_PARQUET_CORRUPT', `${where}: ${message}`, { cause, detail: { where } })

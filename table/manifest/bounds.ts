@@ -1,6 +1,7 @@
 /**
  * Column bounds and partition summaries as bytes. Spec: Appendix D "Binary single-value serialization".
  */
+import { isUtf8 } from 'node:buffer'
 import { FirnError } from '../errors.ts'
 import { decimalOf, fixedLengthOf, type PrimitiveType, type PrimitiveValue } from '../spec/types.ts'
 
@@ -37,7 +38,7 @@ export function encodeBound(type: PrimitiveType, value: PrimitiveValue): Uint8Ar
 
 /**
  * Inverse of `encodeBound`. A bound written before a promotion keeps its old width: an int bound of a long column is
- * four bytes, a float bound of a double column too.
+ * four bytes, a float bound of a double column too. For comparisons take `decodeLowerBound` and `decodeUpperBound`.
  * @throws {FirnError} `FIRN_METADATA_CORRUPT` when the width fits no version of the type.
  */
 export function decodeBound(type: PrimitiveType, bytes: Uint8Array): PrimitiveValue {
@@ -68,7 +69,7 @@ export function decodeBound(type: PrimitiveType, bytes: Uint8Array): PrimitiveVa
       width(8, 4)
       return bytes.length === 4 ? view.getFloat32(0, true) : view.getFloat64(0, true)
     case 'string':
-      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+      return utf8Text(bytes)
     case 'uuid':
       width(16)
       return bytes
@@ -79,6 +80,40 @@ export function decodeBound(type: PrimitiveType, bytes: Uint8Array): PrimitiveVa
     }
   }
 }
+
+/**
+ * A value that is not above any value of which `bytes` is a lower bound. Some writers cut the bytes of a string inside
+ * a character: what is left of the character goes too.
+ * @throws {FirnError} as `decodeBound`.
+ */
+export function decodeLowerBound(type: PrimitiveType, bytes: Uint8Array): PrimitiveValue {
+  return type === 'string' ? utf8Text(wholeCharacters(bytes)) : decodeBound(type, bytes)
+}
+
+/**
+ * A value that is not below any value of which `bytes` is an upper bound, or `undefined` when none can be told. Where
+ * the bytes of a string were cut inside a character, the character before it is raised.
+ * @throws {FirnError} as `decodeBound`.
+ */
+export function decodeUpperBound(type: PrimitiveType, bytes: Uint8Array): PrimitiveValue | undefined {
+  if (type !== 'string') return decodeBound(type, bytes)
+  const whole = wholeCharacters(bytes)
+  if (whole.length === bytes.length) return utf8Text(bytes)
+  const raised = raiseLast(whole)
+  return raised && utf8Text(raised)
+}
+
+/** `bytes` without the beginning of a character at their end; nothing of them when they are no UTF-8 even so. */
+function wholeCharacters(bytes: Uint8Array): Uint8Array {
+  for (let cut = 0; cut <= Math.min(3, bytes.length); cut++) {
+    const whole = bytes.subarray(0, bytes.length - cut)
+    if (isUtf8(whole)) return whole
+  }
+  return bytes.subarray(0, 0)
+}
+
+const utf8Text = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
 
 /** Two's complement, big-endian, no longer than needed. */
 export function encodeUnscaled(value: bigint): Uint8Array {
@@ -111,8 +146,12 @@ export function truncateLower(bytes: Uint8Array, length: number = BOUND_LENGTH):
  */
 export function truncateUpper(bytes: Uint8Array, length: number = BOUND_LENGTH): Uint8Array | undefined {
   const end = codePointEnd(bytes, length)
-  if (end === undefined) return bytes
-  const points = Array.from(Buffer.from(bytes.subarray(0, end)).toString('utf8'), (text) => text.codePointAt(0)!)
+  return end === undefined ? bytes : raiseLast(bytes.subarray(0, end))
+}
+
+/** The least string above every one that starts with the UTF-8 `bytes`, no longer than they are. */
+function raiseLast(bytes: Uint8Array): Uint8Array | undefined {
+  const points = Array.from(utf8Text(bytes), (text) => text.codePointAt(0)!)
   for (let index = points.length - 1; index >= 0; index--) {
     // Surrogates are no code points of a string: the one after U+D7FF is U+E000.
     const next = points[index]! === 0xd7ff ? 0xe000 : points[index]! + 1
