@@ -73,10 +73,12 @@ export type { ManifestFile, PartitionSummary } from './manifest/manifest-list.ts
 export { snapshotManifests } from './manifest/snapshot-manifests.ts'
 export type { DeleteFileTask } from './scan/delete-index.ts'
 export type { ColumnReference, Expression } from './scan/expression.ts'
+export type { SnapshotChange } from './scan/incremental.ts'
 export { type DataFileReader, openDataFile, type ReadRowGroupOptions } from './scan/open-file.ts'
 export type { FileScanTask } from './scan/plan.ts'
 export { prefetch } from './scan/prefetch.ts'
 export { type OpenTaskOptions, openFileTask, type ReadTaskOptions, type TaskReader } from './scan/read.ts'
+export type { ScanOptions, SnapshotSelector, TableScan } from './scan/table-scan.ts'
 export { parseWhere } from './scan/where.ts'
 export { compareStrings, compareValues } from './spec/compare.ts'
 export type { SortColumn } from './spec/evolve-sort.ts'
@@ -129,10 +131,7 @@ export {
   type AppendResult,
   type CommitResult,
   type CreateTagOptions,
-  type ScanOptions,
-  type SnapshotSelector,
   Table,
-  type TableScan,
 } from './table.ts'
 export type { AppendOptions, FileChange } from './write/append.ts'
 export type { RemovedFile } from './write/filter-manifests.ts'

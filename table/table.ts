@@ -1,5 +1,4 @@
 /** One table at one moment: its metadata as last read, and what can be done with it. */
-import type { RecordBatch } from 'apache-arrow'
 import type { TableOperations, TableState } from './catalog/catalog.ts'
 import type { Clock } from './clock.ts'
 import { type Change, commitChange } from './commit/commit.ts'
@@ -8,46 +7,16 @@ import type { EpochMillis, SnapshotId } from './ids.ts'
 import type { AbortableOptions, ObjectStore } from './io/object-store.ts'
 import type { StoreOptions } from './io/open-store.ts'
 import type { DataFile } from './manifest/data-file.ts'
-import { columnsOf, type Expression } from './scan/expression.ts'
-import { type FileScanTask, planFiles, schemaOfSnapshot } from './scan/plan.ts'
-import { readTasks } from './scan/read.ts'
+import { changesBetween, type SnapshotChange } from './scan/incremental.ts'
+import { openScan, type ScanOptions, type SnapshotSelector, schemaFor, type TableScan } from './scan/table-scan.ts'
 import { normaliseLocation } from './spec/location.ts'
 import { currentSnapshotOf, type SnapshotRef, snapshotById, type TableMetadata } from './spec/metadata.ts'
-import { projectSchema, type Schema } from './spec/schema.ts'
+import type { Schema } from './spec/schema.ts'
 import type { Snapshot } from './spec/snapshot.ts'
 import { type AppendOptions, commitProduced, type FileChange, producedChange } from './write/append.ts'
 import type { ProducedChange, ProduceOptions } from './write/produce.ts'
 
-/** At most one of the three; none means the current snapshot. */
-export interface SnapshotSelector {
-  readonly snapshotId?: SnapshotId | undefined
-  /** The snapshot that was current at this time. */
-  readonly asOf?: EpochMillis | undefined
-  /** A branch or tag. */
-  readonly ref?: string | undefined
-}
-
-export interface ScanOptions extends SnapshotSelector {
-  /** Default: all. Batches have them in schema order. */
-  readonly columns?: readonly string[] | undefined
-  readonly where?: Expression | undefined
-  /** Rows at most. */
-  readonly limit?: number | undefined
-}
-
-export interface TableScan {
-  /** The columns that come out. */
-  readonly schema: Schema
-  /** `undefined`: the table has no snapshot yet, and the scan no rows. */
-  readonly snapshot: Snapshot | undefined
-  /** The files that may hold matching rows. @throws {FirnError} `FIRN_DELETES_UNSUPPORTED`, `FIRN_AVRO_CORRUPT`. */
-  planFiles(options?: AbortableOptions): Promise<readonly FileScanTask[]>
-  /**
-   * The rows, a batch per row group, file after file.
-   * @param options.depth row groups read ahead, 1 to 64; memory is about that many.
-   */
-  batches(options?: AbortableOptions & { readonly depth?: number }): AsyncIterable<RecordBatch>
-}
+export type { ScanOptions, SnapshotSelector, TableScan }
 
 export interface CommitResult {
   readonly table: Table
@@ -131,27 +100,27 @@ export class Table {
     return this.#at(await this.#access.operations.load(options))
   }
 
+  /** The schema that a scan of the selector reads with: the current one at a branch's head, else the snapshot's. */
+  schemaFor(selector: SnapshotSelector = {}): Schema {
+    return schemaFor(this.metadata, selector, this.snapshotFor(selector))
+  }
+
+  /** @throws {FirnError} as `snapshotFor`; `FIRN_COLUMN_NOT_FOUND` (invalid). */
   scan(options: ScanOptions = {}): TableScan {
-    const snapshot = this.snapshotFor(options)
-    const schema = schemaOfSnapshot(this.metadata, snapshot)
-    const projected = projectSchema(schema, options.columns)
-    for (const id of options.where === undefined ? [] : columnsOf(options.where)) {
-      if (schema.fields.some((field) => field.id === id)) continue
-      const message = `the filter names column ${id}, which the snapshot's schema ${schema.schemaId} does not have`
-      throw new FirnError('invalid', 'FIRN_COLUMN_NOT_FOUND', message)
-    }
-    const plan = (abort?: AbortableOptions): Promise<readonly FileScanTask[]> =>
-      planFiles(this.store, this.metadata, snapshot, options.where, abort)
-    const { store, location } = this
-    return {
-      schema: projected,
-      snapshot,
-      planFiles: plan,
-      batches: async function* (read = {}) {
-        const tasks = await plan(read)
-        yield* readTasks(store, location, tasks, schema, projected, options.where, options.limit, read)
-      },
-    }
+    return openScan(this.store, this.metadata, this.snapshotFor(options), options)
+  }
+
+  /**
+   * What each snapshot after `from` up to the selected one added and removed, oldest first.
+   * @param from exclusive; `undefined`: from the oldest that the table still has.
+   * @throws {FirnError} `FIRN_SNAPSHOT_NOT_ANCESTOR` (invalid); as `snapshotFor`.
+   */
+  changes(
+    from: SnapshotId | undefined,
+    to: SnapshotSelector = {},
+    options: AbortableOptions = {},
+  ): AsyncIterable<SnapshotChange> {
+    return changesBetween(this.store, this.metadata, from, this.snapshotFor(to), options)
   }
 
   /**

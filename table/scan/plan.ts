@@ -19,6 +19,11 @@ export interface FileScanTask {
   readonly dataSequenceNumber: number
 }
 
+export interface PlanOptions extends AbortableOptions {
+  /** That rows are read with; default: the snapshot's. */
+  readonly schema?: Schema
+}
+
 /** The schema that a snapshot is read with: its own, as it was when it was written. */
 export const schemaOfSnapshot = (metadata: TableMetadata, snapshot: Snapshot | undefined): Schema =>
   snapshot?.schemaId === undefined ? currentSchema(metadata) : schemaById(metadata, snapshot.schemaId)
@@ -34,10 +39,10 @@ export async function planFiles(
   metadata: TableMetadata,
   snapshot: Snapshot | undefined,
   filter: Expression | undefined,
-  options: AbortableOptions = {},
+  options: PlanOptions = {},
 ): Promise<readonly FileScanTask[]> {
   if (snapshot === undefined) return []
-  const schema = schemaOfSnapshot(metadata, snapshot)
+  const { schema = schemaOfSnapshot(metadata, snapshot) } = options
   // A partition without matching rows has no deletes that matter: pruning holds for both kinds of manifests.
   const manifests = (await snapshotManifests(store, metadata, snapshot, options)).filter(
     (manifest) =>
