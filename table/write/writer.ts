@@ -2,18 +2,22 @@
  * Rolling writer of data files: sorted rows of one partition in, right-sized Parquet files with complete statistics
  * out. A file is uploaded when it is complete; nothing of it is visible before.
  */
-import { createHash, type Hash } from 'node:crypto'
-import { type Schema as ArrowSchema, type Field, makeData, RecordBatch, Struct } from 'apache-arrow'
+import { createHash } from 'node:crypto'
+import { type RecordBatch, Type } from 'apache-arrow'
 import { FirnError } from '../errors.ts'
 import { arrowSchema } from '../format/arrow-schema.ts'
 import { describeParquet } from '../format/parquet-reader.ts'
+import { annotateUuids } from '../format/parquet-uuid.ts'
 import { createParquetFile, type ParquetFileWriter } from '../format/parquet-writer.ts'
 import { type AbortableOptions, type ObjectStore, putOnce } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
+import { type MetricsMode, metricsModes } from '../manifest/metrics-mode.ts'
 import { collectStatistics, type StatisticsCollector } from '../manifest/stats.ts'
 import { keyOfPath } from '../spec/location.ts'
 import { type PartitionSpec, type PartitionTuple, partitionPath } from '../spec/partition.ts'
-import type { Schema } from '../spec/schema.ts'
+import { childrenOf, fieldsById, type Schema } from '../spec/schema.ts'
+import type { SortOrder } from '../spec/sort.ts'
+import { conform } from './conform.ts'
 
 /** Row group = unit of shuffle of a training table. */
 export const DEFAULT_ROW_GROUP_ROWS = 2_048
@@ -34,6 +38,10 @@ export interface DataFileWriterOptions {
   /** A file is closed when it reaches this size; it may exceed it by about two row groups. */
   readonly targetFileSizeBytes: number
   readonly rowGroupRows?: number
+  /** The table's: `write.metadata.metrics.*` says what is recorded of each column. Default: bounds of 16 characters. */
+  readonly properties?: Readonly<Record<string, string>>
+  /** Its columns get bounds also where the properties' default mode has none. */
+  readonly sortOrder?: SortOrder
 }
 
 export interface WrittenFile {
@@ -49,7 +57,7 @@ export interface DataFileWriter {
   /** Bytes of the open file so far; lags behind what was written by about one row group. 0 when none is open. */
   readonly openFileBytes: number
   /** Completes the open file, if there is one, before it has its target size: the next row begins another. */
-  cut(options?: AbortableOptions): Promise<void>
+  cut(options?: AbortableOptions): Promise<WrittenFile | undefined>
   /** Completes the last file. A writer that got no rows wrote no file. */
   close(options?: AbortableOptions): Promise<readonly WrittenFile[]>
 }
@@ -58,17 +66,18 @@ interface OpenFile {
   readonly parquet: ParquetFileWriter
   readonly statistics: StatisticsCollector
   readonly parts: Uint8Array[]
-  readonly hash: Hash
   rows: number
 }
 
 /**
- * @throws {FirnError} from `write` and `close`: `FIRN_SCHEMA_MISMATCH` (invalid); `FIRN_STORE_UNAVAILABLE`;
+ * @throws {FirnError} `FIRN_TYPE_UNSUPPORTED` (invalid). From `write` and `close`: `FIRN_SCHEMA_MISMATCH` (invalid); `FIRN_STORE_UNAVAILABLE`;
  *   `FIRN_PRECONDITION_FAILED` (conflict) when the prefix was used before: a data file is never replaced.
  */
 export function createDataFileWriter(options: DataFileWriterOptions): DataFileWriter {
   const rowGroupRows = options.rowGroupRows ?? DEFAULT_ROW_GROUP_ROWS
   const arrow = arrowSchema(options.schema)
+  checkWritable(options.schema)
+  const modeOf = metricsModes(options.schema, options.sortOrder, options.properties ?? {})
   const written: WrittenFile[] = []
   let open: OpenFile | undefined
 
@@ -77,12 +86,12 @@ export function createDataFileWriter(options: DataFileWriterOptions): DataFileWr
     const file = open
     open = undefined
     await file.parquet.close()
-    written.push(await upload(options, file, written.length, abort))
+    written.push(await upload(options, file, modeOf, written.length, abort))
   }
 
   return {
     async write(batch, abort = {}) {
-      const typed = asTableColumns(arrow, options.schema, batch)
+      const typed = conform(arrow, options.schema, batch)
       for (let start = 0; start < typed.numRows; start += rowGroupRows) {
         abort.signal?.throwIfAborted()
         const rows = Math.min(rowGroupRows, typed.numRows - start)
@@ -106,56 +115,48 @@ export function createDataFileWriter(options: DataFileWriterOptions): DataFileWr
 
   function startFile(first: RecordBatch, groupRows: number): OpenFile {
     const parts: Uint8Array[] = []
-    const hash = createHash('sha256')
     const parquet = createParquetFile({ rowGroupRows: groupRows, plainColumns: longTextColumns(first) }, (bytes) => {
       parts.push(bytes)
-      hash.update(bytes)
     })
-    return { parquet, statistics: collectStatistics(options.schema), parts, hash, rows: 0 }
+    return { parquet, statistics: collectStatistics(options.schema, modeOf), parts, rows: 0 }
   }
-}
-
-/**
- * The batch under the table's own Arrow schema, field ids included: what the caller's fields carry decides nothing.
- * @throws {FirnError} `FIRN_SCHEMA_MISMATCH` (invalid).
- */
-function asTableColumns(arrow: ArrowSchema, schema: Schema, batch: RecordBatch): RecordBatch {
-  const describe = (fields: readonly Field[]): string => fields.map(({ name, type }) => `${name} ${type}`).join(', ')
-  const expected = describe(arrow.fields)
-  const got = describe(batch.schema.fields)
-  if (expected !== got) {
-    throw new FirnError('invalid', 'FIRN_SCHEMA_MISMATCH', `rows to write: expected columns ${expected}; got ${got}`)
-  }
-  schema.fields.forEach((field, index) => {
-    const nulls = batch.data.children[index]?.nullCount ?? 0
-    if (field.required && nulls > 0) {
-      throw new FirnError('invalid', 'FIRN_SCHEMA_MISMATCH', `required column ${field.name} has ${nulls} nulls`)
-    }
-  })
-  const type = new Struct(arrow.fields)
-  const data = makeData({ type, length: batch.numRows, nullCount: 0, children: batch.data.children })
-  return new RecordBatch(arrow, data)
 }
 
 function longTextColumns(batch: RecordBatch): readonly string[] {
   return batch.schema.fields
     .filter((_field, index) => {
       const data = batch.data.children[index]
-      const offsets = data?.valueOffsets as Int32Array | undefined
-      if (data === undefined || offsets === undefined || offsets.length === 0) return false
+      if (data?.typeId !== Type.Utf8 && data?.typeId !== Type.Binary) return false
+      const offsets = data.valueOffsets as Int32Array
       return (offsets[data.length]! - offsets[0]!) / Math.max(1, data.length) >= PLAIN_VALUE_BYTES
     })
     .map((field) => field.name)
 }
 
+/** @throws {FirnError} `FIRN_TYPE_UNSUPPORTED` (invalid): Parquet has no structs without fields. */
+function checkWritable(schema: Schema): void {
+  for (const { name, type } of fieldsById(schema).values()) {
+    if (typeof type === 'object' && type.type === 'struct' && childrenOf(type).length === 0) {
+      const message = `column ${name}: a struct without fields cannot be written`
+      throw new FirnError('invalid', 'FIRN_TYPE_UNSUPPORTED', message, { help: 'Add a field to it, or drop it.' })
+    }
+  }
+}
+
+function withUuids(file: Buffer, schema: Schema): Buffer {
+  const ids = [...fieldsById(schema)].filter(([, field]) => field.type === 'uuid').map(([id]) => id)
+  return ids.length === 0 ? file : annotateUuids(file, new Set(ids))
+}
+
 async function upload(
   options: DataFileWriterOptions,
   file: OpenFile,
+  modeOf: (fieldId: number) => MetricsMode,
   index: number,
   abort: AbortableOptions,
 ): Promise<WrittenFile> {
   const { schema, spec, partition, location } = options
-  const bytes = Buffer.concat(file.parts)
+  const bytes = withUuids(Buffer.concat(file.parts), schema)
   const folder = ['data', partitionPath(spec, schema, partition)].filter((part) => part !== '').join('/')
   const filePath = `${location}/${folder}/${options.fileNamePrefix}-${index}.parquet`
   const rowGroups = describeParquet(bytes, filePath)
@@ -169,7 +170,9 @@ async function upload(
   }
   const columnSizes = new Map<number, number>()
   for (const group of rowGroups) {
-    for (const [id, size] of group.columnSizes) columnSizes.set(id, (columnSizes.get(id) ?? 0) + size)
+    for (const [id, size] of group.columnSizes) {
+      if (modeOf(id) !== 'none') columnSizes.set(id, (columnSizes.get(id) ?? 0) + size)
+    }
   }
   await putOnce(options.store, keyOfPath(location, filePath), bytes, abort)
   const dataFile: DataFile = {
@@ -189,7 +192,7 @@ async function upload(
   const bytesOf = (sizes: ReadonlyMap<number, number>): number => [...sizes.values()].reduce((sum, n) => sum + n, 0)
   return {
     dataFile,
-    sha256: file.hash.digest('hex'),
+    sha256: createHash('sha256').update(bytes).digest('hex'),
     rowGroups: rowGroups.map((group) => ({ rows: group.rows, bytes: bytesOf(group.columnSizes) })),
   }
 }
