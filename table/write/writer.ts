@@ -81,12 +81,14 @@ export function createDataFileWriter(options: DataFileWriterOptions): DataFileWr
   const written: WrittenFile[] = []
   let open: OpenFile | undefined
 
-  const finish = async (abort: AbortableOptions): Promise<void> => {
-    if (open === undefined) return
+  const finish = async (abort: AbortableOptions): Promise<WrittenFile | undefined> => {
+    if (open === undefined) return undefined
     const file = open
     open = undefined
     await file.parquet.close()
-    written.push(await upload(options, file, modeOf, written.length, abort))
+    const complete = await upload(options, file, modeOf, written.length, abort)
+    written.push(complete)
+    return complete
   }
 
   return {

@@ -1,9 +1,12 @@
 /** Random Iceberg types to any depth, values of them, and batches of both. */
 import type { Data, RecordBatch } from 'apache-arrow'
 import fc from 'fast-check'
+import { systemClock } from '../../../table/clock.ts'
 import { columnFromValues } from '../../../table/format/arrow-columns.ts'
 import { batchOfColumns } from '../../../table/format/arrow-take.ts'
 import { type IcebergValue, valueAt } from '../../../table/format/arrow-values.ts'
+import { openMemoryStore } from '../../../table/io/memory.ts'
+import type { ObjectStore } from '../../../table/io/object-store.ts'
 import type { Schema } from '../../../table/spec/schema.ts'
 import { type IcebergType, isPrimitive, type NestedField, type PrimitiveType } from '../../../table/spec/types.ts'
 
@@ -169,3 +172,7 @@ export function canonical(value: IcebergValue): unknown {
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, canonical(member as IcebergValue)]))
 }
+
+let stores = 0
+export const memoryStore = (): ObjectStore =>
+  openMemoryStore(`format-${process.pid}-${stores++}`, { clock: systemClock })
