@@ -197,10 +197,9 @@ async function readKeys(
 ): Promise<ReadonlySet<RowKey>> {
   const parquet = await openTableFile(store, location, file, options)
   const schema: Schema = { schemaId: 0, identifierFieldIds: [], fields: columns }
-  const tops = new Set(columns.map((column) => column.id))
   for (const [index, group] of parquet.rowGroups.entries()) {
     // Read as nulls, a column that is missing would delete the rows that have none.
-    const missing = file.equalityIds.find((id) => tops.has(id) && !group.columnSizes.has(id))
+    const missing = file.equalityIds.find((id) => !group.columnSizes.has(id))
     if (missing !== undefined) throw corrupt(file, `row group ${index} lacks the equality column ${missing}`)
   }
   const keys = new Set<RowKey>()

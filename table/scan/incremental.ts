@@ -7,10 +7,11 @@ import { type ResolvedEntry, readEntries } from '../manifest/entries.ts'
 import type { ManifestFile } from '../manifest/manifest-list.ts'
 import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
 import { snapshotById, specById, type TableMetadata } from '../spec/metadata.ts'
+import { nameMappingOf } from '../spec/name-mapping.ts'
 import type { Schema } from '../spec/schema.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import type { Expression } from './expression.ts'
-import type { FileScanTask } from './plan.ts'
+import { type FileScanTask, taskOf } from './plan.ts'
 import { fileMayMatch } from './prune.ts'
 
 /** What one snapshot did to the files of the table. */
@@ -68,13 +69,15 @@ export async function planAppends(
   schema: Schema,
   options: AbortableOptions = {},
 ): Promise<readonly FileScanTask[]> {
+  const nameMapping = nameMappingOf(metadata.properties)
   const tasks: FileScanTask[] = []
   for (const snapshot of snapshotsBetween(metadata, from, to)) {
     if (snapshot.summary['operation'] !== 'append') continue
     for await (const { status, dataFile, sequenceNumber } of ownEntries(store, metadata, snapshot, options)) {
       if (status !== 'added' || dataFile.content !== 'data') continue
-      if (filter !== undefined && !fileMayMatch(filter, dataFile, specById(metadata, dataFile.specId), schema)) continue
-      tasks.push({ file: dataFile, deletes: [], dataSequenceNumber: sequenceNumber })
+      const spec = specById(metadata, dataFile.specId)
+      if (filter !== undefined && !fileMayMatch(filter, dataFile, spec, schema)) continue
+      tasks.push(taskOf(dataFile, [], sequenceNumber, spec, nameMapping))
     }
   }
   return tasks

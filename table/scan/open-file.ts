@@ -1,7 +1,7 @@
 /** One data or delete file of a table, held against what its manifest entry says. */
 import type { RecordBatch } from 'apache-arrow'
 import { FirnError } from '../errors.ts'
-import { openParquet, type ParquetFile } from '../format/parquet-reader.ts'
+import { type OpenParquetOptions, openParquet, type ParquetFile } from '../format/parquet-reader.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import { keyOfPath } from '../spec/location.ts'
@@ -49,7 +49,7 @@ export async function openTableFile(
   store: ObjectStore,
   location: string,
   file: FileReference,
-  options: AbortableOptions,
+  options: OpenParquetOptions,
 ): Promise<ParquetFile> {
   if (file.fileFormat !== 'PARQUET') {
     const message = `${file.filePath} is ${file.fileFormat}, not PARQUET`

@@ -5,6 +5,8 @@ import { type ResolvedEntry, readEntries } from '../manifest/entries.ts'
 import { type ManifestFile, mayHaveLiveFiles } from '../manifest/manifest-list.ts'
 import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
 import { currentSchema, schemaById, specById, type TableMetadata } from '../spec/metadata.ts'
+import { type NameMapping, nameMappingOf } from '../spec/name-mapping.ts'
+import type { PartitionSpec } from '../spec/partition.ts'
 import type { Schema } from '../spec/schema.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import { type DeleteFileTask, type DeleteIndex, indexDeletes } from './delete-index.ts'
@@ -17,6 +19,10 @@ export interface FileScanTask {
   /** Delete files that may take rows from it; `openFileTask` applies them. */
   readonly deletes: readonly DeleteFileTask[]
   readonly dataSequenceNumber: number
+  /** That the file was written with: its `identity` fields stand for columns that the file does not have. */
+  readonly spec?: PartitionSpec
+  /** For columns of files without field ids. */
+  readonly nameMapping?: NameMapping
 }
 
 export interface PlanOptions extends AbortableOptions {
@@ -51,6 +57,7 @@ export async function planFiles(
         manifestMayMatch(filter, manifest, specById(metadata, manifest.partitionSpecId), schema)),
   )
   const deletes = await planDeletes(store, metadata, manifests, schema, options)
+  const nameMapping = nameMappingOf(metadata.properties)
   const tasks: FileScanTask[] = []
   const data = manifests.filter((manifest) => manifest.content === 'data')
   for await (const entries of readEntries(store, metadata, data, options)) {
@@ -59,11 +66,23 @@ export async function planFiles(
       const spec = specById(metadata, dataFile.specId)
       if (filter !== undefined && !fileMayMatch(filter, dataFile, spec, schema)) continue
       const deleted = deletes.deletesFor(dataFile, sequenceNumber)
-      tasks.push({ file: dataFile, deletes: deleted, dataSequenceNumber: sequenceNumber })
+      tasks.push(taskOf(dataFile, deleted, sequenceNumber, spec, nameMapping))
     }
   }
   return tasks
 }
+
+/** @param spec of the file. @param nameMapping of the table. */
+export const taskOf = (
+  file: DataFile,
+  deletes: readonly DeleteFileTask[],
+  dataSequenceNumber: number,
+  spec: PartitionSpec,
+  nameMapping: NameMapping | undefined,
+): FileScanTask =>
+  nameMapping === undefined
+    ? { file, deletes, dataSequenceNumber, spec }
+    : { file, deletes, dataSequenceNumber, spec, nameMapping }
 
 async function planDeletes(
   store: ObjectStore,

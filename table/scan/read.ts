@@ -4,9 +4,9 @@ import { batchOfColumns, concatBatches, takeRows } from '../format/arrow-take.ts
 import { valueAt } from '../format/arrow-values.ts'
 import type { ParquetFile } from '../format/parquet-reader.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
-import { projectSchema, type Schema } from '../spec/schema.ts'
-import { isPrimitive, type NestedField } from '../spec/types.ts'
-import { rowKeys } from './delete-columns.ts'
+import { fieldsById, projectSchema, type Schema } from '../spec/schema.ts'
+import { isPrimitive, type NestedField, type PrimitiveValue } from '../spec/types.ts'
+import { mergeColumns, rowKeys } from './delete-columns.ts'
 import { createDeleteReader, type DeleteReader, type FileDeletes } from './deletes.ts'
 import { columnsOf, type Expression, evaluate } from './expression.ts'
 import { type DataFileReader, openTableFile, type ReadRowGroupOptions } from './open-file.ts'
@@ -50,7 +50,11 @@ export async function openFileTask(
   options: OpenTaskOptions = {},
 ): Promise<TaskReader> {
   const { deletes: shared, ...abort } = options
-  const parquet = await openTableFile(store, location, task.file, abort)
+  const { nameMapping } = task
+  const parquet = await openTableFile(store, location, task.file, {
+    ...abort,
+    ...(nameMapping === undefined ? {} : { nameMapping }),
+  })
   let deletes: FileDeletes | undefined
   if (task.deletes.length > 0) {
     const reader = shared ?? createDeleteReader(store, location, abort)
@@ -62,7 +66,7 @@ export async function openFileTask(
     total += rows
     return total - rows
   })
-  const file: OpenTask = { parquet, schema, deletes, starts }
+  const file: OpenTask = { parquet, schema, constants: partitionConstants(task, schema), deletes, starts }
   return {
     rowGroupRows,
     hasDeletes: deletes !== undefined,
@@ -71,16 +75,30 @@ export async function openFileTask(
   }
 }
 
+/** Columns that an `identity` field of the file's spec gives a value to, should the file not have them. */
+function partitionConstants({ file, spec }: FileScanTask, schema: Schema): ReadonlyMap<number, PrimitiveValue> {
+  const constants = new Map<number, PrimitiveValue>()
+  for (const [index, field] of (spec?.fields ?? []).entries()) {
+    if (field.transform !== 'identity') continue
+    const value = file.partition[index] ?? null
+    const type = fieldsById(schema).get(field.sourceId)?.type
+    // The column may have been promoted since the manifest was written.
+    constants.set(field.sourceId, type === 'long' && typeof value === 'number' ? BigInt(value) : value)
+  }
+  return constants
+}
+
 interface OpenTask {
   readonly parquet: ParquetFile
   readonly schema: Schema
+  readonly constants: ReadonlyMap<number, PrimitiveValue>
   readonly deletes: FileDeletes | undefined
   /** First row of each row group. */
   readonly starts: readonly number[]
 }
 
 async function readRows(
-  { parquet, schema, deletes, starts }: OpenTask,
+  { parquet, schema, constants, deletes, starts }: OpenTask,
   rowGroup: number,
   projected: Schema,
   where: Expression | undefined,
@@ -92,9 +110,10 @@ async function readRows(
   // All gone: nothing of it needs to be read.
   if (rows > 0 && positions?.count(first, first + rows) === rows) return concatBatches(projected, [])
   const { readSchema, apart } = columnsToRead(schema, projected, where, deletes)
+  const read = { ...options, constants }
   const [batch, nested] = await Promise.all([
-    parquet.read(rowGroup, readSchema, options),
-    apart.length === 0 ? undefined : parquet.read(rowGroup, { ...schema, fields: apart }, options),
+    parquet.read(rowGroup, readSchema, read),
+    apart.length === 0 ? undefined : parquet.read(rowGroup, { ...schema, fields: apart }, read),
   ])
   const fields = [...readSchema.fields, ...apart]
   const data = [...batch.data.children, ...(nested?.data.children ?? [])] as Data[]
@@ -123,16 +142,16 @@ function columnsToRead(
   const needed = new Set(where === undefined ? [] : columnsOf(where))
   for (const field of projected.fields) needed.add(field.id)
   const dropped = new Map<number, NestedField>()
-  const apart: NestedField[] = []
+  const structs: NestedField[] = []
   for (const { columns } of deletes?.equalities ?? []) {
     for (const column of columns) {
-      if (!isPrimitive(column.type)) apart.push(column)
+      if (!isPrimitive(column.type)) structs.push(column)
       else if (schema.fields.some((field) => field.id === column.id)) needed.add(column.id)
       else dropped.set(column.id, column)
     }
   }
   const fields = schema.fields.filter((field) => needed.has(field.id))
-  return { readSchema: { ...schema, fields: [...fields, ...dropped.values()] }, apart }
+  return { readSchema: { ...schema, fields: [...fields, ...dropped.values()] }, apart: mergeColumns(structs) }
 }
 
 /** @param first row of the columns, in its file. @returns `undefined` when no row can be deleted. */
