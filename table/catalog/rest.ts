@@ -75,12 +75,20 @@ export function openRestCatalog(options: RestCatalogOptions): RestCatalog {
   }
 }
 
+/** A namespace that is not there has no such table either. */
 async function load(session: Session, at: TableName, name: string, options: AbortableOptions): Promise<LoadedTable> {
-  const json = await session.client.call(
-    { method: 'GET', path: session.root + tablePath(at), what: `loading table ${name}`, reads: true },
-    options,
-  )
-  return parseLoadedTable(json, `table ${name}`)
+  const { client, root } = session
+  const request: RestRequest = { method: 'GET', path: root + tablePath(at), what: `loading table ${name}`, reads: true }
+  try {
+    return parseLoadedTable(await client.call(request, options), `table ${name}`)
+  } catch (cause) {
+    if (!FirnError.is(cause, 'FIRN_TABLE_NOT_FOUND') && !FirnError.is(cause, 'FIRN_NAMESPACE_NOT_FOUND')) throw cause
+    throw new FirnError('not-found', 'FIRN_TABLE_NOT_FOUND', `table ${name} is not in catalog ${client.uri}`, {
+      cause,
+      detail: { table: name, catalog: client.uri },
+      help: `Create it with: firn init ${name} --dataset articles`,
+    })
+  }
 }
 
 function tableOf(
