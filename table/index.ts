@@ -31,14 +31,24 @@ export {
 } from './ids.ts'
 export {
   allEntries,
+  diffSnapshots,
   type InspectRow,
+  inspectAllDataFiles,
+  inspectAllDeleteFiles,
+  inspectAllEntries,
+  inspectAllFiles,
+  inspectAllManifests,
+  inspectDataFiles,
+  inspectDeleteFiles,
   inspectEntries,
   inspectFiles,
   inspectHistory,
   inspectManifests,
+  inspectMetadataLogEntries,
   inspectPartitions,
   inspectRefs,
   inspectSnapshots,
+  type SnapshotDiff,
 } from './inspect.ts'
 export {
   type Fault,
@@ -133,7 +143,7 @@ export {
   type CreateTagOptions,
   Table,
 } from './table.ts'
-export type { AppendOptions, FileChange } from './write/append.ts'
+export type { AppendOptions, FileChange } from './write/file-change.ts'
 export type { RemovedFile } from './write/filter-manifests.ts'
 export type { SnapshotOptions } from './write/snapshot-options.ts'
 export {

@@ -1,11 +1,11 @@
 /** `firn inspect …`: the metadata tables, under the names that PyIceberg and Spark give their columns. */
 import { Command } from 'commander'
-import type { SnapshotId } from '../../table/ids.ts'
 import type { Table } from '../../table/index.ts'
 import type { CommandContext } from '../context.ts'
-import { type Row, renderTable, toJson } from '../render.ts'
+import { type Row, renderTable } from '../render.ts'
 import { printsRows } from './formats.ts'
-import { addSelectors, type Selector, type SelectorOptions, selectorOf, snapshotArgument } from './selectors.ts'
+import { inspectManifestCommand } from './inspect-manifest.ts'
+import { addSelectors, type Selector, type SelectorOptions, selectorOf } from './selectors.ts'
 
 type Door = typeof import('../../table/index.ts')
 
@@ -34,6 +34,12 @@ const METADATA_TABLES: readonly MetadataTable[] = [
     read: async (door, table) => door.inspectHistory(table),
   },
   {
+    name: 'metadata_log_entries',
+    description: 'the metadata files of the table that are still known, oldest first',
+    selectable: false,
+    read: async (door, table) => door.inspectMetadataLogEntries(table),
+  },
+  {
     name: 'refs',
     description: 'branches and tags',
     selectable: false,
@@ -41,10 +47,24 @@ const METADATA_TABLES: readonly MetadataTable[] = [
   },
   {
     name: 'files',
-    description: 'the data files of a snapshot, with their statistics',
+    description: 'the data and delete files of a snapshot, with their statistics',
     selectable: true,
     view: fileView,
     read: async (door, table, selector, signal) => await door.inspectFiles(table, selector, { signal }),
+  },
+  {
+    name: 'data_files',
+    description: 'the data files of a snapshot',
+    selectable: true,
+    view: fileView,
+    read: async (door, table, selector, signal) => await door.inspectDataFiles(table, selector, { signal }),
+  },
+  {
+    name: 'delete_files',
+    description: 'the delete files of a snapshot',
+    selectable: true,
+    view: fileView,
+    read: async (door, table, selector, signal) => await door.inspectDeleteFiles(table, selector, { signal }),
   },
   {
     name: 'entries',
@@ -66,6 +86,41 @@ const METADATA_TABLES: readonly MetadataTable[] = [
     view: manifestView,
     read: async (door, table, selector, signal) => await door.inspectManifests(table, selector, { signal }),
   },
+  {
+    name: 'all_files',
+    description: 'the files of every snapshot that the table still has',
+    selectable: false,
+    view: fileView,
+    read: async (door, table, _selector, signal) => await door.inspectAllFiles(table, { signal }),
+  },
+  {
+    name: 'all_data_files',
+    description: 'the data files of every snapshot',
+    selectable: false,
+    view: fileView,
+    read: async (door, table, _selector, signal) => await door.inspectAllDataFiles(table, { signal }),
+  },
+  {
+    name: 'all_delete_files',
+    description: 'the delete files of every snapshot',
+    selectable: false,
+    view: fileView,
+    read: async (door, table, _selector, signal) => await door.inspectAllDeleteFiles(table, { signal }),
+  },
+  {
+    name: 'all_entries',
+    description: 'manifest entries of every snapshot',
+    selectable: false,
+    view: entryView,
+    read: async (door, table, _selector, signal) => await door.inspectAllEntries(table, { signal }),
+  },
+  {
+    name: 'all_manifests',
+    description: 'the manifests of every snapshot, once for each that has them',
+    selectable: false,
+    view: (row) => ({ ...manifestView(row), reference_snapshot_id: row['reference_snapshot_id'] }),
+    read: async (door, table, _selector, signal) => await door.inspectAllManifests(table, { signal }),
+  },
 ]
 
 function snapshotView({ committed_at, snapshot_id, parent_id, operation, summary }: Row): Row {
@@ -82,9 +137,10 @@ function snapshotView({ committed_at, snapshot_id, parent_id, operation, summary
   }
 }
 
-function fileView({ file_path, partition, record_count, file_size_in_bytes, spec_id }: Row): Row {
+function fileView({ content, file_path, partition, record_count, file_size_in_bytes, spec_id }: Row): Row {
   return {
     file: String(file_path).split('/').at(-1),
+    content,
     partition,
     record_count,
     file_size_in_bytes,
@@ -135,37 +191,5 @@ export function inspectCommand(ctx: CommandContext): Command {
       })
     inspect.addCommand(metadataTable.selectable ? addSelectors(command) : command)
   }
-  return inspect.addCommand(manifestCommand(ctx))
-}
-
-function manifestCommand(ctx: CommandContext): Command {
-  return new Command('manifest')
-    .description('the JSON manifest of one snapshot: files, checksums, positions, averages')
-    .argument('<table>', 'namespace.name')
-    .option('--snapshot <id>', 'the snapshot (default: the current one)', snapshotArgument)
-    .action((name: string, flags: { readonly snapshot?: SnapshotId }) => inspectManifest(ctx, name, flags.snapshot))
-}
-
-async function inspectManifest(ctx: CommandContext, name: string, wanted: SnapshotId | undefined): Promise<void> {
-  const [{ FirnError }, { readManifest }] = await Promise.all([
-    import('../../table/errors.ts'),
-    import('../compaction/manifest.ts'),
-  ])
-  const table = await ctx.catalog().loadTable(name, { signal: ctx.signal })
-  const snapshot = table.snapshotFor(wanted === undefined ? {} : { snapshotId: wanted })
-  if (snapshot === undefined) {
-    throw new FirnError('not-found', 'FIRN_SNAPSHOT_NOT_FOUND', `${name} has no snapshot yet`, {
-      help: `compact records into it first: firn compact ${name}`,
-    })
-  }
-  const manifest = await readManifest(ctx.warehouse(), name, snapshot.snapshotId, { signal: ctx.signal })
-  if (manifest === undefined) {
-    throw new FirnError(
-      'not-found',
-      'FIRN_MANIFEST_NOT_FOUND',
-      `snapshot ${snapshot.snapshotId} of ${name} has no JSON manifest`,
-      { help: 'snapshots that another engine made have none; look at: firn inspect entries' },
-    )
-  }
-  ctx.print({ json: manifest, text: toJson(manifest, 2) })
+  return inspect.addCommand(inspectManifestCommand(ctx))
 }
