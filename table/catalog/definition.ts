@@ -2,10 +2,10 @@
 import { FirnError } from '../errors.ts'
 import { arrowSchema } from '../format/arrow-schema.ts'
 import { NO_PARTITION_ID, type PartitionSpec } from '../spec/partition.ts'
-import type { Schema } from '../spec/schema.ts'
+import { childrenOf, fieldChain, type Schema } from '../spec/schema.ts'
 import type { SortOrder } from '../spec/sort.ts'
 import { canApply } from '../spec/transform.ts'
-import { fixedLengthOf, isPrimitive, type PrimitiveType } from '../spec/types.ts'
+import { fixedLengthOf, isPrimitive, type NestedField, type PrimitiveType } from '../spec/types.ts'
 
 export interface TableDefinition {
   readonly schema: Schema
@@ -25,23 +25,43 @@ export function checkDefinition(definition: TableDefinition): void {
 }
 
 function checkSchema(schema: Schema): void {
-  const { fields } = schema
-  if (fields.length === 0) throw invalid('a table needs at least one column')
-  if (!allDiffer(fields.map((field) => field.id)) || !allDiffer(fields.map((field) => field.name))) {
-    throw invalid('column ids and names must differ')
-  }
-  if (fields.some((field) => field.name === '' || !Number.isInteger(field.id) || field.id < 1)) {
-    throw invalid('columns need a name and an id from 1 up')
-  }
+  if (schema.fields.length === 0) throw invalid('a table needs at least one column')
+  const all = checkFields(schema.fields, '')
+  if (!allDiffer(all.map((field) => field.id))) throw invalid('column ids must differ')
+  if (all.some((field) => !Number.isInteger(field.id) || field.id < 1)) throw invalid('column ids begin at 1')
   // Refuses the types that are not written.
   arrowSchema(schema)
   for (const id of schema.identifierFieldIds) {
-    const field = fields.find((candidate) => candidate.id === id)
-    if (field?.required !== true) throw invalid(`key column ${id} must be a required column`)
-    if (field.type === 'float' || field.type === 'double')
-      throw invalid(`key column ${field.name} cannot be ${field.type}`)
+    const chain = fieldChain(schema, id) ?? []
+    const field = chain.at(-1)
+    if (field === undefined || chain.some((one) => !one.required) || !isInStructs(chain)) {
+      throw invalid(`key column ${id} must be a required column, inside required structs or none`)
+    }
+    if (!isPrimitive(field.type) || field.type === 'float' || field.type === 'double') {
+      throw invalid(`key column ${field.name} cannot be ${typeName(field.type)}`)
+    }
   }
 }
+
+/** Names must differ among siblings. @returns the fields with all that are inside them. */
+function checkFields(fields: readonly NestedField[], path: string): readonly NestedField[] {
+  const where = path === '' ? 'the table' : `column ${path}`
+  if (!allDiffer(fields.map((field) => field.name))) throw invalid(`two columns of ${where} have one name`)
+  if (fields.some((field) => field.name === '')) throw invalid(`a column of ${where} has no name`)
+  return fields.flatMap((field) => {
+    const inner = path === '' ? field.name : `${path}.${field.name}`
+    const children = childrenOf(field.type)
+    // Parquet has no struct without fields.
+    if (typeName(field.type) === 'struct' && children.length === 0) throw invalid(`struct ${inner} has no fields`)
+    return [field, ...checkFields(children, inner)]
+  })
+}
+
+const typeName = (type: NestedField['type']): string => (isPrimitive(type) ? type : type.type)
+
+/** Whether a field is in every row at most once: in no list and no map. */
+const isInStructs = (chain: readonly NestedField[]): boolean =>
+  chain.slice(0, -1).every(({ type }) => typeName(type) === 'struct')
 
 function checkPartitioning({ schema, partitionSpec }: TableDefinition): void {
   const { fields } = partitionSpec
@@ -71,10 +91,13 @@ function checkSorting({ schema, sortOrder }: TableDefinition): void {
   }
 }
 
+/** Struct children may be sources; what is in a list or map has no one value in a row. */
 function sourceType(schema: Schema, id: number, where: string): PrimitiveType {
-  const field = schema.fields.find((candidate) => candidate.id === id)
-  if (field === undefined) throw invalid(`${where}: there is no column with id ${id}`)
+  const chain = fieldChain(schema, id)
+  const field = chain?.at(-1)
+  if (chain === undefined || field === undefined) throw invalid(`${where}: there is no column with id ${id}`)
   if (!isPrimitive(field.type)) throw invalid(`${where}: column ${field.name} is nested`)
+  if (!isInStructs(chain)) throw invalid(`${where}: column ${field.name} is in a list or map`)
   return field.type
 }
 

@@ -70,8 +70,8 @@ interface OpenFile {
 }
 
 /**
- * @throws {FirnError} `FIRN_TYPE_UNSUPPORTED` (invalid). From `write` and `close`: `FIRN_SCHEMA_MISMATCH` (invalid); `FIRN_STORE_UNAVAILABLE`;
- *   `FIRN_PRECONDITION_FAILED` (conflict) when the prefix was used before: a data file is never replaced.
+ * @throws {FirnError} `FIRN_TYPE_UNSUPPORTED` (invalid). From `write` and `close`: `FIRN_SCHEMA_MISMATCH` (invalid);
+ *   `FIRN_STORE_UNAVAILABLE`; `FIRN_PRECONDITION_FAILED` (conflict) when the prefix was used before: a data file is never replaced.
  */
 export function createDataFileWriter(options: DataFileWriterOptions): DataFileWriter {
   const rowGroupRows = options.rowGroupRows ?? DEFAULT_ROW_GROUP_ROWS
