@@ -1,20 +1,49 @@
 /** One table at one moment: its metadata as last read, and what can be done with it. */
+import type { RecordBatch } from 'apache-arrow'
 import type { TableOperations, TableState } from './catalog/catalog.ts'
 import type { Clock } from './clock.ts'
 import { type Change, commitChange } from './commit/commit.ts'
+import {
+  formatVersionChange,
+  propertiesChange,
+  schemaChange,
+  sortOrderChange,
+  specChange,
+} from './commit/definition-changes.ts'
+import {
+  assertNotExpiring,
+  changeRetention,
+  createRef,
+  dropRef,
+  fastForwardRef,
+  type RefRetention,
+} from './commit/refs.ts'
 import { FirnError } from './errors.ts'
-import type { EpochMillis, SnapshotId } from './ids.ts'
+import type { SnapshotId } from './ids.ts'
 import type { AbortableOptions, ObjectStore } from './io/object-store.ts'
 import type { StoreOptions } from './io/open-store.ts'
 import type { DataFile } from './manifest/data-file.ts'
+import type { Expression } from './scan/expression.ts'
 import { changesBetween, type SnapshotChange } from './scan/incremental.ts'
 import { openScan, type ScanOptions, type SnapshotSelector, schemaFor, type TableScan } from './scan/table-scan.ts'
+import { selectSnapshot } from './snapshot-selector.ts'
+import type { SortColumn } from './spec/evolve-sort.ts'
+import type { SpecChange } from './spec/evolve-spec.ts'
 import { normaliseLocation } from './spec/location.ts'
 import { currentSnapshotOf, type SnapshotRef, snapshotById, type TableMetadata } from './spec/metadata.ts'
 import type { Schema } from './spec/schema.ts'
+import type { SchemaChange } from './spec/schema-change.ts'
 import type { Snapshot } from './spec/snapshot.ts'
-import { type AppendOptions, commitProduced, type FileChange, producedChange } from './write/append.ts'
-import type { ProducedChange, ProduceOptions } from './write/produce.ts'
+import { cherryPick } from './write/cherry-pick.ts'
+import { commitSnapshot, planAndCommit, type SnapshotOutcome, type WriteContext } from './write/context.ts'
+import { planDelete } from './write/delete.ts'
+import { type AppendOptions, type FileChange, producedChange } from './write/file-change.ts'
+import { type OverwriteOptions, planOverwrite } from './write/overwrite.ts'
+import { type ProducedChange, type ProduceOptions, produceSnapshot } from './write/produce.ts'
+import { rollbackChange } from './write/rollback.ts'
+import type { SnapshotOptions } from './write/snapshot-options.ts'
+import { openTransaction, type Transaction } from './write/transaction.ts'
+import { prepareUpsert, type UpsertOptions } from './write/upsert.ts'
 
 export type { ScanOptions, SnapshotSelector, TableScan }
 
@@ -81,18 +110,7 @@ export class Table {
    * @throws {FirnError} `FIRN_SNAPSHOT_NOT_FOUND`, `FIRN_REF_NOT_FOUND` (not-found); `FIRN_INVALID_OPTION` (invalid).
    */
   snapshotFor(selector: SnapshotSelector = {}): Snapshot | undefined {
-    const { snapshotId, asOf, ref } = selector
-    if ([snapshotId, asOf, ref].filter((value) => value !== undefined).length > 1) {
-      throw new FirnError(
-        'invalid',
-        'FIRN_INVALID_OPTION',
-        'name a snapshot by its id, a time or a ref, not by several',
-      )
-    }
-    if (snapshotId !== undefined) return this.#existing(snapshotId)
-    if (ref !== undefined) return this.#byRef(ref)
-    if (asOf !== undefined) return this.#byTime(asOf)
-    return this.currentSnapshot()
+    return selectSnapshot(this.metadata, selector)
   }
 
   /** The table as it is now; opened by one metadata file, it stays at that. */
@@ -153,11 +171,103 @@ export class Table {
     return this.commitFiles({ operation: 'replace', added, removed, startSnapshotId, dataSequenceNumber }, rest)
   }
 
+  /**
+   * `added` in the place of the rows for which `filter` is true, or of all rows in the partitions of `added`.
+   * @throws {FirnError} as `deleteWhere`.
+   */
+  async overwrite(added: readonly DataFile[], options: OverwriteOptions): Promise<CommitResult> {
+    const context = this.#context()
+    return this.#result(await planAndCommit(context, (state) => planOverwrite(context, state, added, options), options))
+  }
+
+  /**
+   * Remove the rows for which `filter` is true; a row for which it is unknown stays. Files that match as a whole are
+   * dropped, files with some matching rows are written anew without them, all others stay as they are. Planned anew
+   * when rows that may match came meanwhile.
+   * @throws {FirnError} as `commitFiles` and as reading and writing data files.
+   */
+  async deleteWhere(filter: Expression, options: SnapshotOptions = {}): Promise<CommitResult> {
+    const context = this.#context()
+    return this.#result(
+      await planAndCommit(context, (state) => planDelete(context, state, filter, [], options), options),
+    )
+  }
+
+  /**
+   * Rows of `batches` replace those with the same key, the others are added. The table's columns, in its order.
+   * @param options.key top-level columns that identify a row.
+   * @throws {FirnError} `FIRN_UPSERT_KEY_INVALID` (invalid) for a null key or one that comes twice; as `deleteWhere`.
+   */
+  async upsert(
+    batches: AsyncIterable<RecordBatch> | Iterable<RecordBatch>,
+    options: UpsertOptions,
+  ): Promise<CommitResult> {
+    const context = this.#context()
+    const upsert = await prepareUpsert(context, batches, options)
+    return this.#result(await planAndCommit(context, (state) => upsert.plan(state), options))
+  }
+
+  /**
+   * A new snapshot with exactly the files of an older one of the same branch. Properties stay, other than those of
+   * `options`.
+   * @throws {FirnError} `FIRN_SNAPSHOT_NOT_FOUND`; `FIRN_NOT_AN_ANCESTOR` (invalid); `FIRN_COMMIT_CONFLICT` (conflict)
+   *   when files came or went since this table was read.
+   */
+  async rollbackTo(snapshotId: SnapshotId, options: SnapshotOptions = {}): Promise<CommitResult> {
+    const context = this.#context()
+    const change = rollbackChange(this.store, this.metadata, snapshotId, this.#clock, options)
+    return this.#result(await commitSnapshot(context, change, options))
+  }
+
+  /** What another snapshot changed, on a branch that lacks it. @throws {FirnError} as `cherryPick`. */
+  async cherryPick(snapshotId: SnapshotId, options: ProduceOptions = {}): Promise<CommitResult> {
+    const context = this.#context()
+    const change = await cherryPick(this.store, this.metadata, snapshotId, this.#clock, options)
+    return this.#result(await commitSnapshot(context, change, options))
+  }
+
+  /** Several changes as one commit. */
+  transaction(): Transaction<CommitResult> {
+    const context = this.#context({ anyVersion: true })
+    return openTransaction(context, async (plan, options) => this.#result(await planAndCommit(context, plan, options)))
+  }
+
+  async updateSchema(changes: readonly SchemaChange[], options: AbortableOptions = {}): Promise<Table> {
+    return this.commitUpdates(schemaChange(this.metadata, changes), options)
+  }
+
+  async updateSpec(changes: readonly SpecChange[], options: AbortableOptions = {}): Promise<Table> {
+    return this.commitUpdates(specChange(this.metadata, changes), options)
+  }
+
+  /** Of files written from now on; no column: unsorted. */
+  async setSortOrder(columns: readonly SortColumn[], options: AbortableOptions = {}): Promise<Table> {
+    return this.commitUpdates(sortOrderChange(this.metadata, columns), options)
+  }
+
+  async setProperties(
+    set: Readonly<Record<string, string>>,
+    remove: readonly string[] = [],
+    options: AbortableOptions = {},
+  ): Promise<Table> {
+    return this.commitUpdates(propertiesChange(this.metadata, set, remove), options)
+  }
+
+  /** From format version 1 to 2. Readers of version 1 alone cannot read it afterwards; there is no way back. */
+  async upgradeFormatVersion(options: AbortableOptions = {}): Promise<Table> {
+    const { operations } = this.#context({ anyVersion: true })
+    return this.#at((await commitChange(operations, formatVersionChange(this.metadata), this.#clock, options)).state)
+  }
+
   async #produce(change: ProducedChange, options: ProduceOptions): Promise<CommitResult> {
-    const operations = this.#writable()
-    const outcome = await commitProduced(this.store, operations, this.#state, change, this.#clock, options)
-    const { attempts, recovered, snapshotId, state } = outcome
-    return { table: this.#at(state), snapshot: snapshotById(state.metadata, snapshotId), attempts, recovered }
+    const context = this.#context()
+    const produced = await produceSnapshot(this.store, this.metadata, change, this.#clock, options)
+    return this.#result(await commitSnapshot(context, produced, options))
+  }
+
+  #result({ attempts, recovered, snapshotId, state }: SnapshotOutcome): CommitResult {
+    const snapshot = snapshotId === undefined ? undefined : snapshotById(state.metadata, snapshotId)
+    return { table: this.#at(state), snapshot, attempts, recovered }
   }
 
   /**
@@ -167,33 +277,55 @@ export class Table {
    *   `FIRN_SNAPSHOT_NOT_FOUND` (not-found), also when it expired meanwhile.
    */
   async createTag(name: string, snapshotId?: SnapshotId, options: CreateTagOptions = {}): Promise<Table> {
-    const operations = this.#writable()
-    if (name === '' || name === 'main') {
-      throw new FirnError('invalid', 'FIRN_INVALID_OPTION', `"${name}" cannot name a tag`)
-    }
-    const target = this.snapshotFor(snapshotId === undefined ? {} : { snapshotId })?.snapshotId
-    if (target === undefined) throw notFound(`table ${this.location} has no snapshot to tag yet`)
     const { maxRefAgeMillis, ...abort } = options
-    const ref: SnapshotRef = {
-      snapshotId: target,
-      type: 'tag',
-      ...(maxRefAgeMillis === undefined ? {} : { maxRefAgeMillis }),
+    return this.#createRef(name, 'tag', snapshotId, maxRefAgeMillis === undefined ? {} : { maxRefAgeMillis }, abort)
+  }
+
+  /** A line of snapshots of its own, to be written to by the option `branch`. @throws {FirnError} as `createTag`. */
+  async createBranch(
+    name: string,
+    snapshotId?: SnapshotId,
+    options: RefRetention & AbortableOptions = {},
+  ): Promise<Table> {
+    const { signal, ...retention } = options
+    return this.#createRef(name, 'branch', snapshotId, retention, { signal })
+  }
+
+  /** @throws {FirnError} `FIRN_REF_NOT_FOUND` (not-found); `FIRN_INVALID_OPTION` (invalid) for main. */
+  async removeRef(name: string, options: AbortableOptions = {}): Promise<Table> {
+    return this.commitUpdates(dropRef(this.metadata, name), options)
+  }
+
+  /** Members that are not named stay. @throws {FirnError} `FIRN_REF_NOT_FOUND`; `FIRN_INVALID_OPTION` (invalid). */
+  async setRefRetention(name: string, retention: RefRetention, options: AbortableOptions = {}): Promise<Table> {
+    return this.commitUpdates(changeRetention(this.metadata, name, retention), options)
+  }
+
+  /** Move a branch to a snapshot, or to that of a ref, that stands on its newest one. */
+  async fastForward(branch: string, to: string | SnapshotId, options: AbortableOptions = {}): Promise<Table> {
+    return this.commitUpdates(fastForwardRef(this.metadata, branch, to), options)
+  }
+
+  async #createRef(
+    name: string,
+    type: SnapshotRef['type'],
+    snapshotId: SnapshotId | undefined,
+    retention: RefRetention,
+    options: AbortableOptions,
+  ): Promise<Table> {
+    this.#context()
+    const target = this.snapshotFor(snapshotId === undefined ? {} : { snapshotId })?.snapshotId
+    if (target === undefined) {
+      throw new FirnError('not-found', 'FIRN_SNAPSHOT_NOT_FOUND', `table ${this.location} has no snapshot yet`)
     }
-    const held = ({ refs }: TableMetadata): SnapshotRef | undefined =>
-      Object.hasOwn(refs, name) ? refs[name] : undefined
-    const change: Change = {
-      isOwn: (metadata) => held(metadata)?.snapshotId === target && held(metadata)?.type === 'tag',
-      requirements: [{ type: 'assert-table-uuid', uuid: this.metadata.tableUuid }],
-      prepare: async (base) => {
-        if (held(base) !== undefined) {
-          throw new FirnError('conflict', 'FIRN_REF_EXISTS', `ref ${name} of ${this.location} names another snapshot`)
-        }
-        // It may have expired since the table was read.
-        if (snapshotById(base, target) === undefined) throw notFound(`snapshot ${target} is gone from ${this.location}`)
-        return [{ action: 'set-snapshot-ref', name, ref }]
-      },
-    }
-    return this.#at((await commitChange(operations, change, this.#clock, abort)).state)
+    const made = await this.commitUpdates(
+      createRef(this.metadata, name, { snapshotId: target, type }, retention),
+      options,
+    )
+    // Expiry may have listed the snapshot between the look and the commit: then it may not have seen the ref.
+    const now = await made.refresh(options)
+    assertNotExpiring(now.metadata, target)
+    return now
   }
 
   /**
@@ -203,25 +335,26 @@ export class Table {
    * @throws {FirnError} as `append`, and what `prepare` throws.
    */
   async commitUpdates(change: Change, options: AbortableOptions = {}): Promise<Table> {
-    return this.#at((await commitChange(this.#writable(), change, this.#clock, options)).state)
+    return this.#at((await commitChange(this.#context().operations, change, this.#clock, options)).state)
   }
 
   #at(state: TableState): Table {
     return new Table(this.name, this.store, state, this.#clock, this.#access)
   }
 
-  /** Operations of a table that this package may write to, as it is and where it is. */
-  #writable(): TableOperations {
+  /** What a write needs, of a table that this package may write to, as it is and where it is. */
+  #context({ anyVersion = false }: { readonly anyVersion?: boolean } = {}): WriteContext {
     const { formatVersion, location } = this.metadata
     if (!this.#access.writable) {
       throw new FirnError('invalid', 'FIRN_TABLE_READ_ONLY', `table ${location} was opened by location: read-only`, {
         help: 'Open it by its name in a warehouse: --warehouse URL <namespace.table>',
       })
     }
-    if (formatVersion !== 2) {
+    if (formatVersion !== 2 && !(anyVersion && formatVersion === 1)) {
       const message = `table ${location} has format version ${formatVersion}; only version 2 is written`
       throw new FirnError('invalid', 'FIRN_FORMAT_VERSION_UNSUPPORTED', message, {
-        help: 'Upgrade it with the engine that made it: set the table property format-version to 2.',
+        help:
+          formatVersion === 1 ? 'Upgrade it first: table.upgradeFormatVersion()' : 'Write to it with another engine.',
       })
     }
     if (normaliseLocation(location) !== normaliseLocation(this.store.url)) {
@@ -230,35 +363,6 @@ export class Table {
         help: 'Its files name each other by the old place. Write to it there, or make a new table here.',
       })
     }
-    return this.#access.operations
-  }
-
-  #existing(id: SnapshotId): Snapshot {
-    const snapshot = snapshotById(this.metadata, id)
-    if (snapshot === undefined) throw notFound(`snapshot ${id} is not in table ${this.location}`)
-    return snapshot
-  }
-
-  #byRef(name: string): Snapshot | undefined {
-    const { refs } = this.metadata
-    if (Object.hasOwn(refs, name)) return this.#existing(refs[name]!.snapshotId)
-    if (name === 'main') return undefined
-    const names = Object.keys(this.metadata.refs).join(', ') || 'none'
-    throw new FirnError('not-found', 'FIRN_REF_NOT_FOUND', `ref ${name} is not in table ${this.location}`, {
-      help: `The refs are: ${names}`,
-    })
-  }
-
-  #byTime(asOf: EpochMillis): Snapshot {
-    const entry = this.metadata.snapshotLog.findLast((candidate) => candidate.timestampMillis <= asOf)
-    if (entry === undefined) {
-      throw notFound(`table ${this.location} had no snapshot at ${new Date(asOf).toISOString()}`)
-    }
-    return this.#existing(entry.snapshotId)
+    return { store: this.store, operations: this.#access.operations, state: this.#state, clock: this.#clock }
   }
 }
-
-const notFound = (message: string): FirnError =>
-  new FirnError('not-found', 'FIRN_SNAPSHOT_NOT_FOUND', message, {
-    help: 'List them with: firn inspect snapshots <table>',
-  })

@@ -17,6 +17,8 @@ import { applyUpdates, nextTimestamp, type TableUpdate } from './updates.ts'
 export interface Change {
   /** Whether `metadata` already contains this change: an earlier try of ours took effect. */
   isOwn(metadata: TableMetadata): boolean
+  /** Throws where the caller is owed a better answer than "a requirement failed". Called before they are checked. */
+  refused?(base: TableMetadata): void
   /** What must hold of the base of every try; computed from it where a catalog is to check that it did not move. */
   readonly requirements: readonly TableRequirement[] | ((base: TableMetadata) => readonly TableRequirement[])
   /** The updates on top of `base`; none: there is nothing to commit. May write objects that only this try uses. */
@@ -24,6 +26,8 @@ export interface Change {
     base: TableMetadata,
     attempt: number,
     timestampMillis: EpochMillis,
+    /** The table's own metadata, where `base` has earlier changes of the same transaction in it. */
+    committed?: TableMetadata,
   ): readonly TableUpdate[] | Promise<readonly TableUpdate[]>
 }
 
@@ -65,6 +69,7 @@ export async function commitChange(
       const base = await operations.load(options)
       if (change.isOwn(base.metadata)) return { state: base, attempts: attempt, recovered: true }
       open = stillOpen(operations, open, base)
+      change.refused?.(base.metadata)
       const { requirements: wanted } = change
       const requirements = typeof wanted === 'function' ? wanted(base.metadata) : wanted
       for (const requirement of requirements) checkRequirement(base.metadata, requirement)

@@ -23,8 +23,8 @@ export interface Validation {
   readonly startSnapshotId: SnapshotId | 'empty'
   /** Data files that came and may hold a matching row. */
   readonly filter?: Expression | undefined
-  /** Data files that came into one of these partitions, as `partitionKey` names them. */
-  readonly partitions?: ReadonlySet<string> | undefined
+  /** Data files that came into one of these partitions, as `partitionKey` names them, or anywhere. */
+  readonly partitions?: ReadonlySet<string> | 'all' | undefined
   /** Delete files that came and may apply to a file that the change removes. */
   readonly deletes: boolean
   /** Equality deletes keep applying to what replaces the file, since it keeps the old sequence number. */
@@ -94,7 +94,7 @@ const fileIdentity = ({ filePath, referencedDataFile }: DataFile): string => `${
 
 function addedData(base: TableMetadata, validation: Validation, file: DataFile): string | undefined {
   const { filter, partitions } = validation
-  if (partitions?.has(partitionKey(file)) === true) return 'in a partition that is replaced'
+  if (partitions === 'all' || partitions?.has(partitionKey(file)) === true) return 'in a partition that is replaced'
   if (filter === undefined) return undefined
   const matches = fileMayMatch(filter, file, specById(base, file.specId), currentSchema(base))
   return matches ? 'and may hold rows that this change is about' : undefined

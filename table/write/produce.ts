@@ -8,9 +8,8 @@ import { type Validation, validateChange } from '../commit/conflicts.ts'
 import type { TableRequirement } from '../commit/requirements.ts'
 import { type SnapshotOperation, snapshotSummary } from '../commit/summary.ts'
 import type { TableUpdate } from '../commit/updates.ts'
-import { FirnError } from '../errors.ts'
 import type { EpochMillis, SnapshotId } from '../ids.ts'
-import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
+import type { ObjectStore } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import type { ResolvedEntry } from '../manifest/entries.ts'
 import { type ManifestFile, mayHaveLiveFiles, writeManifestList } from '../manifest/manifest-list.ts'
@@ -32,6 +31,8 @@ export interface ProducedChange {
   /** Of the added files; `undefined`: they inherit the snapshot's. */
   readonly dataSequenceNumber?: number | undefined
   readonly validation?: Validation | undefined
+  /** Throws when the change does not fit the base of a try. */
+  readonly check?: ((base: TableMetadata) => void) | undefined
 }
 
 export interface ProduceOptions extends SnapshotOptions {
@@ -75,12 +76,18 @@ export async function produceSnapshot(
   const filter = manifestFilter(store, writer, snapshotId, change.removed)
   const merger = manifestMerger(store, writer, snapshotId, dataSequenceNumber)
 
-  const manifestsOf = async (base: TableMetadata, head: Snapshot | undefined): Promise<TryManifests> => {
+  const manifestsOf = async (
+    base: TableMetadata,
+    head: Snapshot | undefined,
+    committed: TableMetadata,
+  ): Promise<TryManifests> => {
     const sequenceNumber = base.lastSequenceNumber + 1
     const carried = await carriedManifests(store, base, head, abort)
     const filtered = await filter.apply(base, carried, sequenceNumber, abort)
     if (change.validation !== undefined) {
-      await validateChange(store, base, head, change.validation, filtered.removed, abort)
+      // Earlier changes of the same transaction are no conflict.
+      const before = headOf(committed, options.branch)
+      await validateChange(store, committed, before, change.validation, filtered.removed, abort)
     }
     const own = drafts.map((draft: ManifestDraft) => atSequenceNumber(draft, sequenceNumber))
     const listed = [...own, ...filtered.manifests].filter(
@@ -104,9 +111,10 @@ export async function produceSnapshot(
     snapshotId,
     isOwn: (current) => isOwnSnapshot(current, snapshotId, options),
     requirements: (base) => snapshotRequirements(base, metadata, options),
-    prepare: async (base, attempt, timestampMillis) => {
+    prepare: async (base, attempt, timestampMillis, committed = base) => {
+      change.check?.(committed)
       const head = headOf(base, options.branch)
-      const { manifests, removed, replaced } = await manifestsOf(base, head)
+      const { manifests, removed, replaced } = await manifestsOf(base, head, committed)
       const removedFiles = removed.map((entry) => entry.dataFile)
       if (change.operation === 'replace') checkReplacement(base, change.added, removedFiles)
       const summary = snapshotSummary(head, change.operation, change.added, removedFiles, {
@@ -175,6 +183,9 @@ export function isOwnSnapshot(metadata: TableMetadata, snapshotId: SnapshotId, o
   return marker !== undefined && metadata.properties[marker.property] === marker.value
 }
 
+const snapshotOfRef = ({ refs }: TableMetadata, name: string): SnapshotId | undefined =>
+  Object.hasOwn(refs, name) ? refs[name]?.snapshotId : undefined
+
 /** That the table is the same, its branch is where the try found it, and the properties have the caller's values. */
 export function snapshotRequirements(
   base: TableMetadata,
@@ -188,12 +199,6 @@ export function snapshotRequirements(
   return [
     { type: 'assert-table-uuid', uuid: planned.tableUuid },
     ...properties,
-    { type: 'assert-ref-snapshot-id', ref, snapshotId: headOf(base, ref)?.snapshotId },
+    { type: 'assert-ref-snapshot-id', ref, snapshotId: snapshotOfRef(base, ref) },
   ]
-}
-
-/** @throws {FirnError} `FIRN_INVALID_OPTION` (invalid). */
-export function refuseBranch(options: AbortableOptions & { readonly branch?: string | undefined }, what: string): void {
-  if (options.branch === undefined || options.branch === 'main') return
-  throw new FirnError('invalid', 'FIRN_INVALID_OPTION', `${what} works on main, not on branch ${options.branch}`)
 }

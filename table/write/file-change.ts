@@ -1,15 +1,11 @@
 /** Changes of a table's files that the caller names: appended, replaced, removed. */
-import type { TableOperations, TableState } from '../catalog/catalog.ts'
-import type { Clock } from '../clock.ts'
-import { type CommitOutcome, commitChange } from '../commit/commit.ts'
 import type { Validation } from '../commit/conflicts.ts'
 import type { SnapshotOperation } from '../commit/summary.ts'
 import type { SnapshotId } from '../ids.ts'
-import type { ObjectStore } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import type { Expression } from '../scan/expression.ts'
 import type { RemovedFile } from './filter-manifests.ts'
-import { type ProducedChange, type ProduceOptions, produceSnapshot } from './produce.ts'
+import type { ProducedChange, ProduceOptions } from './produce.ts'
 
 export type AppendOptions = ProduceOptions
 
@@ -40,23 +36,4 @@ export function producedChange(change: FileChange): ProducedChange {
           ignoreEqualityDeletes: operation === 'replace' && dataSequenceNumber !== undefined,
         }
   return { operation, added, removed, dataSequenceNumber, validation }
-}
-
-export type SnapshotOutcome = CommitOutcome & { readonly snapshotId: SnapshotId }
-
-/**
- * @param store rooted at the table's folder.
- * @throws {FirnError} as `commitChange`; `FIRN_DATA_FILE_INVALID` (invalid).
- */
-export async function commitProduced(
-  store: ObjectStore,
-  operations: TableOperations,
-  base: TableState,
-  produced: ProducedChange,
-  clock: Clock,
-  options: ProduceOptions,
-): Promise<SnapshotOutcome> {
-  const change = await produceSnapshot(store, base.metadata, produced, clock, options)
-  const outcome = await commitChange(operations, change, clock, { signal: options.signal })
-  return { ...outcome, snapshotId: change.snapshotId }
 }

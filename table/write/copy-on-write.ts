@@ -1,0 +1,150 @@
+/**
+ * Taking rows out of data files, file by file: a file that loses all its rows goes, one that loses some is written anew
+ * without them, any other is left alone. Deletes that apply to a file that is written anew are applied with it.
+ */
+import type { Data, RecordBatch } from 'apache-arrow'
+import { newUuid } from '../clock.ts'
+import { takeRows } from '../format/arrow-take.ts'
+import { valueAt } from '../format/arrow-values.ts'
+import type { AbortableOptions } from '../io/object-store.ts'
+import type { DataFile } from '../manifest/data-file.ts'
+import { createDeleteReader } from '../scan/deletes.ts'
+import { type ColumnReference, columnsOf, type Expression, evaluate } from '../scan/expression.ts'
+import type { FileScanTask } from '../scan/plan.ts'
+import { openFileTask, type TaskReader } from '../scan/read.ts'
+import { currentSchema, specById, type TableMetadata } from '../spec/metadata.ts'
+import { projectSchema, type Schema } from '../spec/schema.ts'
+import { isPrimitive, type PrimitiveValue } from '../spec/types.ts'
+import type { WriteContext } from './context.ts'
+import { createDataFileWriter } from './writer.ts'
+
+const TARGET_FILE_SIZE = 'write.target-file-size-bytes'
+const DEFAULT_TARGET_FILE_SIZE_BYTES = 128 * 1024 * 1024
+/** Rows of a group that is written; foreign files may have groups that memory does not hold twice. */
+const MAX_ROW_GROUP_ROWS = 131_072
+
+/** The rows to take out. */
+export interface RowSelection {
+  /** Top-level columns that `of` looks at. */
+  readonly columns: readonly string[]
+  /** A test of the rows of one batch by number. @param schema of the batch; has `columns` at least. */
+  of(schema: Schema, batch: RecordBatch): (row: number) => boolean
+}
+
+export interface FileRewrite {
+  readonly removed: readonly DataFile[]
+  readonly added: readonly DataFile[]
+}
+
+/** The table's own target for new data files. */
+export function targetFileSizeBytes({ properties }: TableMetadata): number {
+  const value = Number(properties[TARGET_FILE_SIZE] ?? DEFAULT_TARGET_FILE_SIZE_BYTES)
+  return Number.isFinite(value) && value > 0 ? value : DEFAULT_TARGET_FILE_SIZE_BYTES
+}
+
+/**
+ * @param tasks planned with the table's current schema.
+ * @throws {FirnError} as reading and writing data files.
+ */
+export async function takeOut(
+  { store, clock }: Pick<WriteContext, 'store' | 'clock'>,
+  metadata: TableMetadata,
+  tasks: readonly FileScanTask[],
+  selection: RowSelection,
+  options: AbortableOptions = {},
+): Promise<FileRewrite> {
+  const { location } = metadata
+  const schema = currentSchema(metadata)
+  // Data files are named by this plan: another plan of the same run writes others.
+  const prefix = newUuid(clock)
+  const removed: DataFile[] = []
+  const added: DataFile[] = []
+  const stop = new AbortController()
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
+  try {
+    const deletes = createDeleteReader(store, location, { signal })
+    for (const [index, task] of tasks.entries()) {
+      const reader = await openFileTask(store, location, task, schema, { signal, deletes })
+      const { live, selected } = await countSelected(reader, schema, selection, signal)
+      if (selected === 0) continue
+      removed.push(task.file)
+      if (selected === live) continue
+      const writer = createDataFileWriter({
+        store,
+        location,
+        schema,
+        spec: specById(metadata, task.file.specId),
+        partition: task.file.partition,
+        sortOrderId: task.file.sortOrderId ?? 0,
+        fileNamePrefix: `${prefix}-${index}`,
+        targetFileSizeBytes: targetFileSizeBytes(metadata),
+        rowGroupRows: Math.min(Math.max(...reader.rowGroupRows, 1), MAX_ROW_GROUP_ROWS),
+        properties: metadata.properties,
+      })
+      for (let group = 0; group < reader.rowGroupRows.length; group++) {
+        const batch = await reader.read(group, { signal })
+        const kept = keep(batch, schema, selection)
+        if (kept.numRows > 0) await writer.write(kept, { signal })
+      }
+      for (const { dataFile } of await writer.close({ signal })) added.push(dataFile)
+    }
+  } finally {
+    stop.abort()
+  }
+  return { removed, added }
+}
+
+async function countSelected(
+  reader: TaskReader,
+  schema: Schema,
+  selection: RowSelection,
+  signal: AbortSignal,
+): Promise<{ readonly live: number; readonly selected: number }> {
+  const projected = projectSchema(schema, selection.columns)
+  let live = 0
+  let selected = 0
+  for (let group = 0; group < reader.rowGroupRows.length; group++) {
+    const batch = await reader.read(group, { columns: selection.columns, signal })
+    const test = selection.of(projected, batch)
+    live += batch.numRows
+    for (let row = 0; row < batch.numRows; row++) if (test(row)) selected++
+  }
+  return { live, selected }
+}
+
+function keep(batch: RecordBatch, schema: Schema, selection: RowSelection): RecordBatch {
+  const test = selection.of(schema, batch)
+  const rows = new Int32Array(batch.numRows)
+  let count = 0
+  for (let row = 0; row < batch.numRows; row++) if (!test(row)) rows[count++] = row
+  return count === batch.numRows ? batch : takeRows(batch, schema, rows.subarray(0, count))
+}
+
+/** Rows for which `filter` is true: not those for which it is unknown. */
+export function rowsWhere(filter: Expression, schema: Schema): RowSelection {
+  const ids = columnsOf(filter)
+  const columns = schema.fields.filter((field) => ids.has(field.id)).map((field) => field.name)
+  return {
+    // A filter that names no column still needs the number of rows.
+    columns: columns.length > 0 ? columns : [schema.fields[0]!.name],
+    of: (batchSchema, batch) => {
+      const read = columnReader(batchSchema, batch)
+      return (row) => evaluate(filter, (column) => read(column, row)) === true
+    },
+  }
+}
+
+/** Values of top-level primitive columns. */
+export function columnReader(
+  schema: Schema,
+  batch: RecordBatch,
+): (column: Pick<ColumnReference, 'fieldId'>, row: number) => PrimitiveValue {
+  const columns = new Map(
+    schema.fields.map((field, index) => [field.id, { type: field.type, data: batch.data.children[index] as Data }]),
+  )
+  return ({ fieldId }, row) => {
+    const column = columns.get(fieldId)
+    if (column === undefined || !isPrimitive(column.type)) throw new RangeError(`column ${fieldId} was not read`)
+    return valueAt(column.type, column.data, row) as PrimitiveValue
+  }
+}
