@@ -1,0 +1,104 @@
+/**
+ * Sorted runs on the local disk: batches one after another in a file, each an Arrow IPC stream, compressed as a whole
+ * with zstd at its fastest. Where each one lies is kept in memory: a run lives no longer than its process.
+ */
+import { mkdir, open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { constants, zstdCompress, zstdDecompressSync } from 'node:zlib'
+import { type RecordBatch, RecordBatchReader, RecordBatchStreamWriter } from 'apache-arrow'
+import { FirnError } from '../../errors.ts'
+
+const compress = promisify(zstdCompress)
+const FASTEST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
+
+interface Chunk {
+  readonly start: number
+  readonly lengthBytes: number
+  readonly rawBytes: number
+}
+
+export interface SpilledRun {
+  readonly path: string
+  readonly chunks: readonly Chunk[]
+}
+
+export interface SpillFolder {
+  /** Writes the batches as one run. */
+  write(batches: AsyncIterable<RecordBatch> | Iterable<RecordBatch>): Promise<SpilledRun>
+  /** The batches of a run; its file is removed when they were read to the end. */
+  read(run: SpilledRun): AsyncGenerator<RecordBatch, void, undefined>
+  /** Removes the folder with everything in it. */
+  remove(): Promise<void>
+}
+
+/**
+ * @param path of a folder that does not exist; it is made when the first run is written.
+ * @throws {FirnError} from `write`: `FIRN_SPILL_FAILED` (unavailable), e.g. when the disk is full.
+ */
+export function openSpillFolder(path: string): SpillFolder {
+  let runs = 0
+  return {
+    async write(batches) {
+      try {
+        if (runs === 0) await mkdir(path, { recursive: true })
+        return await writeRun(join(path, `run-${runs++}`), batches)
+      } catch (cause) {
+        if (FirnError.is(cause) || (cause as { code?: string }).code === undefined) throw cause
+        throw new FirnError('unavailable', 'FIRN_SPILL_FAILED', `sorted runs cannot be written to ${path}`, {
+          cause,
+          help: 'Give spillFolder a folder on a disk with room for the uncompressed rows of the largest group.',
+        })
+      }
+    },
+    read: readRun,
+    remove: () => rm(path, { recursive: true, force: true }),
+  }
+}
+
+async function writeRun(
+  path: string,
+  batches: AsyncIterable<RecordBatch> | Iterable<RecordBatch>,
+): Promise<SpilledRun> {
+  const file = await open(path, 'wx')
+  try {
+    const chunks: Chunk[] = []
+    let start = 0
+    for await (const batch of batches) {
+      const raw = encode(batch)
+      const bytes = await compress(raw, FASTEST)
+      await file.writeFile(bytes)
+      chunks.push({ start, lengthBytes: bytes.length, rawBytes: raw.length })
+      start += bytes.length
+    }
+    return { path, chunks }
+  } finally {
+    await file.close()
+  }
+}
+
+function encode(batch: RecordBatch): Uint8Array {
+  const writer = new RecordBatchStreamWriter()
+  writer.reset(undefined, batch.schema)
+  writer.write(batch)
+  writer.finish()
+  return writer.toUint8Array(true)
+}
+
+async function* readRun({ path, chunks }: SpilledRun): AsyncGenerator<RecordBatch, void, undefined> {
+  const file = await open(path, 'r')
+  try {
+    for (const { start, lengthBytes, rawBytes } of chunks) {
+      const bytes = Buffer.allocUnsafeSlow(lengthBytes)
+      const { bytesRead } = await file.read(bytes, 0, lengthBytes, start)
+      if (bytesRead !== lengthBytes) {
+        throw new FirnError('failed', 'FIRN_SPILL_FAILED', `${path}: expected ${lengthBytes} bytes, got ${bytesRead}`)
+      }
+      const raw = zstdDecompressSync(bytes, { chunkSize: Math.max(64, rawBytes) })
+      for (const batch of RecordBatchReader.from(raw)) if (batch.numRows > 0) yield batch
+    }
+  } finally {
+    await file.close()
+  }
+  await rm(path, { force: true })
+}

@@ -1,0 +1,78 @@
+/** Rewriting from end to end, on small tables. */
+import { describe, expect, test } from 'vitest'
+import { planRewrite } from '../../../table/maintenance/rewrite.ts'
+import type { Schema } from '../../../table/spec/schema.ts'
+import { appendFiles, ascending, contents, filesOf, makeTable, rewrite, rowsInOrder } from './rewrite-support.ts'
+
+const SCHEMA: Schema = {
+  schemaId: 0,
+  identifierFieldIds: [],
+  fields: [
+    { id: 1, name: 'id', required: true, type: 'long' },
+    { id: 2, name: 'title', required: false, type: 'string' },
+  ],
+}
+
+/** Text that does not compress: sizes follow from it. */
+const noise = (seed: number, chars: number): string => {
+  let state = seed * 2654435761
+  let text = ''
+  while (text.length < chars) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    text += state.toString(36)
+  }
+  return text.slice(0, chars)
+}
+
+const rowsFrom = (ids: readonly number[], chars = 20) =>
+  ids.map((id) => ({ id: BigInt(id), title: id % 7 === 0 ? null : noise(id, chars) }))
+
+/** `files` files of interleaved ids. */
+const interleaved = (files: number, rows: number, chars = 20) =>
+  Array.from({ length: files }, (_, file) =>
+    rowsFrom(
+      Array.from({ length: rows }, (_, row) => row * files + file),
+      chars,
+    ),
+  )
+
+describe('a sort rewrite', () => {
+  test('makes one sorted file of small ones, and finds nothing left to do', async () => {
+    const table = await appendFiles(await makeTable({ schema: SCHEMA, order: [ascending(1)] }), interleaved(6, 50))
+    const before = await contents(table)
+    const plan = await planRewrite(table)
+    expect(plan.groups).toMatchObject([{ partition: '', outputFiles: 1 }])
+    expect(plan.overlapDepth).toBe(6)
+    expect(JSON.parse(JSON.stringify(plan))).toEqual(plan)
+    const { table: after, result } = await rewrite(table)
+    expect(result).toMatchObject({
+      groups: [{ outcome: 'committed', rows: 300 }],
+      totals: { committed: 1, conflicts: 0, filesBefore: 6, filesAfter: 1, rows: 300 },
+      overlapDepth: { before: 6, after: 1 },
+    })
+    expect(await contents(after)).toEqual(before)
+    expect((await rowsInOrder(after)).map(({ id }) => id)).toEqual(Array.from({ length: 300 }, (_, id) => BigInt(id)))
+    expect((await filesOf(after)).map(({ sortOrderId }) => sortOrderId)).toEqual([1])
+    expect((await planRewrite(after)).groups).toEqual([])
+    expect(after.currentSnapshot()?.summary['operation']).toBe('replace')
+  })
+
+  test('cuts its output into files of even sizes within the limits', async () => {
+    const table = await appendFiles(
+      await makeTable({ schema: SCHEMA, order: [ascending(1)], rowGroupRows: 16 }),
+      interleaved(8, 100, 400),
+    )
+    const options = { targetFileSizeBytes: 64_000 }
+    const before = await contents(table)
+    const { table: after, result } = await rewrite(table, options)
+    const sizes = (await filesOf(after)).map(({ fileSizeBytes }) => fileSizeBytes)
+    expect(sizes.length).toBeGreaterThan(2)
+    for (const size of sizes) {
+      expect(size).toBeGreaterThanOrEqual(0.75 * 64_000)
+      expect(size).toBeLessThanOrEqual(1.8 * 64_000)
+    }
+    expect(result.overlapDepth.after).toBe(1)
+    expect(await contents(after)).toEqual(before)
+    expect((await planRewrite(after, options)).groups).toEqual([])
+  })
+})
