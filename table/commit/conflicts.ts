@@ -5,7 +5,7 @@
 import { FirnError } from '../errors.ts'
 import type { SnapshotId } from '../ids.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
-import { decodeBound } from '../manifest/bounds.ts'
+import { decodeLowerBound, decodeUpperBound } from '../manifest/bounds.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import { type ResolvedEntry, readEntries } from '../manifest/entries.ts'
 import { type ManifestFile, mayHaveLiveFiles } from '../manifest/manifest-list.ts'
@@ -124,10 +124,9 @@ function addedDelete(
 const FILE_PATH_ID = 2147483546
 
 function mayName(deletes: DataFile, path: string): boolean {
-  const bound = (bytes: Uint8Array | undefined): string | undefined =>
-    bytes === undefined ? undefined : (decodeBound('string', bytes) as string)
-  const lower = bound(deletes.lowerBounds.get(FILE_PATH_ID))
-  const upper = bound(deletes.upperBounds.get(FILE_PATH_ID))
+  const [low, high] = [deletes.lowerBounds.get(FILE_PATH_ID), deletes.upperBounds.get(FILE_PATH_ID)]
+  const lower = low && (decodeLowerBound('string', low) as string)
+  const upper = high && (decodeUpperBound('string', high) as string | undefined)
   return (
     (lower === undefined || compareStrings(lower, path) <= 0) &&
     (upper === undefined || compareStrings(path, upper) <= 0)
