@@ -102,12 +102,44 @@ def rewritten(writer):
     return table, {}
 
 
-def merge_on_read(writer):
-    """Position deletes: who ignores them brings deleted rows back."""
-    table = writer.create("merge_on_read", "", "'write.delete.mode' = 'merge-on-read'")
+MERGE_ON_READ = "'write.delete.mode' = 'merge-on-read', 'write.update.mode' = 'merge-on-read'"
+
+
+def delete_some(writer, table):
+    """Deletes over deletes, rows that move by an update, and data that comes after them."""
     writer.insert(table, 0, 60)
     writer.spark.sql(f"DELETE FROM {table} WHERE key % 5 = 1")
+    writer.insert(table, 60, 90)
+    writer.spark.sql(f"DELETE FROM {table} WHERE key BETWEEN 50 AND 70 AND key % 2 = 0")
+    writer.spark.sql(f"UPDATE {table} SET text = 'changed' WHERE key % 9 = 0")
     return table, {}
+
+
+def merge_on_read(writer):
+    """Position deletes: who ignores them brings deleted rows back."""
+    return delete_some(writer, writer.create("merge_on_read", "", MERGE_ON_READ))
+
+
+def merge_on_read_partitioned(writer):
+    """Position deletes of several files in one, and a partitioning that changed between data and deletes."""
+    table = writer.create(
+        "merge_on_read_partitioned", "flag", f"{MERGE_ON_READ}, 'write.delete.granularity' = 'partition'"
+    )
+    writer.insert(table, 0, 40)
+    writer.insert(table, 40, 60)
+    writer.spark.sql(f"DELETE FROM {table} WHERE key % 3 = 1")
+    writer.alter(table, "ADD PARTITION FIELD days(instant)")
+    writer.insert(table, 60, 80)
+    writer.spark.sql(f"DELETE FROM {table} WHERE key % 7 = 2")
+    writer.alter(table, "ALTER COLUMN small TYPE BIGINT")
+    writer.alter(table, "RENAME COLUMN text TO words")
+    writer.spark.sql(f"DELETE FROM {table} WHERE small > 25")
+    return table, {"small": "long", "words": "string"}
+
+
+def deletion_vectors(writer):
+    """Format version 3: one deletion vector for each data file."""
+    return delete_some(writer, writer.create("deletion_vectors", "flag", f"'format-version' = '3', {MERGE_ON_READ}"))
 
 
 def describe(spark, table, renamed):
@@ -145,7 +177,7 @@ def main():
     spark.sparkContext.setLogLevel("ERROR")
     try:
         writer = Writer(spark)
-        tables = [plain, codecs, version_one, evolved, rewritten, merge_on_read]
+        tables = [plain, codecs, version_one, evolved, rewritten, merge_on_read, merge_on_read_partitioned, deletion_vectors]
         write_result([describe(spark, *write(writer)) for write in tables])
     finally:
         spark.stop()
