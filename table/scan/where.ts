@@ -1,22 +1,25 @@
 /**
  * The text form of a filter: `word_count >= 100 and (author is null or title in ('a', 'b')) and not publish_date <
- * '2026-01-01'`. Column names may stand in double quotes, text and times in single quotes (doubled inside).
+ * '2026-01-01'`. Also `between 1 and 5`, `starts with 'a'`, `is nan`, each with `not`. Text and times stand in single
+ * quotes, bytes as `X'0aff'`. Column names may stand in double quotes; a dot leads into a struct, `author.name`, and is
+ * part of the name inside of quotes, `"author.name"`. Quotes are doubled inside of quotes.
  */
 import { FirnError } from '../errors.ts'
-import { fieldByName, type Schema } from '../spec/schema.ts'
-import { parseDateDays, parseTimestampMicros } from '../spec/timestamp.ts'
-import { decimalOf, isPrimitive, type PrimitiveType, type PrimitiveValue } from '../spec/types.ts'
+import { fieldByName, fieldByPath, fieldChain, type Schema } from '../spec/schema.ts'
+import { isPrimitive, type NestedField, type PrimitiveValue } from '../spec/types.ts'
 import type { ColumnReference, ComparisonOperator, Expression } from './expression.ts'
+import { type LiteralKind, literalExample, literalValue } from './literals.ts'
 
 interface Token {
-  readonly kind: 'name' | 'quoted-name' | 'text' | 'number' | 'operator' | 'end'
+  readonly kind: LiteralKind | 'operator' | 'end'
   readonly text: string
   /** Offset in the filter. */
   readonly at: number
 }
 
 const TOKEN =
-  /\s*(?:(?<name>[A-Za-z_][A-Za-z0-9_.]*)|"(?<quoted>(?:[^"]|"")*)"|'(?<text>(?:[^']|'')*)'|(?<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?<operator><=|>=|!=|<>|=|<|>|\(|\)|,))/y
+  /\s*(?:[xX]'(?<hex>[^']*)'|(?<name>(?:[A-Za-z_][A-Za-z0-9_]*|"(?:[^"]|"")*")(?:\.(?:[A-Za-z0-9_]+|"(?:[^"]|"")*"))*)|'(?<text>(?:[^']|'')*)'|(?<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?<operator><=|>=|!=|<>|=|<|>|\(|\)|,))/y
+const NAME_PART = /([A-Za-z0-9_]+)|"((?:[^"]|"")*)"/g
 
 /** `(`, `not` and the like nest no deeper than this. */
 const MAX_DEPTH = 100
@@ -60,9 +63,9 @@ class Parser {
       TOKEN.lastIndex = at
       const match = TOKEN.exec(this.#text)
       if (match === null) throw this.#fail('cannot read on', { kind: 'end', text: '', at })
-      const { name, quoted, text, number, operator } = match.groups as Record<string, string | undefined>
-      if (name !== undefined) tokens.push({ kind: 'name', text: name, at })
-      else if (quoted !== undefined) tokens.push({ kind: 'quoted-name', text: quoted.replaceAll('""', '"'), at })
+      const { name, hex, text, number, operator } = match.groups as Record<string, string | undefined>
+      if (hex !== undefined) tokens.push({ kind: 'hex', text: hex, at })
+      else if (name !== undefined) tokens.push({ kind: 'name', text: name, at })
       else if (text !== undefined) tokens.push({ kind: 'text', text: text.replaceAll("''", "'"), at })
       else if (number !== undefined) tokens.push({ kind: 'number', text: number, at })
       else tokens.push({ kind: 'operator', text: operator === '<>' ? '!=' : operator!, at })
@@ -103,21 +106,47 @@ class Parser {
     const column = this.#column()
     if (this.#takeWord('is')) {
       const negated = this.#takeWord('not')
-      if (!this.#takeWord('null')) throw this.#fail('expected "null"', this.#peek())
-      const isNull: Expression = { kind: 'is-null', column }
-      return negated ? { kind: 'not', operand: isNull } : isNull
+      return this.#negatedIf(negated, this.#property(column))
     }
     const negated = this.#takeWord('not')
-    if (this.#takeWord('in')) {
-      const isIn: Expression = { kind: 'in', column, values: this.#list(column) }
-      return negated ? { kind: 'not', operand: isIn } : isIn
-    }
+    const special = this.#special(column)
+    if (special !== undefined) return this.#negatedIf(negated, special)
     const token = this.#peek()
     if (negated || token.kind !== 'operator' || !['=', '!=', '<', '<=', '>', '>='].includes(token.text)) {
-      throw this.#fail(`expected = != < <= > >=, "in" or "is null", got "${token.text}"`, token)
+      const expected = '= != < <= > >=, "in", "between", "starts with", "is null" or "is nan"'
+      throw this.#fail(`expected ${expected}, got "${token.text}"`, token)
     }
     this.#next++
     return { kind: 'compare', operator: token.text as ComparisonOperator, column, value: this.#literal(column) }
+  }
+
+  #negatedIf(negated: boolean, operand: Expression): Expression {
+    return negated ? { kind: 'not', operand } : operand
+  }
+
+  /** What follows "is" and "is not". */
+  #property(column: ColumnReference): Expression {
+    const token = this.#peek()
+    if (this.#takeWord('null')) return { kind: 'is-null', column }
+    if (!this.#takeWord('nan')) throw this.#fail('expected "null" or "nan"', token)
+    if (column.type === 'float' || column.type === 'double') return { kind: 'is-nan', column }
+    throw this.#fail(`column ${column.name} is ${column.type}, and only floats can be NaN`, token)
+  }
+
+  /** What may follow "not". */
+  #special(column: ColumnReference): Expression | undefined {
+    const token = this.#peek()
+    if (this.#takeWord('in')) return { kind: 'in', column, values: this.#list(column) }
+    if (this.#takeWord('between')) {
+      const lower = this.#literal(column)
+      if (!this.#takeWord('and')) throw this.#fail('expected "and"', this.#peek())
+      const left: Expression = { kind: 'compare', operator: '>=', column, value: lower }
+      return { kind: 'and', left, right: { kind: 'compare', operator: '<=', column, value: this.#literal(column) } }
+    }
+    if (!this.#takeWord('starts')) return undefined
+    if (!this.#takeWord('with')) throw this.#fail('expected "with"', this.#peek())
+    if (column.type !== 'string') throw this.#fail(`column ${column.name} is ${column.type}, not text`, token)
+    return { kind: 'starts-with', column, prefix: this.#literal(column) as string }
   }
 
   #list(column: ColumnReference): readonly PrimitiveValue[] {
@@ -130,20 +159,41 @@ class Parser {
 
   #column(): ColumnReference {
     const token = this.#peek()
-    if (token.kind !== 'name' && token.kind !== 'quoted-name') {
-      throw this.#fail(`expected a column, got "${token.text}"`, token)
+    if (token.kind !== 'name') throw this.#fail(`expected a column, got "${token.text}"`, token)
+    const field = this.#field(token.text)
+    const chain = fieldChain(this.#schema, field.id)!
+    if (chain.slice(0, -1).some((above) => isPrimitive(above.type) || above.type.type !== 'struct')) {
+      throw this.#fail(`column ${token.text} is inside a list or map and cannot be compared`, token)
     }
-    const field = fieldByName(this.#schema, token.text)
-    if (!isPrimitive(field.type)) throw this.#fail(`column ${field.name} is nested and cannot be compared`, token)
+    if (!isPrimitive(field.type)) {
+      const problem = field.type.type === 'unsupported' ? `has the type ${field.type.name}` : 'is nested'
+      throw this.#fail(`column ${token.text} ${problem} and cannot be compared`, token)
+    }
     this.#next++
-    return { fieldId: field.id, name: field.name, type: field.type }
+    return { fieldId: field.id, name: chain.map((above) => above.name).join('.'), type: field.type }
+  }
+
+  /** Without quotes a dot may lead into a struct or be part of a name; with quotes every part is a name. */
+  #field(text: string): NestedField {
+    if (!text.includes('"')) return fieldByPath(this.#schema, text)
+    const names = Array.from(text.matchAll(NAME_PART), (match) => match[1] ?? match[2]!.replaceAll('""', '"'))
+    let field = fieldByName(this.#schema, names[0]!)
+    for (const name of names.slice(1)) {
+      const members = !isPrimitive(field.type) && field.type.type === 'struct' ? field.type.fields : []
+      const member = members.find((one) => one.name === name)
+      if (member === undefined) return fieldByName(this.#schema, text)
+      field = member
+    }
+    return field
   }
 
   #literal(column: ColumnReference): PrimitiveValue {
     const token = this.#peek()
-    const value = literalValue(token, column.type)
+    const value =
+      token.kind === 'operator' || token.kind === 'end' ? undefined : literalValue(token.kind, token.text, column.type)
     if (value === undefined) {
-      throw this.#fail(`column ${column.name} is ${column.type}: "${token.text}" is no such value`, token)
+      const example = `write it like ${literalExample(column.type)}`
+      throw this.#fail(`column ${column.name} is ${column.type}: "${token.text}" is no such value (${example})`, token)
     }
     this.#next++
     return value
@@ -178,55 +228,4 @@ class Parser {
       help: "Write a filter like: word_count >= 100 and author = 'Ada'",
     })
   }
-}
-
-const INT_RANGE = 2n ** 31n
-const LONG_RANGE = 2n ** 63n
-
-/** The token as a value of `type`; `undefined` when it is none. */
-function literalValue(token: Token, type: PrimitiveType): PrimitiveValue | undefined {
-  const isNumber = token.kind === 'number'
-  const isText = token.kind === 'text'
-  const integer = isNumber && /^-?\d+$/.test(token.text) ? BigInt(token.text) : undefined
-  const within = (limit: bigint): boolean => integer !== undefined && integer >= -limit && integer < limit
-  switch (type) {
-    case 'boolean':
-      return token.kind === 'name' && /^(true|false)$/i.test(token.text)
-        ? token.text.toLowerCase() === 'true'
-        : undefined
-    case 'int':
-      return within(INT_RANGE) ? Number(integer) : undefined
-    case 'long':
-      return within(LONG_RANGE) ? integer : undefined
-    case 'float':
-      return isNumber ? Math.fround(Number(token.text)) : undefined
-    case 'double':
-      return isNumber ? Number(token.text) : undefined
-    case 'string':
-      return isText ? token.text : undefined
-    case 'date':
-      return isText ? parseDateDays(token.text) : undefined
-    case 'timestamp':
-      return isText
-        ? parseTimestampMicros(/[Zz]$|[+-]\d\d:?\d\d$/.test(token.text) ? 'no' : withZone(token.text))
-        : undefined
-    case 'timestamptz':
-      return isText ? parseTimestampMicros(token.text) : undefined
-    case 'time':
-    case 'uuid':
-    case 'binary':
-      return undefined
-    default:
-      return decimalOf(type) && isNumber ? unscaledValue(token.text, decimalOf(type)!.scale) : undefined
-  }
-}
-
-const withZone = (text: string): string => (/[Tt ]/.test(text) ? `${text}Z` : text)
-
-/** `-12.5` with scale 2 is -1250; more digits than the scale are no value of the type. */
-function unscaledValue(text: string, scale: number): bigint | undefined {
-  const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text)
-  if (match === null || (match[3]?.length ?? 0) > scale) return undefined
-  const digits = BigInt(match[2]! + (match[3] ?? '').padEnd(scale, '0'))
-  return match[1] === '-' ? -digits : digits
 }
