@@ -15,6 +15,9 @@ const HERE: string = fileURLToPath(new URL('.', import.meta.url))
 const FOLDER: string = fileURLToPath(new URL('../../.cache/interop/', import.meta.url))
 const ICEBERG_JAR = { group: 'org.apache.iceberg', artifact: 'iceberg-spark-runtime-3.5_2.12', version: '1.10.0' }
 
+/** Iceberg's own REST catalog as its tests run it: catalog, database and web server in one. */
+const REST_JAR = { group: 'org.apache.iceberg', artifact: 'iceberg-open-api', version: '1.10.0' }
+
 export interface Engines {
   /** Python with PyIceberg, DuckDB and PySpark. */
   readonly python: string
@@ -22,27 +25,39 @@ export interface Engines {
   readonly icebergJar: string
 }
 
+export interface RestEngines {
+  /** Python with botocore, whose dependencies do not go with PyIceberg's. */
+  readonly botocorePython: string
+  readonly restJar: string
+}
+
 /** @throws {Error} that names what is missing on this machine, or what pip or Maven said. */
 export async function installEngines(say: (line: string) => void): Promise<Engines> {
   await mkdir(FOLDER, { recursive: true })
   await requireTool('java', ['-version'], 'a Java runtime, 11 or 17, that Spark 3.5 runs on')
-  const python = await installPython(say)
-  return { python, icebergJar: await installJar(say) }
+  const python = await installPython(say, 'python', 'requirements.txt')
+  return { python, icebergJar: await installJar(say, ICEBERG_JAR) }
 }
 
-async function installPython(say: (line: string) => void): Promise<string> {
+/** @throws {Error} as `installEngines`. */
+export async function installRestEngines(say: (line: string) => void): Promise<RestEngines> {
+  const botocorePython = await installPython(say, 'botocore', 'requirements-botocore.txt')
+  return { botocorePython, restJar: await installJar(say, REST_JAR) }
+}
+
+async function installPython(say: (line: string) => void, name: string, list: string): Promise<string> {
   const system = process.env['INTEROP_PYTHON'] ?? 'python3'
   const version = await requireTool(system, ['--version'], 'Python 3.9 to 3.12 with venv (or name one: INTEROP_PYTHON)')
-  const requirements = join(HERE, 'requirements.txt')
+  const requirements = join(HERE, list)
   const wanted = createHash('sha256')
     .update(version)
     .update(await readFile(requirements))
     .digest('hex')
-  const folder = join(FOLDER, 'python')
+  const folder = join(FOLDER, name)
   const marker = join(folder, 'installed.sha256')
   const python = join(folder, 'bin', 'python')
   if ((await readFile(marker, 'utf8').catch(() => '')) === wanted) return python
-  say(`installing PyIceberg, DuckDB and PySpark into ${folder} (${version.trim()}, about 400 MB)`)
+  say(`installing what ${list} lists into ${folder} (${version.trim()})`)
   await rm(folder, { recursive: true, force: true })
   await visibly(system, ['-m', 'venv', folder])
   await visibly(python, ['-m', 'pip', 'install', '--quiet', '--no-deps', '--requirement', requirements])
@@ -51,8 +66,8 @@ async function installPython(say: (line: string) => void): Promise<string> {
   return python
 }
 
-async function installJar(say: (line: string) => void): Promise<string> {
-  const { group, artifact, version } = ICEBERG_JAR
+async function installJar(say: (line: string) => void, wanted: typeof ICEBERG_JAR): Promise<string> {
+  const { group, artifact, version } = wanted
   const folder = join(FOLDER, 'jars')
   const jar = join(folder, `${artifact}-${version}.jar`)
   if ((await stat(jar).catch(() => undefined)) !== undefined) return jar
