@@ -20,6 +20,7 @@ import {
 import { type Column, type Digests, digestRows } from './digest.ts'
 import { type EngineName, runScript } from './engines.ts'
 import { ownRows } from './expected.ts'
+import { inspectLikePyiceberg } from './inspect.ts'
 import type { Engines } from './install.ts'
 
 interface ForeignSnapshot {
@@ -59,6 +60,8 @@ export async function readForeignTables(
     }
     differences.push(...(await inspectEverything(foreign, table)))
   }
+  const places = tables.map((foreign) => ({ name: foreign.name, folder: `${warehouse}/${foreign.folder}` }))
+  differences.push(...(await inspectLikePyiceberg(engines, places)).differences)
   const snapshots = tables.reduce((sum, { snapshots: all }) => sum + all.length, 0)
   return { snapshots, tables: tables.length, differences }
 }

@@ -12,6 +12,7 @@ import { type EngineName, readWith, type S3Access } from './engines.ts'
 import type { ExpectedTable } from './expected.ts'
 import { writeFlatTables } from './flat-tables.ts'
 import { readForeignTables } from './foreign.ts'
+import { inspectLikePyiceberg } from './inspect.ts'
 import { type Engines, installEngines } from './install.ts'
 import { pipelineOverFiles, pipelineOverS3 } from './pipeline.ts'
 
@@ -72,6 +73,14 @@ async function readForeign(engines: Engines, folder: string): Promise<boolean> {
   return passed
 }
 
+async function inspectBeside(engines: Engines, { title, tables }: Warehouse): Promise<boolean> {
+  const { compared, differences } = await inspectLikePyiceberg(engines, tables)
+  const passed = differences.length === 0
+  say(`${passed ? 'ok    ' : 'FAILED'} ${title}: ${compared} metadata tables are PyIceberg's, row by row`)
+  for (const line of differences.slice(0, 40)) say(`       ${line}`)
+  return passed
+}
+
 async function main(): Promise<void> {
   const engines = await installEngines(say)
   const folder = await mkdtemp(join(tmpdir(), 'firn-interop-'))
@@ -88,7 +97,9 @@ async function main(): Promise<void> {
     }
     const outcomes: boolean[] = []
     for (const write of [() => articlesOverFiles(folder), articlesOverS3, () => flatTables(folder)]) {
-      outcomes.push(await readEverywhere(engines, await write()))
+      const warehouse = await write()
+      outcomes.push(await readEverywhere(engines, warehouse))
+      if (warehouse.s3 === undefined) outcomes.push(await inspectBeside(engines, warehouse))
     }
     outcomes.push(await readForeign(engines, folder))
     if (outcomes.includes(false)) process.exitCode = 1
