@@ -128,7 +128,7 @@ export function testClock(seed: number = ++seeds * 7919, startMillis: number = 1
     return state
   }
   return {
-    nowMillis: () => epochMillis(now++),
+    nowMillis: () => epochMillis(Math.floor(now++)),
     monotonicMillis: () => now,
     randomBytes: (size) => Uint8Array.from({ length: size }, () => next() & 0xff),
     sleep: async (millis) => {
