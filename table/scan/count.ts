@@ -5,6 +5,7 @@ import { createDeleteReader, type DeleteReader } from './deletes.ts'
 import type { Expression } from './expression.ts'
 import type { FileScanTask } from './plan.ts'
 import { prefetch } from './prefetch.ts'
+import { fileMustMatch } from './prune.ts'
 import { openFileTask } from './read.ts'
 
 /** Files counted at once. */
@@ -27,7 +28,8 @@ export async function countRows(
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
   const deletes = createDeleteReader(store, location, { signal })
   const count = async (task: FileScanTask, abort: AbortSignal): Promise<number> => {
-    const whole = filter === undefined
+    const { file, spec } = task
+    const whole = filter === undefined || (spec !== undefined && fileMustMatch(filter, file, spec, schema))
     const known = whole ? await countByMetadata(task, deletes) : undefined
     if (known !== undefined) return known
     const reader = await openFileTask(store, location, task, schema, { signal: abort, deletes })

@@ -1,11 +1,9 @@
 /** The columns of equality deletes: looked up by field id, and read from rows as keys that compare as values do. */
 import type { Data } from 'apache-arrow'
-import { bytesAt, isValidAt, valueAt } from '../format/arrow-values.ts'
+import { bytesAt, valueAt } from '../format/arrow-values.ts'
 import type { Schema } from '../spec/schema.ts'
-import { type IcebergType, isPrimitive, type NestedField, type PrimitiveType, type StructType } from '../spec/types.ts'
-
-/** Fields from the top level down to one column. */
-type FieldPath = readonly NestedField[]
+import { type IcebergType, isPrimitive, type NestedField, type StructType } from '../spec/types.ts'
+import { type FieldPath, isNullAt, type LeafColumn, leafColumn, pathTo } from './columns.ts'
 
 export interface KeyFields {
   /** Top-level columns, cut down to what the ids ask for; all optional, as a file may be older than a column. */
@@ -39,17 +37,6 @@ function firstOf<T, R>(items: readonly T[], find: (item: T) => R | undefined): R
   return undefined
 }
 
-/** Through structs only: elements of lists and maps identify no row. */
-function pathTo(fields: readonly NestedField[], id: number): FieldPath | undefined {
-  for (const field of fields) {
-    if (field.id === id) return [field]
-    if (isPrimitive(field.type) || field.type.type !== 'struct') continue
-    const rest = pathTo(field.type.fields, id)
-    if (rest !== undefined) return [field, ...rest]
-  }
-  return undefined
-}
-
 /** A chain of optional structs down to the column. */
 function chain([field, ...below]: FieldPath): NestedField {
   const optional = { ...field!, required: false }
@@ -73,13 +60,6 @@ export function mergeColumns(columns: readonly NestedField[]): readonly NestedFi
 /** What a row has in some columns: equal keys mean rows that an equality delete takes for equal. */
 export type RowKey = string | number | bigint | boolean | null
 
-interface KeyColumn {
-  readonly type: PrimitiveType
-  /** The column, below the structs that it lies in. */
-  readonly data: Data
-  readonly parents: readonly Data[]
-}
-
 /**
  * Reads keys of `ids`, in their order, from rows.
  * @param fields that hold every id. @param columns of the rows, one for each of `fields`.
@@ -89,7 +69,7 @@ export function rowKeys(
   fields: readonly NestedField[],
   columns: readonly Data[],
 ): (row: number) => RowKey {
-  const parts = ids.map((id) => columnOf(pathTo(fields, id)!, fields, columns))
+  const parts = ids.map((id) => leafColumn(id, fields, columns))
   const [only] = parts
   if (parts.length === 1 && only !== undefined) return (row) => keyPart(only, row)
   return (row) => {
@@ -103,24 +83,13 @@ export function rowKeys(
   }
 }
 
-function columnOf(path: FieldPath, fields: readonly NestedField[], columns: readonly Data[]): KeyColumn {
-  let data = columns[fields.indexOf(path[0]!)]!
-  const parents: Data[] = []
-  for (const [depth, field] of path.entries()) {
-    const below = path[depth + 1]
-    if (below === undefined) break
-    parents.push(data)
-    data = data.children[(field.type as StructType).fields.indexOf(below)] as Data
-  }
-  return { type: path.at(-1)!.type as PrimitiveType, data, parents }
-}
-
 /**
  * Null equals null and NaN equals NaN, but -0.0 is not 0.0: the order of Java's `Double.compare`, which the reference
  * implementation applies equality deletes with. Text compares by its bytes.
  */
-function keyPart({ type, data, parents }: KeyColumn, row: number): RowKey {
-  if (!isValidAt(data, row) || parents.some((parent) => !isValidAt(parent, row))) return null
+function keyPart(column: LeafColumn, row: number): RowKey {
+  const { type, data } = column
+  if (isNullAt(column, row)) return null
   if (type === 'string' || type === 'binary') {
     const bytes = bytesAt(data, row)
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')

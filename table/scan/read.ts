@@ -1,17 +1,18 @@
 /** From planned files to Arrow batches: one per row group, without deleted rows, filtered and projected. */
 import type { Data, RecordBatch } from 'apache-arrow'
 import { batchOfColumns, concatBatches, takeRows } from '../format/arrow-take.ts'
-import { valueAt } from '../format/arrow-values.ts'
 import type { ParquetFile } from '../format/parquet-reader.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import { fieldsById, projectSchema, type Schema } from '../spec/schema.ts'
 import { isPrimitive, type NestedField, type PrimitiveValue } from '../spec/types.ts'
+import { leafColumn, leafValueAt, pathTo } from './columns.ts'
 import { mergeColumns, rowKeys } from './delete-columns.ts'
 import { createDeleteReader, type DeleteReader, type FileDeletes } from './deletes.ts'
 import { columnsOf, type Expression, evaluate } from './expression.ts'
 import { type DataFileReader, openTableFile, type ReadRowGroupOptions } from './open-file.ts'
 import type { FileScanTask } from './plan.ts'
 import { prefetch } from './prefetch.ts'
+import { rowGroupMayMatch } from './prune.ts'
 
 /** Row groups read ahead of the consumer. */
 export const DEFAULT_READ_DEPTH = 4
@@ -109,6 +110,7 @@ async function readRows(
   const positions = deletes?.positions
   // All gone: nothing of it needs to be read.
   if (rows > 0 && positions?.count(first, first + rows) === rows) return concatBatches(projected, [])
+  if (where !== undefined && !mayMatch(parquet, rowGroup, schema, constants, where)) return concatBatches(projected, [])
   const { readSchema, apart } = columnsToRead(schema, projected, where, deletes)
   const read = { ...options, constants }
   const [batch, nested] = await Promise.all([
@@ -118,7 +120,7 @@ async function readRows(
   const fields = [...readSchema.fields, ...apart]
   const data = [...batch.data.children, ...(nested?.data.children ?? [])] as Data[]
   const deleted = isDeleted(deletes, first, fields, data)
-  const passes = where === undefined ? undefined : filterOf(where, readSchema, batch)
+  const passes = where === undefined ? undefined : filterOf(where, fields, data)
   if (deleted === undefined && passes === undefined) return project(batch, readSchema, projected)
   const kept = new Int32Array(batch.numRows)
   let count = 0
@@ -127,6 +129,19 @@ async function readRows(
   }
   const wanted = project(batch, readSchema, projected)
   return count === batch.numRows ? wanted : takeRows(wanted, projected, kept.subarray(0, count))
+}
+
+/** By what the footer says of the row group's columns. */
+function mayMatch(
+  parquet: ParquetFile,
+  rowGroup: number,
+  schema: Schema,
+  constants: ReadonlyMap<number, PrimitiveValue>,
+  where: Expression,
+): boolean {
+  const ids = columnsOf(where)
+  const fields = schema.fields.filter((field) => [...ids].some((id) => pathTo([field], id) !== undefined))
+  return rowGroupMayMatch(where, parquet.statistics(rowGroup, { ...schema, fields }, { constants }))
 }
 
 /**
@@ -139,8 +154,8 @@ function columnsToRead(
   where: Expression | undefined,
   deletes: FileDeletes | undefined,
 ): { readonly readSchema: Schema; readonly apart: readonly NestedField[] } {
-  const needed = new Set(where === undefined ? [] : columnsOf(where))
-  for (const field of projected.fields) needed.add(field.id)
+  const needed = new Set(projected.fields.map((field) => field.id))
+  for (const id of where === undefined ? [] : columnsOf(where)) needed.add(pathTo(schema.fields, id)?.[0]?.id ?? id)
   const dropped = new Map<number, NestedField>()
   const structs: NestedField[] = []
   for (const { columns } of deletes?.equalities ?? []) {
@@ -169,9 +184,13 @@ function isDeleted(
   return (row) => positions?.has(first + row) === true || sets.some(({ keys, keyOf }) => keys.has(keyOf(row)))
 }
 
-function filterOf(where: Expression, schema: Schema, batch: RecordBatch): (row: number) => boolean {
-  const columns = new Map(schema.fields.map((field, index) => [field.id, batch.data.children[index] as Data]))
-  return (row) => evaluate(where, (column) => valueAt(column.type, columns.get(column.fieldId)!, row)) === true
+function filterOf(
+  where: Expression,
+  fields: readonly NestedField[],
+  columns: readonly Data[],
+): (row: number) => boolean {
+  const leaves = new Map([...columnsOf(where)].map((id) => [id, leafColumn(id, fields, columns)]))
+  return (row) => evaluate(where, (column) => leafValueAt(leaves.get(column.fieldId)!, row)) === true
 }
 
 function project(batch: RecordBatch, schema: Schema, projected: Schema): RecordBatch {

@@ -6,6 +6,7 @@ import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import { currentSchema, type TableMetadata } from '../spec/metadata.ts'
 import { projectSchema, type Schema } from '../spec/schema.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
+import { pathTo } from './columns.ts'
 import { countRows } from './count.ts'
 import { columnsOf, type Expression } from './expression.ts'
 import { planAppends } from './incremental.ts'
@@ -79,7 +80,7 @@ export function openScan(
   const schema = schemaFor(metadata, options, snapshot)
   const projected = projectSchema(schema, options.columns)
   for (const id of where === undefined ? [] : columnsOf(where)) {
-    if (schema.fields.some((field) => field.id === id)) continue
+    if (pathTo(schema.fields, id) !== undefined) continue
     const message = `the filter names column ${id}, which schema ${schema.schemaId} does not have`
     throw new FirnError('invalid', 'FIRN_COLUMN_NOT_FOUND', message)
   }
