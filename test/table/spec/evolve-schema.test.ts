@@ -206,18 +206,19 @@ test('whatever is changed, a column keeps its id and no id is given twice', () =
           const { schema, lastColumnId } = evolveSchema(metadata, [one])
           expect(lastColumnId).toBeGreaterThanOrEqual(Math.max(metadata.lastColumnId, highestFieldId(schema)))
           const old = fieldsById(before)
-          for (const [id, member] of fieldsById(schema)) {
-            // What the schema did not have comes from an older one as a whole, or has an id that never was.
+          // What the schema did not have comes from an older one as a whole, or has an id that never was.
           for (const id of fieldsById(schema).keys()) {
             expect(old.has(id) || metadata.schemas.includes(schema) || id > metadata.lastColumnId).toBe(true)
           }
           expect(parseSchema(printSchema(schema))).toEqual(schema)
           const schemas = metadata.schemas.includes(schema) ? metadata.schemas : [...metadata.schemas, schema]
           metadata = { ...metadata, schemas, currentSchemaId: schema.schemaId, lastColumnId }
-        } catch (error) 
+        } catch (error) {
           if (!FirnError.is(error)) throw error
+        }
       }
-    }),numRuns: 300 ,
+    }),
+    { numRuns: 300 },
   )
 })
 
