@@ -13,8 +13,10 @@ import type { ExpectedTable } from './expected.ts'
 import { writeFlatTables } from './flat-tables.ts'
 import { readForeignTables } from './foreign.ts'
 import { inspectLikePyiceberg } from './inspect.ts'
-import { type Engines, installEngines } from './install.ts'
+import { type Engines, installEngines, installRestEngines, type RestEngines } from './install.ts'
 import { pipelineOverFiles, pipelineOverS3 } from './pipeline.ts'
+import { shareTableOverRest } from './rest.ts'
+import { compareSignatures } from './sigv4.ts'
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
@@ -81,6 +83,22 @@ async function inspectBeside(engines: Engines, { title, tables }: Warehouse): Pr
   return passed
 }
 
+async function overRest(engines: Engines, rest: RestEngines, folder: string): Promise<boolean> {
+  const signed = await compareSignatures(rest.botocorePython)
+  report(`SigV4: ${signed.requests} requests signed as botocore signs them`, signed.differences)
+  const started = performance.now()
+  const { commits, conflicts, differences } = await shareTableOverRest(engines, rest, folder)
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  const what = `${commits} commits in turns and at once, ${conflicts} lost races made good`
+  report(`REST catalog: firn, pyiceberg and spark wrote one table: ${what} (${seconds} s)`, differences)
+  return signed.differences.length + differences.length === 0
+}
+
+function report(what: string, differences: readonly string[]): void {
+  say(`${differences.length === 0 ? 'ok    ' : 'FAILED'} ${what}`)
+  for (const line of differences.slice(0, 40)) say(`       ${line}`)
+}
+
 async function main(): Promise<void> {
   const engines = await installEngines(say)
   const folder = await mkdtemp(join(tmpdir(), 'firn-interop-'))
@@ -102,6 +120,7 @@ async function main(): Promise<void> {
       if (warehouse.s3 === undefined) outcomes.push(await inspectBeside(engines, warehouse))
     }
     outcomes.push(await readForeign(engines, folder))
+    outcomes.push(await overRest(engines, await installRestEngines(say), folder))
     if (outcomes.includes(false)) process.exitCode = 1
   } finally {
     await server.close()
