@@ -12,6 +12,7 @@ import {
 } from '../table/index.ts'
 import { Dataset } from './dataset.ts'
 import { type DatasetOptions, invalid, resolveOptions } from './options.ts'
+import type { FileRef } from './units.ts'
 
 /**
  * A table at one snapshot as shuffled batches, the same ones for anybody who asks for the same snapshot and seed.
@@ -37,13 +38,14 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   const arrow = arrowSchema(scan.schema) // refuses columns of types that are not read yet
   const tasks = await scan.planFiles({ signal })
   refuseDeletes(tasks, table)
-  const files = tasks.map(({ file: { filePath, fileFormat, fileSizeBytes, recordCount } }) => ({
-    filePath,
-    fileFormat,
-    fileSizeBytes,
-    recordCount,
-  }))
+  const files = tasks.map(refOf)
   return new Dataset({ options: resolved, table, snapshot, schema: scan.schema, arrow, files, storeOptions, signal })
+}
+
+function refOf({ file, spec, nameMapping }: FileScanTask): FileRef {
+  const { filePath, fileFormat, fileSizeBytes, recordCount, partition } = file
+  const ref: FileRef = { filePath, fileFormat, fileSizeBytes, recordCount, partition }
+  return { ...ref, ...(spec === undefined ? {} : { spec }), ...(nameMapping === undefined ? {} : { nameMapping }) }
 }
 
 /** A unit is a whole row group, so rows that delete files take away would come out as if they were still there. */

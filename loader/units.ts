@@ -6,14 +6,20 @@ import {
   compareStrings,
   type DataFile,
   type DataFileReader,
+  type FileScanTask,
   type ObjectStore,
-  openDataFile,
+  type OpenableTask,
+  openFileTask,
   prefetch,
   type Schema,
 } from '../table/index.ts'
 
 /** What it takes to open a data file; plain data. */
-export type FileRef = Pick<DataFile, 'filePath' | 'fileFormat' | 'fileSizeBytes' | 'recordCount'>
+export interface FileRef
+  extends Pick<DataFile, 'filePath' | 'fileFormat' | 'fileSizeBytes' | 'recordCount'>,
+    // For columns that the file itself does not have.
+    Partial<Pick<DataFile, 'partition'>>,
+    Pick<FileScanTask, 'spec' | 'nameMapping'> {}
 
 export interface Unit {
   readonly file: FileRef
@@ -45,7 +51,7 @@ export function unitReader(store: ObjectStore, location: string, schema: Schema,
     let reader = files.get(file.filePath)
     files.delete(file.filePath)
     // Not with the signal of one reader: several wait for the same footer.
-    reader ??= openDataFile(store, location, file, schema, { signal })
+    reader ??= openFileTask(store, location, taskOf(file), schema, { signal })
     files.set(file.filePath, reader)
     reader.catch(() => files.delete(file.filePath))
     const oldest = files.keys().next().value
@@ -57,6 +63,13 @@ export function unitReader(store: ObjectStore, location: string, schema: Schema,
     read: async (file, rowGroup, readSignal) => (await open(file)).read(rowGroup, { signal: readSignal }),
   }
 }
+
+const taskOf = ({ spec, nameMapping, partition = [], ...file }: FileRef): OpenableTask => ({
+  file: { ...file, partition },
+  deletes: [],
+  ...(spec === undefined ? {} : { spec }),
+  ...(nameMapping === undefined ? {} : { nameMapping }),
+})
 
 /** Every row group that has rows, by file path, then position in the file: the canonical order of units. */
 export async function listUnits(

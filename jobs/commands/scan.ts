@@ -35,14 +35,11 @@ export function scanCommand(ctx: CommandContext): Command {
 export async function openScan(ctx: CommandContext, name: string, flags: ScanFlags): Promise<TableScan> {
   const table = await ctx.openTable(name)
   const selector = selectorOf(flags)
-  const { currentSchema, parseWhere } = await import('../../table/index.ts')
-  // Names in a filter are those that the snapshot had, not those of today.
-  const { schemaId } = table.snapshotFor(selector) ?? {}
-  const schema = table.metadata.schemas.find((each) => each.schemaId === schemaId) ?? currentSchema(table.metadata)
+  const { parseWhere } = await import('../../table/index.ts')
   return table.scan({
     ...selector,
     ...(flags.columns === undefined ? {} : { columns: [...flags.columns] }),
-    ...(flags.where === undefined ? {} : { where: parseWhere(flags.where, schema) }),
+    ...(flags.where === undefined ? {} : { where: parseWhere(flags.where, table.schemaFor(selector)) }),
     ...(flags.limit === undefined ? {} : { limit: flags.limit }),
   })
 }

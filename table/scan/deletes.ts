@@ -11,7 +11,7 @@ import type { Schema } from '../spec/schema.ts'
 import type { NestedField } from '../spec/types.ts'
 import { type RowKey, rowKeys } from './delete-columns.ts'
 import { DELETE_PATH_ID, DELETE_POSITION_ID, type DeleteFileTask } from './delete-index.ts'
-import { openTableFile } from './open-file.ts'
+import { openTableFile, type PlannedFile } from './open-file.ts'
 import { prefetch } from './prefetch.ts'
 
 /** What was read of delete files is forgotten, least used first, beyond about this many bytes. */
@@ -43,7 +43,7 @@ export interface DeleteReader {
    * @param deletes that apply to the file.
    * @throws {FirnError} `FIRN_DELETES_CORRUPT` (corrupt), and as `openDataFile`.
    */
-  load(file: DataFile, deletes: readonly DeleteFileTask[]): Promise<FileDeletes>
+  load(file: PlannedFile, deletes: readonly DeleteFileTask[]): Promise<FileDeletes>
 }
 
 type Positions = ReadonlyMap<string, Float64Array>
@@ -75,7 +75,7 @@ export function createDeleteReader(
     const keys = await readKeys(store, location, task, abort)
     return { value: keys, bytes: keys.size * KEY_BYTES }
   })
-  const addTo = async (rows: RowSet, file: DataFile, deletes: DataFile): Promise<void> => {
+  const addTo = async (rows: RowSet, file: PlannedFile, deletes: DataFile): Promise<void> => {
     if (deletes.fileFormat === 'PUFFIN') return readVector(store, location, deletes, rows, abort)
     // A position behind the file's end deletes nothing.
     for (const position of (await positionsOf(deletes.filePath, deletes)).get(file.filePath) ?? []) rows.add(position)
@@ -212,7 +212,7 @@ async function readKeys(
   return keys
 }
 
-const tooManyRows = (file: DataFile): FirnError =>
+const tooManyRows = (file: PlannedFile): FirnError =>
   new FirnError(
     'invalid',
     'FIRN_DELETES_UNSUPPORTED',

@@ -25,6 +25,9 @@ export interface ReadRowGroupOptions extends AbortableOptions {
 /** What it takes to open a file. */
 export type FileReference = Pick<DataFile, 'filePath' | 'fileFormat' | 'fileSizeBytes' | 'recordCount'>
 
+/** What it takes to open a planned file without its deletes; plain data. */
+export type PlannedFile = FileReference & Pick<DataFile, 'partition'>
+
 /**
  * One file as it is stored: rows that delete files take out of the table are there. `openFileTask` leaves them out.
  * @param store rooted at the table's folder. @param location the metadata's `location`.

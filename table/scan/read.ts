@@ -9,7 +9,7 @@ import { leafColumn, leafValueAt, pathTo } from './columns.ts'
 import { mergeColumns, rowKeys } from './delete-columns.ts'
 import { createDeleteReader, type DeleteReader, type FileDeletes } from './deletes.ts'
 import { columnsOf, type Expression, evaluate } from './expression.ts'
-import { type DataFileReader, openTableFile, type ReadRowGroupOptions } from './open-file.ts'
+import { type DataFileReader, openTableFile, type PlannedFile, type ReadRowGroupOptions } from './open-file.ts'
 import type { FileScanTask } from './plan.ts'
 import { prefetch } from './prefetch.ts'
 import { rowGroupMayMatch } from './prune.ts'
@@ -29,6 +29,11 @@ export interface ReadTaskOptions extends ReadRowGroupOptions {
   readonly where?: Expression | undefined
 }
 
+/** A `FileScanTask`, or what is left of one that was sent somewhere. */
+export interface OpenableTask extends Pick<FileScanTask, 'deletes' | 'spec' | 'nameMapping'> {
+  readonly file: PlannedFile
+}
+
 /** Random access to the rows of one data file that its delete files leave. */
 export interface TaskReader extends DataFileReader {
   /** True when some rows may be deleted: a batch may then have fewer rows than `rowGroupRows` says. */
@@ -46,7 +51,7 @@ export interface TaskReader extends DataFileReader {
 export async function openFileTask(
   store: ObjectStore,
   location: string,
-  task: FileScanTask,
+  task: OpenableTask,
   schema: Schema,
   options: OpenTaskOptions = {},
 ): Promise<TaskReader> {
@@ -77,7 +82,7 @@ export async function openFileTask(
 }
 
 /** Columns that an `identity` field of the file's spec gives a value to, should the file not have them. */
-function partitionConstants({ file, spec }: FileScanTask, schema: Schema): ReadonlyMap<number, PrimitiveValue> {
+function partitionConstants({ file, spec }: OpenableTask, schema: Schema): ReadonlyMap<number, PrimitiveValue> {
   const constants = new Map<number, PrimitiveValue>()
   for (const [index, field] of (spec?.fields ?? []).entries()) {
     if (field.transform !== 'identity') continue
