@@ -6,13 +6,16 @@
  *   read back, since a retried PUT is refused by its own first attempt.
  * - After a success the versions are listed again: a higher one that does not descend from ours means that ours went
  *   into a gap where newer metadata had been deleted; it is not the table.
+ * - Old versions are removed only when nobody can be stalled on them any more: see trim.ts.
  * - `version-hint.text` serves PyIceberg and DuckDB, which trust it: digits without a newline, only ever raised.
  */
 import { gunzipSync } from 'node:zlib'
+import type { Clock } from '../clock.ts'
 import { FirnError } from '../errors.ts'
-import { type AbortableOptions, getIfExists, type ObjectStore } from '../io/object-store.ts'
+import { type AbortableOptions, getIfExists, type ObjectInfo, type ObjectStore } from '../io/object-store.ts'
 import { parseMetadata, printMetadata, snapshotById, type TableMetadata } from '../spec/metadata.ts'
 import type { SwapOutcome, TableOperations, TableState } from './catalog.ts'
+import { maximumBaseAgeMillis, planTrim, trim } from './trim.ts'
 
 const HINT_KEY = 'metadata/version-hint.text'
 const HINT_TRIES = 5
@@ -21,10 +24,18 @@ const MAX_METADATA_BYTES = 1 << 29
 const metadataKey = (version: number): string => `metadata/v${version}.metadata.json`
 
 /** @param store rooted at the table's folder. */
-export function fileTableOperations(store: ObjectStore): TableOperations {
+export function fileTableOperations(store: ObjectStore, clock: Clock): TableOperations {
   return {
-    load: (options) => loadNewest(store, options),
-    commit: (base, { next }, options) => swap(store, base, next, options),
+    load: async (options) => {
+      const loadedAtMillis = clock.monotonicMillis()
+      return { ...(await loadNewest(store, options)), loadedAtMillis }
+    },
+    commit: async (base, { next }, options) => {
+      // What stood behind so old a base may have been removed: its place would look free.
+      const now = clock.monotonicMillis()
+      if (now - (base.loadedAtMillis ?? now) > maximumBaseAgeMillis(base.metadata)) return { kind: 'conflict' }
+      return swap(store, base, next, options)
+    },
     // The place of the try is taken, by whomever.
     isSettled: (base, _proposal, current) => current.version > base.version,
   }
@@ -60,6 +71,7 @@ export async function createFileTable(
     throw unknown(cause)
   })
   if (newest.metadata.tableUuid !== metadata.tableUuid) throw exists()
+  await raiseHint(store, 1)
   return outcome.state
 }
 
@@ -72,7 +84,12 @@ async function swap(
   const outcome = await createVersion(store, base.version + 1, next, options)
   if (outcome.kind !== 'committed') return outcome
   try {
-    return await confirm(store, base, outcome.state)
+    const versions = await listVersions(store, {})
+    const confirmed = await confirm(store, base, outcome.state, versions)
+    if (confirmed.kind !== 'committed') return confirmed
+    await raiseHint(store, outcome.state.version)
+    await trim(store, planTrim(next, outcome.state.version, versions), options)
+    return confirmed
   } catch (cause) {
     return { kind: 'unknown', cause }
   }
@@ -100,7 +117,6 @@ async function createVersion(
       return { kind: 'unknown', cause: readCause }
     }
   }
-  await raiseHint(store, version)
   return { kind: 'committed', state: { metadata, metadataLocation: `${store.url}/${key}`, version } }
 }
 
@@ -108,9 +124,15 @@ async function createVersion(
  * Whether what we created is in the line of the newest metadata. The log's file names prove nothing: a version that
  * was trimmed away had the same name. Our new snapshots do, and so does a log entry with our very timestamp.
  */
-async function confirm(store: ObjectStore, base: TableState, state: TableState): Promise<SwapOutcome> {
-  const later = await loadNewest(store)
-  if (later.version <= state.version) return { kind: 'committed', state }
+async function confirm(
+  store: ObjectStore,
+  base: TableState,
+  state: TableState,
+  versions: ReadonlyMap<number, ObjectInfo>,
+): Promise<SwapOutcome> {
+  const newest = Math.max(...versions.keys())
+  if (newest <= state.version) return { kind: 'committed', state }
+  const later = await loadMetadataFile(store, versions.get(newest)!.key, newest)
   const inLog = later.metadata.metadataLog.some(
     (entry) =>
       entry.metadataFile.endsWith(`/${metadataKey(state.version)}`) &&
@@ -129,11 +151,11 @@ const VERSION_NAME = /^metadata\/v(\d+)(?:\.gz\.metadata\.json|\.metadata\.json(
 const FOREIGN_NAME = /^metadata\/\d{5,}-.*\.metadata\.json(?:\.gz)?$/
 
 /**
- * Every version there is: its number and its key.
+ * Every version there is, by its number.
  * @throws {FirnError} `FIRN_FOREIGN_CATALOG` (invalid): another catalog has the pointer, ours would fork the table;
  *   `FIRN_METADATA_CORRUPT` (corrupt) when one version has two files.
  */
-async function listVersions(store: ObjectStore, options: AbortableOptions): Promise<ReadonlyMap<number, string>> {
+async function listVersions(store: ObjectStore, options: AbortableOptions): Promise<ReadonlyMap<number, ObjectInfo>> {
   const foreign = await foreignMetadata(store, options)
   if (foreign !== undefined) {
     throw new FirnError(
@@ -143,16 +165,17 @@ async function listVersions(store: ObjectStore, options: AbortableOptions): Prom
       { detail: { location: store.url, key: foreign }, help: 'Name the metadata file itself to read it.' },
     )
   }
-  const versions = new Map<number, string>()
-  for await (const { key } of store.list('metadata/v', options)) {
+  const versions = new Map<number, ObjectInfo>()
+  for await (const info of store.list('metadata/v', options)) {
+    const { key } = info
     const match = VERSION_NAME.exec(key)
     if (match === null) continue
     const version = Number(match[1])
     const twin = versions.get(version)
     if (twin !== undefined) {
-      throw new FirnError('corrupt', 'FIRN_METADATA_CORRUPT', `${store.url} has both ${twin} and ${key}`)
+      throw new FirnError('corrupt', 'FIRN_METADATA_CORRUPT', `${store.url} has both ${twin.key} and ${key}`)
     }
-    versions.set(version, key)
+    versions.set(version, info)
   }
   return versions
 }
@@ -166,7 +189,7 @@ async function foreignMetadata(store: ObjectStore, options: AbortableOptions): P
 async function loadNewest(store: ObjectStore, options: AbortableOptions = {}): Promise<TableState> {
   const versions = await listVersions(store, options)
   const newest = Math.max(...versions.keys())
-  const key = versions.get(newest)
+  const key = versions.get(newest)?.key
   if (key !== undefined) return loadMetadataFile(store, key, newest, options)
   throw new FirnError('not-found', 'FIRN_TABLE_NOT_FOUND', `there is no table at ${store.url}`, {
     detail: { location: store.url },

@@ -54,7 +54,7 @@ export function openCatalog(store: ObjectStore, { clock }: CatalogOptions): Cata
     return untilAborted(probed, options.signal)
   }
   const guarded = (table: ObjectStore): TableOperations => {
-    const operations = fileTableOperations(table)
+    const operations = fileTableOperations(table, clock)
     return {
       ...operations,
       commit: async (base, proposal, options = {}) => {
@@ -105,7 +105,7 @@ export interface OpenTableOptions extends LoadTableOptions {
  */
 export async function openTableAt(store: ObjectStore, options: OpenTableOptions): Promise<Table> {
   const { clock, metadataFile, allowedLocations = {}, ...abort } = options
-  const file = fileTableOperations(store)
+  const file = fileTableOperations(store, clock)
   const load = (again?: AbortableOptions): ReturnType<typeof file.load> =>
     metadataFile === undefined ? file.load(again) : loadMetadataFile(store, metadataFile, 0, again)
   const access = { operations: { ...file, load }, writable: false }
