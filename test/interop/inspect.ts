@@ -25,23 +25,21 @@ export async function inspectLikePyiceberg(
   engines: Engines,
   places: readonly TablePlace[],
 ): Promise<{ readonly compared: number; readonly differences: readonly string[] }> {
-  const tables = places.map((place) => ({
-    ...place,
-    columns: [],
-    key: undefined as never,
-    snapshots: [],
-    filters: [],
-    without: [],
-  }))
+  const opened = await Promise.all(
+    places.map(({ folder }) =>
+      door.openTableAt(door.openStore(folder, { clock: systemClock }), { clock: systemClock }),
+    ),
+  )
+  const nothing = { columns: [], key: undefined as never, snapshots: [], filters: [], without: [] }
+  // by metadata file: PyIceberg does not find compressed ones by the folder
+  const tables = places.map(({ name }, index) => ({ ...nothing, name, folder: opened[index]!.metadataLocation }))
   const request = { engine: 'pyiceberg', engines, warehouse: '', tables } as const
   const theirs = await runScript<Inspected>(request, 'pyiceberg_inspect', tables)
   const differences: string[] = []
   let compared = 0
-  for (const { name, folder } of places) {
-    const store = door.openStore(folder, { clock: systemClock })
-    const ours = await inspectAll(await door.openTableAt(store, { clock: systemClock }))
-    const kinds = new Set([...Object.keys(ours), ...Object.keys(theirs[name]!)])
-    for (const kind of kinds) {
+  for (const [index, { name }] of places.entries()) {
+    const ours = await inspectAll(opened[index]!)
+    for (const kind of new Set([...Object.keys(ours), ...Object.keys(theirs[name]!)])) {
       compared++
       differences.push(...compare(`${name} ${kind}`, ours[kind], theirs[name]![kind]))
     }

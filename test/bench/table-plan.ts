@@ -1,0 +1,46 @@
+/**
+ * One plan over a whole table in a process of its own: `node table-plan.ts file|memory <folder URL>`. `memory` reads
+ * the metadata into memory first, so that its plan waits for no disk. Prints what it found and what it took.
+ */
+import { createHash } from 'node:crypto'
+import { systemClock } from '../../table/clock.ts'
+import { type ObjectStore, openStore, openTableAt } from '../../table/index.ts'
+import { openMemoryStore } from '../../table/io/memory.ts'
+
+const [kind, folder] = process.argv.slice(2) as ['file' | 'memory', string]
+
+async function inMemory(source: ObjectStore): Promise<ObjectStore> {
+  const memory = openMemoryStore('bench-plan', { clock: systemClock })
+  for await (const { key } of source.list('metadata/')) await memory.put(key, (await source.get(key)).bytes)
+  // the table names its objects by the place that it was written to
+  return {
+    url: source.url,
+    get: (key, options) => memory.get(key, options),
+    head: (key, options) => memory.head(key, options),
+    list: (prefix, options) => memory.list(prefix, options),
+    put: (key, body, options) => memory.put(key, body, options),
+    delete: (key, options) => memory.delete(key, options),
+  }
+}
+
+const source = openStore(folder, { clock: systemClock })
+const store = kind === 'memory' ? await inMemory(source) : source
+const rssBytes = process.memoryUsage.rss()
+const started = performance.now()
+const table = await openTableAt(store, { clock: systemClock })
+const tasks = await table.scan().planFiles()
+const planMillis = performance.now() - started
+// since the process began, start-up and imports included
+const processMillis = performance.now()
+const { maxRSS } = process.resourceUsage()
+const paths = tasks.map(({ file }) => decodeURI(file.filePath).replace('file://', ''))
+const result = {
+  files: tasks.length,
+  rows: tasks.reduce((sum, { file }) => sum + file.recordCount, 0),
+  paths: createHash('sha256').update(paths.sort().join('\n')).digest('hex'),
+  planMillis,
+  processMillis,
+  rssBytesBefore: rssBytes,
+  peakBytes: maxRSS * 1024,
+}
+process.stdout.write(`${JSON.stringify(result)}\n`)
