@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Data, RecordBatch } from 'apache-arrow'
+import { expect } from 'vitest'
 import { openCatalog } from '../../../table/catalog/open.ts'
 import { newRunId, systemClock } from '../../../table/clock.ts'
 import { columnFromValues } from '../../../table/format/arrow-columns.ts'
@@ -93,6 +94,27 @@ export async function writeFile(
   return (await writer.close())[0]!.dataFile
 }
 
+export const ARTICLES: Schema = {
+  schemaId: 0,
+  identifierFieldIds: [],
+  fields: [
+    { id: 1, name: 'id', required: true, type: 'long' },
+    { id: 2, name: 'title', required: false, type: 'string' },
+  ],
+}
+
+export const articlesFrom = (ids: readonly number[], chars = 20): readonly AnyRow[] =>
+  ids.map((id) => ({ id: BigInt(id), title: id % 7 === 0 ? null : noise(id, chars) }))
+
+/** `files` files of `rows` articles each, every one over all ids from `first` on. */
+export const interleaved = (files: number, rows: number, chars = 20, first = 0): readonly (readonly AnyRow[])[] =>
+  Array.from({ length: files }, (_, file) =>
+    articlesFrom(
+      Array.from({ length: rows }, (_row, row) => first + row * files + file),
+      chars,
+    ),
+  )
+
 /** Each element becomes a file; all of them one snapshot. */
 export async function appendFiles(table: Table, files: readonly (readonly AnyRow[])[]): Promise<Table> {
   const written: DataFile[] = []
@@ -116,16 +138,18 @@ export async function contents(table: Table): Promise<readonly string[]> {
 export async function rowsInOrder(table: Table): Promise<readonly AnyRow[]> {
   const scan = table.scan()
   const rows: AnyRow[] = []
-  for await (const batch of scan.batches()) {
-    for (let row = 0; row < batch.numRows; row++) {
-      const values = scan.schema.fields.map(({ name, type }, column) => [
-        name,
-        valueAt(type as never, batch.data.children[column] as Data, row),
-      ])
-      rows.push(Object.fromEntries(values) as AnyRow)
-    }
-  }
+  for await (const batch of scan.batches()) rows.push(...rowsOfBatch(scan.schema, batch))
   return rows
+}
+
+export function rowsOfBatch(schema: Schema, batch: RecordBatch): readonly AnyRow[] {
+  return Array.from({ length: batch.numRows }, (_, row) => {
+    const values = schema.fields.map(({ name, type }, column) => [
+      name,
+      valueAt(type as never, batch.data.children[column] as Data, row),
+    ])
+    return Object.fromEntries(values) as AnyRow
+  })
 }
 
 export async function filesOf(table: Table): Promise<readonly DataFile[]> {
@@ -146,11 +170,23 @@ export async function rewrite(
 
 export async function withSpillFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'firn-rewrite-test-'))
+  const left: string[] = []
   try {
     return await body(folder)
   } finally {
-    const left = readdirSync(folder)
+    left.push(...readdirSync(folder))
     await rm(folder, { recursive: true })
-    if (left.length > 0) throw new Error(`left behind: ${left.join(', ')}`)
+    expect(left).toEqual([])
   }
+}
+
+/** Text that does not compress: sizes follow from it. */
+export function noise(seed: number, chars: number): string {
+  let state = Math.imul(seed + 1, 2654435761) >>> 0
+  let text = ''
+  while (text.length < chars) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    text += state.toString(36)
+  }
+  return text.slice(0, chars)
 }

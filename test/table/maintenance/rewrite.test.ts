@@ -1,44 +1,21 @@
 /** Rewriting from end to end, on small tables. */
 import { describe, expect, test } from 'vitest'
 import { planRewrite } from '../../../table/maintenance/rewrite.ts'
-import type { Schema } from '../../../table/spec/schema.ts'
-import { appendFiles, ascending, contents, filesOf, makeTable, rewrite, rowsInOrder } from './rewrite-support.ts'
-
-const SCHEMA: Schema = {
-  schemaId: 0,
-  identifierFieldIds: [],
-  fields: [
-    { id: 1, name: 'id', required: true, type: 'long' },
-    { id: 2, name: 'title', required: false, type: 'string' },
-  ],
-}
-
-/** Text that does not compress: sizes follow from it. */
-const noise = (seed: number, chars: number): string => {
-  let state = seed * 2654435761
-  let text = ''
-  while (text.length < chars) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    text += state.toString(36)
-  }
-  return text.slice(0, chars)
-}
-
-const rowsFrom = (ids: readonly number[], chars = 20) =>
-  ids.map((id) => ({ id: BigInt(id), title: id % 7 === 0 ? null : noise(id, chars) }))
-
-/** `files` files of interleaved ids. */
-const interleaved = (files: number, rows: number, chars = 20) =>
-  Array.from({ length: files }, (_, file) =>
-    rowsFrom(
-      Array.from({ length: rows }, (_, row) => row * files + file),
-      chars,
-    ),
-  )
+import {
+  ARTICLES,
+  appendFiles,
+  ascending,
+  contents,
+  filesOf,
+  interleaved,
+  makeTable,
+  rewrite,
+  rowsInOrder,
+} from './rewrite-support.ts'
 
 describe('a sort rewrite', () => {
   test('makes one sorted file of small ones, and finds nothing left to do', async () => {
-    const table = await appendFiles(await makeTable({ schema: SCHEMA, order: [ascending(1)] }), interleaved(6, 50))
+    const table = await appendFiles(await makeTable({ schema: ARTICLES, order: [ascending(1)] }), interleaved(6, 50))
     const before = await contents(table)
     const plan = await planRewrite(table)
     expect(plan.groups).toMatchObject([{ partition: '', outputFiles: 1 }])
@@ -59,7 +36,7 @@ describe('a sort rewrite', () => {
 
   test('cuts its output into files of even sizes within the limits', async () => {
     const table = await appendFiles(
-      await makeTable({ schema: SCHEMA, order: [ascending(1)], rowGroupRows: 16 }),
+      await makeTable({ schema: ARTICLES, order: [ascending(1)], rowGroupRows: 16 }),
       interleaved(8, 100, 400),
     )
     const options = { targetFileSizeBytes: 64_000 }
