@@ -69,6 +69,21 @@ export {
 } from './io/object-store.ts'
 export { openStore, type StoreOptions } from './io/open-store.ts'
 export { type AllowedLocations, routedStore } from './io/routed.ts'
+export {
+  DEFAULT_MEMORY_LIMIT_BYTES,
+  type PlannedGroup,
+  type PlannedInput,
+  planRewrite,
+  type RewriteGroupResult,
+  type RewritePlan,
+  type RewritePlanOptions,
+  type RewriteReason,
+  type RewriteResult,
+  type RewriteRunOptions,
+  type RewriteSettings,
+  type RewriteStrategy,
+  runRewrite,
+} from './maintenance/rewrite.ts'
 export { decodeBound, encodeBound, truncateLower, truncateUpper } from './manifest/bounds.ts'
 export {
   type DataFile,
