@@ -150,7 +150,7 @@ describe('a deletion vector in its file', () => {
     const filePath = `${events.location}/data/x.puffin`
     const vector = { ...VECTOR, ...place, filePath, referencedDataFile: file!.filePath, recordCount: 3, ...change }
     const deletes = index(entry(2, vector)).deletesFor(file!, 1)
-    return () => readTask(events, { file: file!, deletes, dataSequenceNumber: 1 })
+    return () => readTask(events, { file: file!, deletes })
   }
   async function readTask(events: Table, task: Parameters<typeof openFileTask>[2]): Promise<unknown> {
     const reader = await openFileTask(events.store, events.location, task, EVENTS)

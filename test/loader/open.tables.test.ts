@@ -1,0 +1,61 @@
+/** Tables that other engines wrote: what a dataset refuses, and what it fills in. */
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { column, commitFiles, equalityDeletes, positionDeletes } from '../table/scan/delete-tables.ts'
+import { rowsOf } from '../table/support.ts'
+import { folderWarehouse, memoryUrl, numbersOf, ROWS, rowsTable, withDataset } from './support.ts'
+
+describe('a table with delete files', () => {
+  it.each(['position', 'equality'] as const)('%s deletes are refused, an older snapshot is read', async (kind) => {
+    const { url, table } = await rowsTable(memoryUrl(), { rows: 20 })
+    const [task] = await table.scan().planFiles()
+    const deletes =
+      kind === 'position'
+        ? await positionDeletes(table, [[task!.file.filePath, 3]])
+        : await equalityDeletes(table, column(ROWS, 'n'), [{ n: 3 }])
+    await commitFiles(table, [deletes])
+    const options = { warehouse: url, table: 't.rows', batch: { size: 8 } }
+    await expect(withDataset(options, async () => undefined)).rejects.toMatchObject({
+      code: 'FIRN_DELETES_UNSUPPORTED',
+      kind: 'invalid',
+    })
+    const { snapshotId } = table.currentSnapshot()!
+    await withDataset({ ...options, snapshot: { id: snapshotId } }, async (dataset) => {
+      expect((await numbersOf(dataset.epoch(0))).flat()).toHaveLength(20)
+    })
+  })
+})
+
+describe('a table whose partitions hold a column that the files do not', () => {
+  it.each([0, 1])('gives the value of the partition, with %i workers', async (numWorkers) => {
+    const warehouse = await folderWarehouse()
+    onTestFinished(warehouse.remove)
+    const { url, table } = await rowsTable(warehouse.url, { rows: 20 })
+    const field = { id: 20, name: 'region', required: false, type: 'string' } as const
+    const spec = {
+      specId: 1,
+      fields: [{ sourceId: 20, fieldId: 1000, name: 'region', transform: 'identity' }],
+    } as const
+    const [task] = await table.scan().planFiles()
+    const filePath = `${task!.file.filePath}.copy`
+    const key = (path: string): string => path.slice(table.location.length + 1)
+    await table.store.put(key(filePath), (await table.store.get(key(task!.file.filePath))).bytes)
+    await commitFiles(table, [{ ...task!.file, filePath, specId: 1, partition: ['north'] }], (metadata) => ({
+      ...metadata,
+      schemas: [...metadata.schemas, { ...ROWS, schemaId: 1, fields: [...ROWS.fields, field] }],
+      currentSchemaId: 1,
+      lastColumnId: 20,
+      partitionSpecs: [...metadata.partitionSpecs, spec],
+      snapshots: [],
+      snapshotLog: [],
+      refs: {},
+    }))
+    const options = { warehouse: url, table: 't.rows', columns: ['region'], batch: { size: 64 }, numWorkers }
+    await withDataset(options, async (dataset) => {
+      const regions = new Set<unknown>()
+      for await (const batch of dataset.epoch(0)) {
+        for (const row of rowsOf({ ...ROWS, fields: [field] }, batch)) regions.add(row['region'])
+      }
+      expect(regions).toEqual(new Set(['north', null]))
+    })
+  })
+})
