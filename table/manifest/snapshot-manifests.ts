@@ -1,17 +1,17 @@
 /** From a snapshot to its manifests. Spec: "Snapshots", "Manifest Lists". */
 import { FirnError } from '../errors.ts'
+import { openAvro } from '../format/avro-container.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import { keyOfPath } from '../spec/location.ts'
-import type { TableMetadata } from '../spec/metadata.ts'
+import { currentSchema, schemaForSpec, specById, type TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import { readEntries } from './entries.ts'
 import type { ManifestEntry } from './manifest.ts'
-import { type ManifestFile, mayHaveLiveFiles, readManifestList } from './manifest-list.ts'
+import { describeManifest, type ManifestFile, mayHaveLiveFiles, readManifestList } from './manifest-list.ts'
 
 /**
- * The manifests of a snapshot.
- * @throws {FirnError} `FIRN_FORMAT_VERSION_UNSUPPORTED` for version 1 snapshots that have no manifest list;
- *   `FIRN_AVRO_CORRUPT` (corrupt).
+ * The manifests of a snapshot: those of its list or, in old tables of format version 1, those that it names itself.
+ * @throws {FirnError} `FIRN_AVRO_CORRUPT` (corrupt).
  */
 export async function snapshotManifests(
   store: ObjectStore,
@@ -20,18 +20,44 @@ export async function snapshotManifests(
   options: AbortableOptions = {},
 ): Promise<readonly ManifestFile[]> {
   const path = snapshot.manifestList
-  if (path === undefined) {
-    throw new FirnError(
-      'invalid',
-      'FIRN_FORMAT_VERSION_UNSUPPORTED',
-      `snapshot ${snapshot.snapshotId} of ${metadata.location} has no manifest list (old format version 1)`,
-    )
-  }
+  if (path === undefined) return namedManifests(store, metadata, snapshot, options)
   const { bytes } = await store.get(keyOfPath(metadata.location, path), { signal: options.signal })
   const manifests = await readManifestList(bytes, path)
   // A list that was cut right behind its header is a complete file without records.
   if (manifests.length === 0 && Number(snapshot.summary['total-data-files'] ?? 0) > 0) {
     throw new FirnError('corrupt', 'FIRN_AVRO_CORRUPT', `${path}: lists no manifest, but the snapshot has data files`)
+  }
+  return manifests
+}
+
+/** What a list would say is read from the manifests; counts are left to whoever needs them. */
+async function namedManifests(
+  store: ObjectStore,
+  metadata: TableMetadata,
+  snapshot: Snapshot,
+  options: AbortableOptions,
+): Promise<readonly ManifestFile[]> {
+  const manifests: ManifestFile[] = []
+  for (const manifestPath of snapshot.manifests ?? []) {
+    const key = keyOfPath(metadata.location, manifestPath)
+    const { bytes } = await store.get(key, { signal: options.signal })
+    const specId = Number(openAvro(bytes, manifestPath).metadata.get('partition-spec-id') ?? 0)
+    manifests.push({
+      manifestPath,
+      manifestLength: bytes.length,
+      partitionSpecId: specId,
+      content: 'data',
+      sequenceNumber: 0,
+      minSequenceNumber: 0,
+      addedSnapshotId: snapshot.snapshotId,
+      addedFilesCount: undefined,
+      existingFilesCount: undefined,
+      deletedFilesCount: undefined,
+      addedRowsCount: undefined,
+      existingRowsCount: undefined,
+      deletedRowsCount: undefined,
+      partitions: [],
+    })
   }
   return manifests
 }
@@ -53,7 +79,7 @@ export async function carriedManifests(
   let index = 0
   for await (const entries of readEntries(store, metadata, incomplete, options)) {
     const manifest = incomplete[index++]!
-    counted.set(manifest.manifestPath, { ...manifest, ...countsOf(entries) })
+    counted.set(manifest.manifestPath, completed(metadata, manifest, entries))
   }
   return manifests
     .map((manifest) => counted.get(manifest.manifestPath) ?? manifest)
@@ -70,15 +96,13 @@ const hasCounts = (manifest: ManifestFile): boolean =>
     manifest.deletedRowsCount,
   ].every((count) => count !== undefined)
 
-function countsOf(entries: readonly ManifestEntry[]): Partial<ManifestFile> {
-  const of = (status: ManifestEntry['status']): readonly ManifestEntry[] => entries.filter((e) => e.status === status)
-  const rows = (some: readonly ManifestEntry[]): number => some.reduce((sum, e) => sum + e.dataFile.recordCount, 0)
-  return {
-    addedFilesCount: of('added').length,
-    existingFilesCount: of('existing').length,
-    deletedFilesCount: of('deleted').length,
-    addedRowsCount: rows(of('added')),
-    existingRowsCount: rows(of('existing')),
-    deletedRowsCount: rows(of('deleted')),
-  }
+/** The list entry as a list of format version 2 has it: Java takes absent partition summaries for wrong ones. */
+function completed(metadata: TableMetadata, manifest: ManifestFile, entries: readonly ManifestEntry[]): ManifestFile {
+  const { manifestPath, manifestLength, partitionSpecId, addedSnapshotId, sequenceNumber, minSequenceNumber } = manifest
+  const spec = specById(metadata, partitionSpecId)
+  const schema = schemaForSpec(metadata, spec, currentSchema(metadata))
+  const added = { snapshotId: addedSnapshotId, sequenceNumber }
+  const described = describeManifest(manifestPath, manifestLength, entries, spec, schema, added)
+  const partitions = manifest.partitions.length > 0 ? manifest.partitions : described.partitions
+  return { ...described, content: manifest.content, minSequenceNumber, partitions }
 }
