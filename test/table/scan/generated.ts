@@ -34,6 +34,7 @@ export const WIDE: Schema = {
     optional(11, 'at', 'timestamptz'),
     optional(12, 'text', 'string'),
     optional(13, 'hash', 'binary'),
+    optional(14, 'row', 'int'),
     {
       id: 15,
       name: 'place',
@@ -208,14 +209,18 @@ export function filesOf(rows: readonly Row[], { fields }: PartitionSpec): { file
   }))
 }
 
-function fileOf(rows: readonly Row[], partition: PartitionTuple): DataFile {
+export function batchOfRows(rows: readonly Row[]): RecordBatch {
   const children = WIDE.fields.map((field) =>
     columnFromValues(field.type, rows.map((values) => memberOf(values, field.name)) as never, field.name),
   )
   const arrow = arrowSchema(WIDE)
   const data = makeData({ type: new Struct(arrow.fields), length: rows.length, nullCount: 0, children })
+  return new RecordBatch(arrow, data)
+}
+
+function fileOf(rows: readonly Row[], partition: PartitionTuple): DataFile {
   const statistics = collectStatistics(WIDE)
-  statistics.add(new RecordBatch(arrow, data))
+  statistics.add(batchOfRows(rows))
   return {
     content: 'data',
     filePath: 'memory://t/data/x.parquet',

@@ -8,6 +8,7 @@ import { inspectManifests, inspectPartitions } from '../../../table/inspect.ts'
 import { type ObjectStore, subStore } from '../../../table/io/object-store.ts'
 import { encodeBound } from '../../../table/manifest/bounds.ts'
 import type { DataFile } from '../../../table/manifest/data-file.ts'
+import { resolveEntry } from '../../../table/manifest/entries.ts'
 import { type ManifestEntry, writeManifest } from '../../../table/manifest/manifest.ts'
 import {
   describeManifest,
@@ -434,8 +435,20 @@ describe('what cannot be read correctly is refused, not skipped', () => {
   })
 
   test('an existing entry without its sequence number', async () => {
-    const table = await withManifest({ status: 'existing' }, {})
-    await expect(readRows(table.scan())).rejects.toMatchObject({ code: 'FIRN_AVRO_CORRUPT' })
+    const table = await appended().then((made) => made.table)
+    const [manifest] = await snapshotManifests(table.store, table.metadata, table.currentSnapshot()!)
+    const [task] = await table.scan().planFiles()
+    // Our own writer refuses to write one, so it cannot be read from a file here.
+    const entry = {
+      snapshotId: undefined,
+      sequenceNumber: undefined,
+      fileSequenceNumber: undefined,
+      dataFile: task!.file,
+    }
+    expect(() => resolveEntry({ ...entry, status: 'existing' }, manifest!)).toThrow(
+      expect.objectContaining({ code: 'FIRN_AVRO_CORRUPT' }),
+    )
+    expect(resolveEntry({ ...entry, status: 'added' }, manifest!).sequenceNumber).toBe(manifest!.sequenceNumber)
   })
 
   test('an encrypted manifest', async () => {
