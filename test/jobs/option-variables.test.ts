@@ -24,6 +24,7 @@ const SAMPLES: Readonly<Record<string, readonly string[]>> = {
   ref: ['main'],
   rows: ['2'],
   snapshot: ['12'],
+  diff: ['12'],
   start: ['LATEST'],
   stream: ['A'],
   table: ['news.articles'],
