@@ -218,7 +218,7 @@ describe('wrong requests end with 2, say what to do and change nothing', () => {
     ['bad start', ['land', '--stream', 'S', '--start', 'noon'], 'FIRN_USAGE', 'noon'],
     ['unknown dataset', ['init', 'a.b', '--dataset', 'nope'], 'FIRN_DATASET_NOT_FOUND', 'nope'],
     ['table exists', ['init', 'news.articles', '--dataset', 'articles'], 'FIRN_TABLE_EXISTS', 'news.articles'],
-    ['unknown engine', ['export', 'news.articles', '--for', 'trino'], 'FIRN_ENGINE_UNKNOWN', 'trino'],
+    ['unknown engine', ['export', 'news.articles', '--for', 'presto'], 'FIRN_ENGINE_UNKNOWN', 'presto'],
     ['nothing configured', ['run', '--once'], 'FIRN_NOTHING_CONFIGURED', 'nothing to do'],
     ['unknown option', ['scan', 'news.articles', '--colums', 'x'], 'FIRN_USAGE', '--colums'],
     ['unknown command', ['scam', 'news.articles'], 'FIRN_USAGE', 'scam'],

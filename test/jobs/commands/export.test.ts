@@ -1,15 +1,17 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { cautionFor, snippet } from '../../../jobs/commands/export.ts'
+import { cautionFor, snippet } from '../../../jobs/export/index.ts'
+import type { ExportSubject } from '../../../jobs/export/subject.ts'
 import { complaint, makeHome } from '../cli-support.ts'
 
-const subject = (location: string): Parameters<typeof snippet>[1] => ({
+const subject = (location: string): ExportSubject => ({
   name: 'news.articles',
   metadataLocation: `${location}/metadata/v2.metadata.json`,
   location,
   endpoint: undefined,
   region: undefined,
+  columns: [],
 })
 
 // PyIceberg, DuckDB and Spark were asked to open tables in such folders: all fail on the first three, none on a space;
@@ -27,7 +29,7 @@ describe('a table that other engines cannot open', () => {
   )
 
   test.each(['file:///data/a b/w', 's3://lake/a%23b', 's3://lake/w'])('%s is none', (location) => {
-    expect(cautionFor(location)).toBeUndefined()
+    expect(cautionFor('duckdb', subject(location))).toBeUndefined()
     expect(snippet('duckdb', subject(location))).toMatch(/^-- DuckDB/)
   })
 
