@@ -172,6 +172,13 @@ export class PrimitiveBuilder {
     if (sameKind && !(values instanceof Uint8Array) && !(values instanceof Uint32Array)) {
       values.set(chunk as never, this.#next)
       this.#next += chunk.length
+    } else if (values === undefined) {
+      for (let index = 0; index < chunk.length; index++) {
+        const bytes = chunk[index] as Uint8Array
+        this.#bytes.push(bytes)
+        this.#total += bytes.length
+        this.#offsets[++this.#next] = this.#total
+      }
     } else {
       for (let index = 0; index < chunk.length; index++) this.add(chunk[index]!)
     }

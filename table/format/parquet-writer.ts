@@ -13,6 +13,8 @@ export interface ParquetWriterOptions {
   readonly rowGroupRows: number
   /** Columns whose values are long and rarely repeat: no dictionary is tried for them. */
   readonly plainColumns: readonly string[]
+  /** Top-level columns of which the footer says no minimum and maximum. */
+  readonly unboundedColumns?: readonly string[]
 }
 
 /** One file being written. Bytes come out through `onBytes` while rows go in. */
@@ -85,6 +87,9 @@ function writerProperties(options: ParquetWriterOptions): WriterProperties {
     .setWriterVersion(wasm.WriterVersion.V1)
     .setCreatedBy('firnlake')
   for (const column of options.plainColumns) builder = builder.setColumnDictionaryEnabled(column, false)
+  for (const column of options.unboundedColumns ?? []) {
+    builder = builder.setColumnStatisticsEnabled(column, wasm.EnabledStatistics.None)
+  }
   return builder.build()
 }
 

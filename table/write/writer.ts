@@ -117,7 +117,10 @@ export function createDataFileWriter(options: DataFileWriterOptions): DataFileWr
 
   function startFile(first: RecordBatch, groupRows: number): OpenFile {
     const parts: Uint8Array[] = []
-    const parquet = createParquetFile({ rowGroupRows: groupRows, plainColumns: longTextColumns(first) }, (bytes) => {
+    // Java's filters take uuids in a footer or dictionary for plain bytes: they fail on them, or skip what matches.
+    const uuids = options.schema.fields.filter(({ type }) => type === 'uuid').map(({ name }) => name)
+    const plainColumns = [...longTextColumns(first), ...uuids]
+    const parquet = createParquetFile({ rowGroupRows: groupRows, plainColumns, unboundedColumns: uuids }, (bytes) => {
       parts.push(bytes)
     })
     return { parquet, statistics: collectStatistics(options.schema, modeOf), parts, rows: 0 }

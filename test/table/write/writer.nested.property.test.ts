@@ -91,7 +91,9 @@ test('struct children are counted and bounded, in the manifest and in the footer
         for (const { field, values } of columns) {
           const range = ranges.get(field.id)!
           expect(range.values).toBe(values.length)
-          expect(range.nulls).toBe(values.filter((value) => value === null).length)
+          // Of top-level uuids the footer says nothing: Java cannot filter by it.
+          const silent = field.type === 'uuid' && schema.fields.includes(field)
+          expect(range.nulls).toBe(silent ? undefined : values.filter((value) => value === null).length)
           for (const value of values.filter((one) => one !== null && !Number.isNaN(one))) {
             const { lower = value, upper = value } = range
             expect(compareValues(field.type as PrimitiveType, lower, value)).toBeLessThanOrEqual(0)
