@@ -22,8 +22,9 @@ const KEY_BYTES = 64
 const DEPTH = 2
 /** Delete files of one data file read at once. */
 const FILES_DEPTH = 4
-/** Rows of a data file whose deletes can be held as one bit a row. */
-const MAX_ROWS = 2 ** 32
+
+/** Rows of a file whose deletion vector is read: half a gigabyte of bits, when a few bytes claim all of them. */
+const MAX_VECTOR_ROWS = 2 ** 32
 
 export interface EqualityDeletes {
   /** In the order of the keys' parts. */
@@ -85,7 +86,6 @@ export function createDeleteReader(
       const byPosition = deletes.filter((task) => task.file.content === 'position-deletes')
       let positions: RowSet | undefined
       if (byPosition.length > 0) {
-        if (file.recordCount > MAX_ROWS) throw tooManyRows(file)
         const rows = rowSet(file.recordCount)
         const read = (task: DeleteFileTask): Promise<void> => addTo(rows, file, task.file)
         for await (const _done of prefetch(byPosition, read, { depth: FILES_DEPTH })) abort.signal?.throwIfAborted()
@@ -177,6 +177,10 @@ async function readVector(
   rows: RowSet,
   options: AbortableOptions,
 ): Promise<void> {
+  if (rows.limit > MAX_VECTOR_ROWS) {
+    const message = `${file.filePath}: a deletion vector of ${rows.limit} rows is not read; at most ${MAX_VECTOR_ROWS}`
+    throw new FirnError('invalid', 'FIRN_DELETES_UNSUPPORTED', message)
+  }
   const { contentOffset: start = -1, contentSizeBytes: size = -1 } = file
   // Containers cover 2^16 rows each; the worst way to store one takes two bytes a row and some.
   const most = 1_024 + (Math.ceil(rows.limit / 0x1_0000) + 1) * 140_000
@@ -211,13 +215,6 @@ async function readKeys(
   }
   return keys
 }
-
-const tooManyRows = (file: PlannedFile): FirnError =>
-  new FirnError(
-    'invalid',
-    'FIRN_DELETES_UNSUPPORTED',
-    `${file.filePath}: deletes of a file of ${file.recordCount} rows are not applied; at most ${MAX_ROWS}`,
-  )
 
 const corrupt = (file: DataFile, message: string): FirnError =>
   new FirnError('corrupt', 'FIRN_DELETES_CORRUPT', `${file.filePath}: ${message}`, { detail: { path: file.filePath } })

@@ -114,7 +114,7 @@ async function readRows(
   const rows = parquet.rowGroups[rowGroup]?.rows ?? 0
   const positions = deletes?.positions
   // All gone: nothing of it needs to be read.
-  if (rows > 0 && positions?.count(first, first + rows) === rows) return concatBatches(projected, [])
+  if (rows > 0 && positions?.hasAll(first, first + rows) === true) return concatBatches(projected, [])
   if (where !== undefined && !mayMatch(parquet, rowGroup, schema, constants, where)) return concatBatches(projected, [])
   const { readSchema, apart } = columnsToRead(schema, projected, where, deletes)
   const read = { ...options, constants }
