@@ -158,7 +158,7 @@ export class Table {
    * @throws {FirnError} as `append`; `FIRN_COMMIT_CONFLICT` (conflict): plan anew; `FIRN_REPLACE_ADDS_ROWS` (failed).
    */
   async commitFiles(change: FileChange, options: ProduceOptions = {}): Promise<CommitResult> {
-    return this.#produce(producedChange(change), options)
+    return this.#produce(producedChange(change, this.metadata, options.branch), options)
   }
 
   /** `added` for `removed`, without a change of rows: what compaction commits. Appends never conflict with it. */

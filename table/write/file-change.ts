@@ -4,8 +4,10 @@ import type { SnapshotOperation } from '../commit/summary.ts'
 import type { SnapshotId } from '../ids.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import type { Expression } from '../scan/expression.ts'
+import type { TableMetadata } from '../spec/metadata.ts'
 import type { RemovedFile } from './filter-manifests.ts'
 import type { ProducedChange, ProduceOptions } from './produce.ts'
+import { headOf } from './snapshot-options.ts'
 
 export type AppendOptions = ProduceOptions
 
@@ -17,20 +19,27 @@ export interface FileChange {
   readonly removed: readonly RemovedFile[]
   /** Of the added files. `replace` keeps the starting snapshot's, so that later deletes still apply to them. */
   readonly dataSequenceNumber?: number | undefined
-  /** The branch's snapshot that this was planned on: what came after it is looked at. */
+  /**
+   * The branch's snapshot that this was planned on: what came after it is looked at. Default, when files are removed or
+   * a filter is given: the branch's newest in the table at hand.
+   */
   readonly startSnapshotId?: SnapshotId | undefined
   /** No data file may have come since that may hold a matching row. */
   readonly conflictFilter?: Expression | undefined
 }
 
-/** What the producer is to do for `change`. */
-export function producedChange(change: FileChange): ProducedChange {
+/** What the producer is to do for `change`, planned on the branch of `metadata`. */
+export function producedChange(
+  change: FileChange,
+  metadata: TableMetadata,
+  branch: string | undefined,
+): ProducedChange {
   const { operation, added, removed, dataSequenceNumber, startSnapshotId, conflictFilter } = change
   const validation: Validation | undefined =
-    startSnapshotId === undefined
+    removed.length === 0 && conflictFilter === undefined
       ? undefined
       : {
-          startSnapshotId,
+          startSnapshotId: startSnapshotId ?? headOf(metadata, branch)?.snapshotId ?? 'empty',
           filter: conflictFilter,
           deletes: removed.length > 0,
           ignoreEqualityDeletes: operation === 'replace' && dataSequenceNumber !== undefined,

@@ -63,7 +63,7 @@ export function openTransaction<Result>(
   }
   const files = (change: FileChange, options: Omit<AppendOptions, 'signal'> = {}): Transaction<Result> =>
     add(({ metadata }, signal) =>
-      produceSnapshot(store, metadata, producedChange(change), clock, { ...options, signal }),
+      produceSnapshot(store, metadata, producedChange(change, metadata, options.branch), clock, { ...options, signal }),
     )
   const transaction: Transaction<Result> = {
     append: (added, options) => files({ operation: 'append', added, removed: [] }, options),

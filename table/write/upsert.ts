@@ -63,13 +63,13 @@ async function planUpsert(
   const head = headOf(metadata, options.branch)
   const schema = currentSchema(metadata)
   const abort = { signal: options.signal }
-  const range = keys.range()
-  const tasks = range === undefined ? [] : await planFiles(context.store, metadata, head, range, { schema, ...abort })
+  const filter = keys.filter()
+  const tasks = filter === undefined ? [] : await planFiles(context.store, metadata, head, filter, { schema, ...abort })
   const rewrite = await takeOut(context, metadata, tasks, keys.selection, abort)
   const operation = rewrite.removed.length === 0 ? 'append' : 'overwrite'
   const validation = {
     startSnapshotId: head?.snapshotId ?? ('empty' as const),
-    filter: range,
+    filter,
     deletes: true,
     ignoreEqualityDeletes: false,
   }
@@ -77,10 +77,13 @@ async function planUpsert(
   return produceSnapshot(context.store, metadata, change, context.clock, options)
 }
 
+/** Up to so many keys are looked for one by one in the bounds of files; more are by their range. */
+const MAX_LISTED_KEYS = 1_000
+
 interface KeySet {
   add(schema: Schema, batch: RecordBatch): void
-  /** All keys lie in it; `undefined` without a key. */
-  range(): Expression | undefined
+  /** True for every row with one of the keys; `undefined` without a key. */
+  filter(): Expression | undefined
   readonly selection: RowSelection
 }
 
@@ -97,6 +100,8 @@ function keyColumns(schema: Schema, names: readonly string[]): readonly ColumnRe
 
 function keyCollector(columns: readonly ColumnReference[]): KeySet {
   const keys = new Set<string>()
+  // Of the first column; complete only while there are few.
+  const listed: PrimitiveValue[] = []
   const bounds: { lower: PrimitiveValue; upper: PrimitiveValue }[] = columns.map(() => ({ lower: null, upper: null }))
   const widen = (index: number, value: PrimitiveValue): void => {
     const bound = bounds[index]!
@@ -116,13 +121,16 @@ function keyCollector(columns: readonly ColumnReference[]): KeySet {
         const text = keyText(values)
         if (keys.has(text)) throw invalidKey('two rows to upsert have the same key')
         keys.add(text)
+        if (listed.length < MAX_LISTED_KEYS) listed.push(values[0]!)
         values.forEach((value, index) => {
           widen(index, value)
         })
       }
     },
-    range: () => {
+    filter: () => {
       if (keys.size === 0) return undefined
+      const [column] = columns
+      if (columns.length === 1 && listed.length === keys.size) return { kind: 'in', column: column!, values: listed }
       const parts = columns.flatMap((column, index): Expression[] => [
         { kind: 'compare', operator: '>=', column, value: bounds[index]!.lower },
         { kind: 'compare', operator: '<=', column, value: bounds[index]!.upper },
