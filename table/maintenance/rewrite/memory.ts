@@ -7,15 +7,19 @@ import { type SizeTargets, writeCapBytes } from './sizes.ts'
 const MIB = 1024 * 1024
 
 /** The runtime, the libraries, the encoder's own heap and row groups on their way. */
-const FIXED_BYTES = 144 * MIB
+const FIXED_BYTES = 128 * MIB
 /** With less, a sort would be made of countless tiny runs. */
 const LEAST_WORK_BYTES = 32 * MIB
 /** A file is whole in memory before it is uploaded, and for a moment a second time, in one piece. */
 const FILE_COPIES = 2
-const CHUNK_BYTES = MIB
+const MAX_CHUNK_BYTES = MIB
+/** Smaller ones would compress badly and be read one by one. */
+const MIN_CHUNK_BYTES = 128 * 1024
 /** A batch being merged: as it was compressed, as it was spilled, its keys. */
 const CHUNK_COPIES = 3
 const MAX_FAN_IN = 512
+/** So many runs are merged at once before their chunks become larger than they must be. */
+const WANTED_FAN_IN = 64
 
 /** @throws {FirnError} `FIRN_MEMORY_LIMIT_TOO_SMALL` (invalid), with the limit that would do. */
 export function sortBudget(memoryLimitBytes: number, group: PlannedGroup, sizes: SizeTargets): SortBudget {
@@ -30,11 +34,13 @@ export function sortBudget(memoryLimitBytes: number, group: PlannedGroup, sizes:
   }
   const free = memoryLimitBytes - FIXED_BYTES
   const whileWriting = free - fileBytes
+  const merging = Math.floor((whileWriting * 0.6) / CHUNK_COPIES)
+  const chunkBytes = Math.max(MIN_CHUNK_BYTES, Math.min(MAX_CHUNK_BYTES, Math.floor(merging / WANTED_FAN_IN)))
   return {
     // sorting makes copies of row numbers, reading leaves decoded pages behind until they are collected
     runBytes: Math.floor(free * 0.6),
     residentBytes: Math.floor(whileWriting * 0.6),
-    chunkBytes: CHUNK_BYTES,
-    fanIn: Math.max(4, Math.min(MAX_FAN_IN, Math.floor((whileWriting * 0.6) / (CHUNK_BYTES * CHUNK_COPIES)))),
+    chunkBytes,
+    fanIn: Math.max(4, Math.min(MAX_FAN_IN, Math.floor(merging / chunkBytes))),
   }
 }

@@ -39,6 +39,9 @@ export interface RewritePlan {
   readonly snapshotId: string | null
   /** Its sequence number, which the output keeps: equality deletes that come meanwhile then still apply. */
   readonly sequenceNumber: number
+  /** Columns and partitions of the output. */
+  readonly schemaId: number
+  readonly specId: number
   readonly settings: RewriteSettings
   readonly groups: readonly PlannedGroup[]
   readonly totals: { readonly groups: number; readonly files: number; readonly bytes: number; readonly rows: number }
@@ -96,6 +99,8 @@ export function planGroups(
     tableUuid: metadata.tableUuid,
     snapshotId: snapshot === undefined ? null : String(snapshot.snapshotId satisfies SnapshotId),
     sequenceNumber: snapshot?.sequenceNumber ?? 0,
+    schemaId: metadata.currentSchemaId,
+    specId: metadata.defaultSpecId,
     settings,
     groups: limited,
     totals: {

@@ -107,13 +107,14 @@ interface Run {
   readonly tasks: ReadonlyMap<string, FileScanTask>
   /** By path of a delete file: the data files that it still applies to. */
   readonly deletes: ReadonlyMap<string, Set<string>>
+  /** As it was planned: what others change of schema and partitions meanwhile is not for these files. */
+  readonly source: Table
+  /** As it is after the last commit. */
   table: Table
 }
 
 async function prepare(table: Table, plan: RewritePlan, options: RewriteRunOptions): Promise<Run> {
-  if (plan.tableUuid !== table.metadata.tableUuid) {
-    throw new FirnError('invalid', 'FIRN_PLAN_STALE', `the plan is of another table than ${table.location}`)
-  }
+  checkPlan(table, plan)
   for (const group of plan.groups) sortBudget(memoryLimit(options), group, plan.settings)
   const startSnapshotId = plan.snapshotId === null ? undefined : snapshotId(BigInt(plan.snapshotId))
   const snapshot = startSnapshotId === undefined ? undefined : table.snapshotFor({ snapshotId: startSnapshotId })
@@ -131,7 +132,23 @@ async function prepare(table: Table, plan: RewritePlan, options: RewriteRunOptio
     startSnapshotId,
     tasks: new Map(files.map((task) => [task.file.filePath, task])),
     deletes,
+    source: table,
     table,
+  }
+}
+
+function checkPlan({ metadata, location }: Table, plan: RewritePlan): void {
+  const stale = (problem: string): never => {
+    throw new FirnError('invalid', 'FIRN_PLAN_STALE', `table ${location}: ${problem}`, { help: 'Plan again.' })
+  }
+  if (plan.tableUuid !== metadata.tableUuid) stale('the plan is of another table')
+  if (plan.schemaId !== metadata.currentSchemaId) stale('the schema changed since the plan')
+  if (plan.specId !== metadata.defaultSpecId) stale('the partition spec changed since the plan')
+  if (metadata.formatVersion !== 2) {
+    const message = `table ${location} has format version ${metadata.formatVersion}; only version 2 is written`
+    throw new FirnError('invalid', 'FIRN_FORMAT_VERSION_UNSUPPORTED', message, {
+      help: 'Upgrade it with the engine that made it: set the table property format-version to 2.',
+    })
   }
 }
 
@@ -147,7 +164,7 @@ async function runGroup(run: Run, group: PlannedGroup, index: number): Promise<W
     })
   })
   const work = {
-    table: run.table,
+    table: run.source,
     tasks,
     settings: plan.settings,
     isRepartitioned: group.partition === null,

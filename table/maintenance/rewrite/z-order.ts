@@ -2,9 +2,10 @@
  * Z-order keys: the bits of several columns interleaved, so that rows near one another in all of them come near one
  * another in the file, and filters on each column skip files.
  *
- * Each column gives 64 bits that rise with its value. The bits that the least and the greatest value of the group
- * share are left out first: dates of one year would otherwise use only the last of their bits, and the column with the
- * wider type would decide alone. Text counts with its first bytes. Null lies below every value.
+ * Each column gives 64 bits that rise with its value: where the value lies between the least and the greatest one of
+ * the group. Without that, dates of one year would use only the last of their bits, and the column of the wider type
+ * would decide alone. Text counts with its first eight bytes behind what all of it begins with. Null lies below every
+ * value.
  */
 import type { RecordBatch } from 'apache-arrow'
 import { valueAt } from '../../format/arrow-values.ts'
@@ -24,49 +25,65 @@ export function zorderKeyMaker(schema: Schema, columns: readonly string[], range
   const parts = columns.map((name) => {
     const field = fieldByName(schema, name)
     const type = field.type as PrimitiveType
-    return { type, path: pathOf(schema, field.id), skipBits: sharedBits(type, ranges.get(field.id)) }
+    return { type, path: pathOf(schema, field.id), scale: scaleOf(type, ranges.get(field.id)) }
   })
   return (batch: RecordBatch) => {
     const leaves = parts.map((part) => ({ ...part, leaf: leafOf(batch, part.path) }))
     const scratch = new KeyBuffer()
     const words = leaves.map(() => 0n)
     return (row, out) => {
-      leaves.forEach(({ leaf, type, skipBits }, index) => {
+      leaves.forEach(({ leaf, type, scale }, index) => {
         const value = leaf.isValid(row) ? valueAt(type, leaf.data, row) : null
-        words[index] = value === null ? 0n : bitsOf(type, value, skipBits, scratch)
+        words[index] = value === null ? 0n : placeOf(type, value, scale, scratch)
       })
       interleave(words, out)
     }
   }
 }
 
-function sharedBits(type: PrimitiveType, range: { lower: PrimitiveValue; upper: PrimitiveValue } | undefined): number {
-  if (range === undefined || range.lower === null || range.upper === null) return 0
-  const [lower, upper] = [orderedBytes(type, range.lower), orderedBytes(type, range.upper)]
-  for (let index = 0; index < Math.min(lower.length, upper.length); index++) {
-    const difference = lower[index]! ^ upper[index]!
-    if (difference !== 0) return index * 8 + Math.clz32(difference) - 24
-  }
-  return 0
+/** How the ordered bytes of a column's values become 64 bits. */
+interface Scale {
+  /** Bytes that all values begin with. */
+  readonly skipBytes: number
+  readonly least: bigint
+  readonly span: bigint
+  /** Leading zero bits of `span`. */
+  readonly shift: bigint
 }
 
-function orderedBytes(type: PrimitiveType, value: PrimitiveValue): Uint8Array {
-  const buffer = new KeyBuffer()
-  writeValue(type, value, buffer)
-  return buffer.bytes.subarray(0, buffer.length)
+const WHOLE: Scale = { skipBytes: 0, least: 0n, span: (1n << 64n) - 1n, shift: 0n }
+
+function scaleOf(type: PrimitiveType, range: { lower: PrimitiveValue; upper: PrimitiveValue } | undefined): Scale {
+  if (range === undefined || range.lower === null || range.upper === null) return WHOLE
+  const scratch = new KeyBuffer()
+  const lower = Uint8Array.from(orderedBytes(type, range.lower, scratch))
+  const upper = orderedBytes(type, range.upper, scratch)
+  let skipBytes = 0
+  while (skipBytes < Math.min(lower.length, upper.length) && lower[skipBytes] === upper[skipBytes]) skipBytes++
+  const least = wordAt(lower, skipBytes)
+  const span = wordAt(upper, skipBytes) - least
+  return span <= 0n ? { ...WHOLE, skipBytes } : { skipBytes, least, span, shift: BigInt(64 - span.toString(2).length) }
 }
 
-/** Sixty-four bits of the ordered bytes behind the first `skipBits`, raised by one where it can be: 0 is null. */
-function bitsOf(type: PrimitiveType, value: PrimitiveValue, skipBits: number, scratch: KeyBuffer): bigint {
+function orderedBytes(type: PrimitiveType, value: PrimitiveValue, scratch: KeyBuffer): Uint8Array {
   scratch.length = 0
   writeValue(type, value, scratch)
-  const from = skipBits >> 3
+  return scratch.bytes.subarray(0, scratch.length)
+}
+
+/** Big-endian; bytes past the end are 0. */
+function wordAt(bytes: Uint8Array, start: number): bigint {
   let word = 0n
-  for (let index = from; index <= from + COLUMN_BYTES; index++) {
-    word = (word << 8n) | BigInt(index < scratch.length ? scratch.bytes[index]! : 0)
-  }
-  const bits = BigInt.asUintN(64, word >> BigInt(8 - (skipBits & 7)))
-  return bits === 0n ? 1n : bits
+  for (let index = start; index < start + COLUMN_BYTES; index++) word = (word << 8n) | BigInt(bytes[index] ?? 0)
+  return word
+}
+
+/** At least 1: 0 is null. */
+function placeOf(type: PrimitiveType, value: PrimitiveValue, scale: Scale, scratch: KeyBuffer): bigint {
+  const { skipBytes, least, span, shift } = scale
+  const above = wordAt(orderedBytes(type, value, scratch), skipBytes) - least
+  const place = (above < 0n ? 0n : above > span ? span : above) << shift
+  return place === 0n ? 1n : place
 }
 
 /** The first bit of every column, then the second of every column, and so on. */

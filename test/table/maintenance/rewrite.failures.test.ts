@@ -1,5 +1,4 @@
 /** What a rewrite does when things go wrong, and when others write at the same time. */
-import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { openCatalog } from '../../../table/catalog/open.ts'
 import { newRunId, systemClock } from '../../../table/clock.ts'
@@ -206,7 +205,7 @@ describe('beside other writers', () => {
     )
     expect(seen).toEqual(['id_trunc=0 committed', 'id_trunc=1000 conflict', 'id_trunc=2000 committed'])
     expect(result.totals).toMatchObject({ committed: 2, conflicts: 1 })
-    expect(result.groups[1]).toMatchObject({ snapshotId: null, problem: expect.stringContaining('') })
+    expect(result.groups[1]).toMatchObject({ snapshotId: null, problem: expect.stringContaining('t/rows') })
     expect(await contents(after)).toEqual(expected)
     const again = await rewrite(await reopen(store))
     expect(await contents(again.table)).toEqual(expected)
@@ -232,6 +231,31 @@ describe('beside other writers', () => {
     const { result, table: after } = await rewrite(table, {}, { maxCommits: 1 })
     expect(new Set(result.groups.map(({ snapshotId }) => snapshotId)).size).toBe(1)
     expect(after.metadata.snapshots).toHaveLength(2)
+  })
+
+  test('a spec that changes while groups are written is not for them', async () => {
+    const store = freshStore()
+    const table = await threeGroups(store)
+    const before = await contents(table)
+    const plan = await planRewrite(table)
+    let changed: Promise<Table> | undefined
+    const slow = await reopen({
+      ...bound(store),
+      get: async (key, options) => {
+        if (key.endsWith('.parquet')) {
+          changed ??= table.updateSpec([{ add: { source: 'id', transform: 'bucket[8]' } }])
+          await changed
+        }
+        return store.get(key, options)
+      },
+    })
+    const { table: after } = await withSpillFolder((spillFolder) =>
+      runRewrite(slow, plan, { runId: newRunId(systemClock), spillFolder }),
+    )
+    expect(after.metadata.defaultSpecId).toBe(1)
+    expect(await contents(after)).toEqual(before)
+    const found = (await filesOf(after)).map(({ specId, partition }) => `${specId}: ${partition}`)
+    expect(found.sort()).toEqual(['0: 0', '0: 1000', '0: 2000'])
   })
 
   test('a commit whose outcome nobody knows stops the run and deletes nothing', async () => {
@@ -278,13 +302,19 @@ describe('a memory limit', () => {
   })
 })
 
-test('a plan of another table is refused', async () => {
+test('a plan of another table, schema or spec is refused', async () => {
   const [one, other] = [await threeGroups(freshStore()), await threeGroups(freshStore())]
   const plan = await planRewrite(one)
-  await withSpillFolder(async (spillFolder) => {
-    await expect(runRewrite(other, plan, { runId: newRunId(systemClock), spillFolder })).rejects.toMatchObject({
-      code: 'FIRN_PLAN_STALE',
+  const changed = [
+    other,
+    await one.updateSpec([{ add: { source: 'id', transform: 'bucket[8]' } }]),
+    await one.updateSchema([{ add: { name: 'author', type: 'string' } }]),
+  ]
+  for (const table of changed) {
+    await withSpillFolder(async (spillFolder) => {
+      await expect(runRewrite(table, plan, { runId: newRunId(systemClock), spillFolder })).rejects.toMatchObject({
+        code: 'FIRN_PLAN_STALE',
+      })
     })
-    expect(readdirSync(spillFolder)).toEqual([])
-  })
+  }
 })

@@ -1,0 +1,95 @@
+/** What a rewrite makes of tables whose schema or spec changed, and of rows along a curve. */
+import { expect, test } from 'vitest'
+import { parseWhere } from '../../../table/scan/where.ts'
+import type { Schema } from '../../../table/spec/schema.ts'
+import {
+  ARTICLES,
+  appendFiles,
+  articlesFrom,
+  ascending,
+  contents,
+  filesOf,
+  interleaved,
+  makeTable,
+  rewrite,
+  rowsInOrder,
+} from './rewrite-support.ts'
+
+test('rows get the columns of today: new ones, promoted ones, without those that were dropped', async () => {
+  const schema: Schema = {
+    schemaId: 0,
+    identifierFieldIds: [],
+    fields: [
+      { id: 1, name: 'id', required: true, type: 'int' },
+      { id: 2, name: 'gone', required: false, type: 'string' },
+    ],
+  }
+  const table = await appendFiles(
+    await makeTable({ schema, order: [ascending(1)] }),
+    [5, 3, 1].map((id) => [{ id, gone: 'x' }]),
+  )
+  const changed = await table.updateSchema([
+    { promote: 'id', type: 'long' },
+    { drop: 'gone' },
+    { add: { name: 'title', type: 'string' } },
+  ])
+  const before = await contents(changed)
+  const { table: after } = await rewrite(changed, { rewriteAll: true })
+  expect(await rowsInOrder(after)).toEqual([1n, 3n, 5n].map((id) => ({ id, title: null })))
+  expect(await contents(after)).toEqual(before)
+  const [file] = await filesOf(after)
+  expect([...file!.columnSizes.keys()].sort()).not.toContain(2)
+})
+
+test('files of an older spec end in the partitions of the new one, each a run of files', async () => {
+  const table = await appendFiles(await makeTable({ schema: ARTICLES, order: [ascending(1)] }), interleaved(5, 20))
+  const before = await contents(table)
+  const changed = await table.updateSpec([{ add: { source: 'id', transform: 'truncate[30]' } }])
+  const { table: after, result } = await rewrite(changed)
+  expect(await contents(after)).toEqual(before)
+  const files = await filesOf(after)
+  expect(files.map(({ partition }) => partition[0]).sort()).toEqual([0n, 30n, 60n, 90n])
+  expect(files.map(({ recordCount }) => recordCount).sort()).toEqual([10, 30, 30, 30])
+  expect(result.groups).toMatchObject([
+    {
+      partition: null,
+      reasons: ['small', 'overlap', 'stale-order', 'stale-spec'].filter((reason) => reason !== 'overlap'),
+    },
+  ])
+  expect(new Set(files.map(({ filePath }) => filePath)).size).toBe(4)
+})
+
+test('a z-ordered table is skipped by filters on either column', async () => {
+  const schema: Schema = {
+    schemaId: 0,
+    identifierFieldIds: [],
+    fields: [
+      { id: 1, name: 'x', required: false, type: 'int' },
+      { id: 2, name: 'y', required: false, type: 'timestamptz' },
+      { id: 3, name: 'pad', required: false, type: 'string' },
+    ],
+  }
+  const start = 1_760_000_000_000_000n
+  const points = Array.from({ length: 1024 }, (_, index) => ({
+    x: index >> 5,
+    y: start + BigInt(index & 31) * 1_000_000n,
+  }))
+  const padded = points.map((point, index) => ({ ...point, pad: articlesFrom([index * 7 + 1], 200)[0]!['title'] }))
+  const table = await appendFiles(
+    await makeTable({ schema, rowGroupRows: 16 }),
+    Array.from({ length: 8 }, (_, file) => padded.filter((_point, index) => index % 8 === file)),
+  )
+  const before = await contents(table)
+  const { table: after } = await rewrite(table, {
+    strategy: 'zorder',
+    zorderColumns: ['x', 'y'],
+    targetFileSizeBytes: 10_000,
+  })
+  expect(await contents(after)).toEqual(before)
+  const all = (await filesOf(after)).length
+  expect(all).toBeGreaterThan(8)
+  for (const filter of ['x = 3', `y = '${new Date(Number(start / 1000n) + 3000).toISOString()}'`]) {
+    const some = await after.scan({ where: parseWhere(filter, schema) }).planFiles()
+    expect(some.length).toBeLessThanOrEqual(all / 2)
+  }
+})
