@@ -51,6 +51,12 @@ export async function connect(options: RestCatalogOptions): Promise<Session> {
     ...overrides,
   }
   const moved = settings['uri'] === undefined ? uri : checkedUri(settings['uri'])
+  if (uri.startsWith('https:') && !moved.startsWith('https:')) {
+    const message = `the catalog at ${uri} sends its clients to ${moved}, which is not encrypted`
+    throw new FirnError('invalid', 'FIRN_CATALOG_REFUSED', message, {
+      help: 'Correct the uri among the settings that the catalog gives out.',
+    })
+  }
   const prefix = (settings['prefix'] ?? '').replace(/^\/+|\/+$/g, '')
   // a token that was given out already still serves, unless the catalog sends us elsewhere for one
   const elsewhere = options.sigv4 !== undefined || settings['oauth2-server-uri'] !== undefined

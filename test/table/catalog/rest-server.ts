@@ -44,7 +44,7 @@ export interface RestServer {
   /** Tokens given out. */
   readonly tokens: string[]
   /** Asked about every request but those for tokens. */
-  fault: (request: SeenRequest) => ServerFault | undefined
+  fault: (request: SeenRequest) => ServerFault | undefined | Promise<ServerFault | undefined>
   close(): Promise<void>
 }
 
@@ -61,11 +61,11 @@ export async function startRestServer(options: RestServerOptions): Promise<RestS
   const requests: SeenRequest[] = []
   const tokens: string[] = []
   const server = createServer((request, response) => {
-    void readBody(request).then((body) => {
+    void readBody(request).then(async (body) => {
       const seen = { method: request.method!, url: request.url!, headers: request.headers, body }
       requests.push(seen)
       if (seen.url.startsWith('/v1/oauth/tokens')) giveToken(options, tokens, seen, response)
-      else answer(state, self, seen, response)
+      else answer(state, self, seen, await self.fault(seen), response)
     })
   })
   server.listen(0, '127.0.0.1')
@@ -106,8 +106,13 @@ function giveToken(
   reply(response, 200, { access_token: token, token_type: 'bearer', expires_in: oauth.expiresSeconds })
 }
 
-function answer(state: State, server: RestServer, request: SeenRequest, response: ServerResponse): void {
-  const fault = server.fault(request)
+function answer(
+  state: State,
+  server: RestServer,
+  request: SeenRequest,
+  fault: ServerFault | undefined,
+  response: ServerResponse,
+): void {
   const early = fault !== undefined && ('reset' in fault ? fault.reset : fault.effect) === 'before'
   const outcome = early ? { status: 500, json: {} } : handle(state, server, request)
   if (fault === undefined) {

@@ -1,4 +1,7 @@
 /** Settings, names, pages, repeats: what a client of a REST catalog asks for, and when. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openTableStore } from '../../../table/catalog/rest/table-store.ts'
 import { openRestCatalog, type RestCatalogOptions } from '../../../table/catalog/rest.ts'
@@ -92,6 +95,16 @@ describe('names', () => {
     expect(await open().listTables()).toEqual(['a.b'])
     server.fault = ({ url }) => (url.includes('parent=') ? { status: 403, effect: 'before' } : undefined)
     await expect(open().listTables()).rejects.toMatchObject({ code: 'FIRN_ACCESS_DENIED' })
+  })
+
+  test('a catalog that ignores the parent, or repeats a page, is not asked for ever', async () => {
+    await open().createTable('a.b', DEFINITION)
+    const all = { status: 200, body: '{"namespaces":[["a"]]}', effect: 'before' as const }
+    server.fault = ({ url }) => (url.includes('parent=') ? all : undefined)
+    expect(await open().listTables()).toEqual(['a.b'])
+    const page = { status: 200, body: '{"namespaces":[["a"]],"next-page-token":"again"}', effect: 'before' as const }
+    server.fault = ({ url }) => (url.includes('/namespaces?') ? page : undefined)
+    await expect(open().listTables()).rejects.toMatchObject({ code: 'FIRN_CATALOG_ANSWER_INVALID' })
   })
 
   test('every page is read', async () => {
@@ -205,6 +218,38 @@ describe('the store of a table is opened as the catalog says', () => {
       secretAccessKey: 'table-secret',
       sessionToken: 'st',
     })
+  })
+
+  test('requests to the store are signed with what the catalog gave out, and later with what it gives out then', async () => {
+    const seen: string[] = []
+    const s3 = createServer((request, response) => {
+      seen.push(/Credential=(\w+)\//.exec(request.headers.authorization ?? '')?.[1] ?? 'nobody')
+      response.writeHead(404).end()
+    })
+    s3.listen(0, '127.0.0.1')
+    await once(s3, 'listening')
+    try {
+      let given = 0
+      const config = (): Record<string, string> => ({
+        ...keys(`key${++given}`, {
+          's3.session-token-expires-at-ms': String(Date.now() + (given === 1 ? 1_000 : 3_600_000)),
+        }),
+        's3.endpoint': `http://127.0.0.1:${(s3.address() as AddressInfo).port}`,
+        'client.region': 'us-east-1',
+      })
+      await start({ location: 's3://lake', tableConfig: config })
+      const { store } = await open().createTable('a.b', DEFINITION)
+      await store.head('x')
+      await store.head('y')
+      // the first were about to run out
+      expect(seen).toEqual(['key2', 'key2'])
+      expect(
+        server.requests.every(({ headers }) => headers['x-iceberg-access-delegation'] === 'vended-credentials'),
+      ).toBe(true)
+    } finally {
+      s3.closeAllConnections()
+      s3.close()
+    }
   })
 
   test('they are asked for anew before they run out, once for all who need them', async () => {

@@ -76,21 +76,37 @@ describe('an outcome that nobody knows', () => {
     expect(await ids()).toEqual(['a'])
   })
 
-  test('a rival who commits meanwhile settles it: the next try goes on top', async () => {
-    const table = await catalog().createTable('t.events', DEFINITION)
+  /** Just before our first commit reaches the service a rival's does; ours meets `fault`. */
+  async function afterARival(fault: ServerFault, retries = '4'): Promise<Table> {
+    const properties = { ...DEFINITION.properties, 'commit.retry.num-retries': retries }
+    const table = await catalog().createTable('t.events', { ...DEFINITION, properties })
     await append(table, 'first')
     const rival = await catalog().loadTable('t.events')
-    const files = await writeRows(rival, rowsOf('rival'), [0])
     let left = 1
-    let answered = false
-    server.fault = (request) => {
-      if (isCommit(request) && left-- > 0) return { status: 500, effect: 'before' }
-      return undefined
+    server.fault = async (request) => {
+      if (!isCommit(request) || left-- <= 0) return undefined
+      await append(rival, 'rival')
+      return fault
     }
-    const slow = append(table, 'ours')
-    await rival.append(files).then(() => (answered = true))
-    await slow
-    expect(answered).toBe(true)
+    return table
+  }
+
+  test('a rival who commits meanwhile settles it: the next try goes on top', async () => {
+    const table = await afterARival({ status: 500, effect: 'before' })
+    expect(await append(table, 'ours')).toMatchObject({ attempts: 2, recovered: false })
+    expect(await ids()).toEqual(['first', 'ours', 'rival'])
+  })
+
+  test('even when no try is left, a rival has settled it: lost, not unknown', async () => {
+    const table = await afterARival({ status: 500, effect: 'before' }, '0')
+    await expect(append(table, 'ours')).rejects.toMatchObject({ code: 'FIRN_COMMIT_CONFLICT', kind: 'conflict' })
+    expect(await ids()).toEqual(['first', 'rival'])
+  })
+
+  test('400 after a rival, as for a sequence number that was taken, is a lost race', async () => {
+    const body = '{"error":{"type":"ValidationException","message":"older sequence number","code":400}}'
+    const table = await afterARival({ status: 400, body, effect: 'before' })
+    expect(await append(table, 'ours')).toMatchObject({ attempts: 2, recovered: false })
     expect(await ids()).toEqual(['first', 'ours', 'rival'])
   })
 
