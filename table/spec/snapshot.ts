@@ -1,5 +1,5 @@
 /** Snapshots and their summary. Spec: "Snapshots", Appendix F "Optional Snapshot Summary Fields". */
-import { type JsonObject, JsonReader, printJson } from '../format/json.ts'
+import { type JsonObject, JsonReader } from '../format/json.ts'
 import { type EpochMillis, epochMillis, type SnapshotId, snapshotId } from '../ids.ts'
 
 export interface Snapshot {
@@ -57,65 +57,3 @@ export function printSnapshot(snapshot: Snapshot): JsonObject {
     ...(snapshot.schemaId === undefined ? {} : { 'schema-id': snapshot.schemaId }),
   }
 }
-
-/** What one commit changed. Rows and bytes of data files; delete files are counted apart. */
-export interface SummaryChange {
-  readonly operation: 'append' | 'replace' | 'overwrite' | 'delete'
-  readonly addedFiles: number
-  readonly addedRows: number
-  readonly addedBytes: number
-  readonly removedFiles: number
-  readonly removedRows: number
-  readonly removedBytes: number
-  readonly changedPartitions: number
-}
-
-const TOTALS = [
-  ['total-records', 'addedRows', 'removedRows'],
-  ['total-files-size', 'addedBytes', 'removedBytes'],
-  ['total-data-files', 'addedFiles', 'removedFiles'],
-] as const
-const DELETE_TOTALS = ['total-delete-files', 'total-position-deletes', 'total-equality-deletes']
-
-/**
- * The summary of a snapshot on top of `parent`. A zero counter is left out; a total is written only when it follows
- * from the parent's, which is how Java does it: a wrong total is worse than none.
- */
-export function nextSummary(
-  parent: Snapshot | undefined,
-  change: SummaryChange,
-  extra: Readonly<Record<string, string>>,
-): Readonly<Record<string, string>> {
-  // The counters come last: nobody's extra members may stand in for them.
-  const summary: Record<string, string> = { ...extra, operation: change.operation }
-  const counter = (name: string, value: number): void => {
-    if (value > 0) summary[name] = String(value)
-    else delete summary[name]
-  }
-  counter('added-data-files', change.addedFiles)
-  counter('deleted-data-files', change.removedFiles)
-  counter('added-records', change.addedRows)
-  counter('deleted-records', change.removedRows)
-  counter('added-files-size', change.addedBytes)
-  counter('removed-files-size', change.removedBytes)
-  summary['changed-partition-count'] = String(change.changedPartitions)
-  for (const [name, added, removed] of TOTALS) {
-    const before = previousTotal(parent, name)
-    const after = before === undefined ? undefined : before + BigInt(change[added]) - BigInt(change[removed])
-    if (after !== undefined && after >= 0n) summary[name] = after.toString()
-  }
-  for (const name of DELETE_TOTALS) {
-    const before = previousTotal(parent, name)
-    if (before !== undefined) summary[name] = before.toString()
-  }
-  return summary
-}
-
-function previousTotal(parent: Snapshot | undefined, name: string): bigint | undefined {
-  if (parent === undefined) return 0n
-  const text = parent.summary[name]
-  return text !== undefined && /^\d+$/.test(text) ? BigInt(text) : undefined
-}
-
-/** Snapshot ids in messages and JSON are decimal text. */
-export const snapshotIdText = (id: SnapshotId): string => printJson(id)

@@ -1,9 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { FirnError } from '../../../table/errors.ts'
 import { parseJson, printJson } from '../../../table/format/json.ts'
-import { epochMillis, snapshotId } from '../../../table/ids.ts'
 import { parseMetadata, printMetadata } from '../../../table/spec/metadata.ts'
-import { nextSummary, type Snapshot } from '../../../table/spec/snapshot.ts'
 
 /** As another engine writes it: statistics, a tag with ages, an unknown member, int64 ids. */
 const FOREIGN = `{
@@ -79,44 +77,5 @@ describe('metadata', () => {
       `"current-snapshot-id": ${value}`,
     ).replace(/"refs": \{[\s\S]*?\}\},/, '"refs": {},')
     expect(parseMetadata(text, 'x').currentSnapshotId).toBeUndefined()
-  })
-})
-
-describe('summary totals', () => {
-  const parent = (summary: Record<string, string>): Snapshot => ({
-    snapshotId: snapshotId(1n),
-    sequenceNumber: 1,
-    timestampMillis: epochMillis(1),
-    summary,
-  })
-  const change = {
-    operation: 'append',
-    addedFiles: 2,
-    addedRows: 10,
-    addedBytes: 100,
-    removedFiles: 0,
-    removedRows: 0,
-    removedBytes: 0,
-    changedPartitions: 1,
-  } as const
-
-  test('count on from the parent, from zero in the first snapshot', () => {
-    expect(nextSummary(undefined, change, {})).toMatchObject({ 'total-records': '10', 'total-data-files': '2' })
-    expect(nextSummary(parent({ 'total-records': '5', 'total-data-files': '1' }), change, {})).toMatchObject({
-      'total-records': '15',
-      'total-data-files': '3',
-    })
-  })
-
-  test('a total that does not follow from the parent is left out rather than guessed', () => {
-    const summary = nextSummary(parent({ 'total-records': '5' }), change, {})
-    expect(summary).not.toHaveProperty('total-data-files')
-    expect(summary).toHaveProperty('total-records', '15')
-  })
-
-  test('zero counters are left out', () => {
-    expect(nextSummary(undefined, { ...change, addedFiles: 0, addedRows: 0, addedBytes: 0 }, {})).not.toHaveProperty(
-      'added-records',
-    )
   })
 })
