@@ -64,6 +64,8 @@ export async function commitChange(
 ): Promise<CommitOutcome> {
   const started = clock.monotonicMillis()
   let open: readonly OpenTry[] = []
+  /** The last look judges the open tries itself. */
+  let judged = false
   for (let attempt = 1; ; attempt++) {
     try {
       const base = await operations.load(options)
@@ -83,13 +85,14 @@ export async function commitChange(
       if (outcome.kind === 'unknown') open = [...open, { base, proposal, cause: outcome.cause }]
       const late = clock.monotonicMillis() - started >= numberProperty(base.metadata, TOTAL_MILLIS)
       if (attempt > numberProperty(base.metadata, RETRIES) || late) {
+        judged = true
         return { state: await lastLook(operations, change, base, attempt, open), attempts: attempt, recovered: true }
       }
       const minimum = numberProperty(base.metadata, MIN_WAIT_MILLIS)
       const jitter = fullJitterMillis(clock, attempt - 1, minimum, numberProperty(base.metadata, MAX_WAIT_MILLIS))
       await clock.sleep(minimum / 2 + jitter, options.signal)
     } catch (error) {
-      if (open.length === 0 || FirnError.is(error, 'FIRN_COMMIT_STATE_UNKNOWN')) throw error
+      if (judged || open.length === 0 || FirnError.is(error, 'FIRN_COMMIT_STATE_UNKNOWN')) throw error
       throw stateUnknown(error)
     }
   }
