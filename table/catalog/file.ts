@@ -141,8 +141,21 @@ async function confirm(
   const ours = state.metadata.snapshots.filter(
     ({ snapshotId }) => snapshotById(base.metadata, snapshotId) === undefined,
   )
-  const builtUpon = ours.some(({ snapshotId }) => snapshotById(later.metadata, snapshotId) !== undefined)
-  return inLog || builtUpon ? { kind: 'committed', state } : { kind: 'conflict' }
+  const ids = new Set(ours.map(({ snapshotId }) => snapshotId))
+  const { snapshots } = later.metadata
+  const builtUpon = snapshots.some(
+    ({ snapshotId, parentSnapshotId }) =>
+      ids.has(snapshotId) || (parentSnapshotId !== undefined && ids.has(parentSnapshotId)),
+  )
+  if (builtUpon) return { kind: 'committed', state }
+  // Writers whose clocks are behind all take the millisecond after the base's, so that timestamps of rivals can be
+  // equal. A sequence number has one snapshot only.
+  const numbers = new Set(ours.map(({ sequenceNumber }) => sequenceNumber))
+  const replaced = snapshots.some(({ sequenceNumber }) => numbers.has(sequenceNumber))
+  // Both may have expired by now. Then the store's own times tell: a version is never younger than its successors.
+  const placed = versions.get(state.version)?.lastModifiedMillis ?? Number.POSITIVE_INFINITY
+  const isLater = [...versions].some(([number, info]) => number > state.version && info.lastModifiedMillis < placed)
+  return inLog && !replaced && !isLater ? { kind: 'committed', state } : { kind: 'conflict' }
 }
 
 /** `v3.metadata.json`, and compressed as Java writes it: `v3.gz.metadata.json`, `v3.metadata.json.gz`. */
