@@ -1,6 +1,14 @@
 /** Avro object container files: header, blocks, codecs. What the blocks hold is the decoders' business. */
 import { promisify } from 'node:util'
-import { crc32, inflateRaw, inflateRawSync, type ZlibOptions, type ZstdOptions, zstdDecompress } from 'node:zlib'
+import {
+  crc32,
+  inflateRaw,
+  inflateRawSync,
+  type ZlibOptions,
+  type ZstdOptions,
+  zstdDecompress,
+  zstdDecompressSync,
+} from 'node:zlib'
 import { FirnError } from '../errors.ts'
 import { AvroCursor, AvroDecodeError } from './avro-cursor.ts'
 import { snappyDecompress } from './snappy.ts'
@@ -11,7 +19,38 @@ export interface AvroComplexSchema {
   readonly [attribute: string]: unknown
 }
 
-interface AvroBlock {
+export interface AvroBlock {
+  readonly count: number
+  readonly data: Buffer
+  /** The same bytes for whoever looks at them later, without holding on to them. */
+  readonly later: LaterBytes
+}
+
+/**
+ * Bytes of a block that may be asked for long after, or never: held compressed, and decompressed again when the
+ * garbage collector has taken them meanwhile.
+ */
+export class LaterBytes {
+  readonly #compressed: Buffer
+  readonly #decompress: (compressed: Buffer) => Buffer
+  #bytes: WeakRef<Buffer>
+
+  constructor(compressed: Buffer, decompress: (compressed: Buffer) => Buffer, bytes: Buffer) {
+    this.#compressed = compressed
+    this.#decompress = decompress
+    this.#bytes = new WeakRef(bytes)
+  }
+
+  get(): Buffer {
+    const held = this.#bytes.deref()
+    if (held !== undefined) return held
+    const bytes = this.#decompress(this.#compressed)
+    this.#bytes = new WeakRef(bytes)
+    return bytes
+  }
+}
+
+interface CompressedBlock {
   readonly count: number
   readonly data: Buffer
 }
@@ -38,18 +77,30 @@ const unzstd: (data: Buffer, options: ZstdOptions) => Promise<Buffer> = promisif
 /** Avro's writers make blocks of about 64 KB: one chunk takes one, so that nothing is put together from pieces. */
 const LIMITS = { chunkSize: 66 << 10, maxOutputLength: MAX_BLOCK_BYTES } as const
 
-type Codec = (data: Buffer) => Buffer | Promise<Buffer>
+interface Codec {
+  readonly decompress: (data: Buffer) => Buffer
+  /** In the thread pool. */
+  readonly decompressAside?: (data: Buffer) => Promise<Buffer>
+}
 
 const CODECS: Readonly<Record<string, Codec>> = {
-  null: (data) => data,
-  deflate: (data) => (data.length < INLINE_BYTES ? inflateRawSync(data, LIMITS) : inflate(data, LIMITS)),
-  zstandard: (data) => unzstd(data, LIMITS),
-  snappy: (data) => {
-    // Avro adds the checksum of the uncompressed bytes.
-    if (data.length < 4) throw new AvroDecodeError('a block is shorter than its checksum')
-    const bytes = snappyDecompress(data.subarray(0, -4))
-    if (crc32(bytes) !== data.readUInt32BE(data.length - 4)) throw new AvroDecodeError('a block has another checksum')
-    return bytes
+  null: { decompress: (data) => data },
+  deflate: {
+    decompress: (data) => inflateRawSync(data, LIMITS),
+    decompressAside: (data) => inflate(data, LIMITS),
+  },
+  zstandard: {
+    decompress: (data) => zstdDecompressSync(data, LIMITS),
+    decompressAside: (data) => unzstd(data, LIMITS),
+  },
+  snappy: {
+    decompress: (data) => {
+      // Avro adds the checksum of the uncompressed bytes.
+      if (data.length < 4) throw new AvroDecodeError('a block is shorter than its checksum')
+      const bytes = snappyDecompress(data.subarray(0, -4))
+      if (crc32(bytes) !== data.readUInt32BE(data.length - 4)) throw new AvroDecodeError('a block has another checksum')
+      return bytes
+    },
   },
 }
 
@@ -91,8 +142,8 @@ function codecOf(name: string, where: string): Codec {
   })
 }
 
-function compressedBlocks(cursor: AvroCursor, sync: Buffer): readonly AvroBlock[] {
-  const blocks: AvroBlock[] = []
+function compressedBlocks(cursor: AvroCursor, sync: Buffer): readonly CompressedBlock[] {
+  const blocks: CompressedBlock[] = []
   while (cursor.remaining > 0) {
     const count = cursor.number()
     const data = cursor.take(cursor.length())
@@ -103,19 +154,23 @@ function compressedBlocks(cursor: AvroCursor, sync: Buffer): readonly AvroBlock[
   return blocks
 }
 
-async function* decompressed(blocks: readonly AvroBlock[], codec: Codec): AsyncGenerator<AvroBlock, void, undefined> {
-  const ahead: { readonly count: number; readonly data: Buffer | Promise<Buffer> }[] = []
+async function* decompressed(
+  blocks: readonly CompressedBlock[],
+  { decompress, decompressAside }: Codec,
+): AsyncGenerator<AvroBlock, void, undefined> {
+  const ahead: (CompressedBlock & { readonly bytes: Buffer | Promise<Buffer> })[] = []
   const next = async (): Promise<AvroBlock> => {
-    const { count, data } = ahead.shift()!
-    const bytes = await data
+    const { count, data: compressed, bytes } = ahead.shift()!
+    const data = await bytes
     // A record needs a byte, see `blockCount`.
-    if (count > bytes.length) throw new AvroDecodeError(`${count} records in ${bytes.length} bytes`)
-    return { count, data: bytes }
+    if (count > data.length) throw new AvroDecodeError(`${count} records in ${data.length} bytes`)
+    return { count, data, later: new LaterBytes(compressed, decompress, data) }
   }
   for (const { count, data } of blocks) {
-    const pending = codec(data)
-    if (pending instanceof Promise) pending.catch(() => {}) // reported at its turn
-    ahead.push({ count, data: pending })
+    const isAside = decompressAside !== undefined && data.length >= INLINE_BYTES
+    const bytes = isAside ? decompressAside(data) : decompress(data)
+    if (bytes instanceof Promise) bytes.catch(() => {}) // reported at its turn
+    ahead.push({ count, data, bytes })
     if (ahead.length >= DEPTH) yield await next()
   }
   while (ahead.length > 0) yield await next()

@@ -3,7 +3,7 @@
  * nobody asks for, keeps statistics as bytes (`lazy-stats.ts`) and shares what repeats. Members are found by field id
  * in the writer's schema, in whatever order, under whatever name. Spec: "Manifests".
  */
-import type { AvroComplexSchema, AvroSchema } from '../format/avro-container.ts'
+import type { AvroComplexSchema, AvroSchema, LaterBytes } from '../format/avro-container.ts'
 import { type AvroCursor, AvroDecodeError } from '../format/avro-cursor.ts'
 import { AvroTypes } from '../format/avro-decode.ts'
 import { type SnapshotId, snapshotId } from '../ids.ts'
@@ -34,15 +34,15 @@ export const STATUSES: readonly EntryStatus[] = ['existing', 'added', 'deleted']
 export function compileEntries(
   schema: AvroComplexSchema,
   context: PartitionContext,
-): (cursor: AvroCursor) => ManifestEntry {
+): (cursor: AvroCursor, block: LaterBytes) => ManifestEntry {
   const types = new AvroTypes()
   // Defines every named type, in document order.
   types.decoder(schema)
   const fileSteps = (type: AvroSchema): Step =>
     recordStep(type, types, (id, inner) => fileStep(id, inner, types, context))
   const entry = recordStep(schema, types, (id, type) => (id === 2 ? fileSteps(type) : entryStep(id, type)))
-  return (cursor) => {
-    const draft = emptyDraft()
+  return (cursor, block) => {
+    const draft = emptyDraft(block)
     entry(cursor, draft)
     return finish(draft, context.specId)
   }

@@ -1,5 +1,5 @@
 /** Steps of the entry decoder: each reads one member of a manifest entry by the writer's type into the draft. */
-import type { AvroComplexSchema, AvroSchema } from '../format/avro-container.ts'
+import type { AvroComplexSchema, AvroSchema, LaterBytes } from '../format/avro-container.ts'
 import { type AvroCursor, AvroDecodeError } from '../format/avro-cursor.ts'
 import type { AvroSkipper, AvroTypes } from '../format/avro-decode.ts'
 import type { SnapshotId } from '../ids.ts'
@@ -11,8 +11,10 @@ import type { EntryStatus } from './manifest.ts'
 type Counts = ReadonlyMap<number, number>
 type Bounds = ReadonlyMap<number, Uint8Array>
 
-/** The entry being read: one object for all, so that a step is a plain assignment. */
+/** The entry being read. */
 export interface Draft {
+  /** That the entry is read from. */
+  readonly block: LaterBytes
   status: EntryStatus | undefined
   snapshotId: SnapshotId | undefined
   sequenceNumber: number | undefined
@@ -43,7 +45,8 @@ export type Step = (cursor: AvroCursor, draft: Draft) => void
 
 const NO_NUMBERS: readonly number[] = []
 
-export const emptyDraft = (): Draft => ({
+export const emptyDraft = (block: LaterBytes): Draft => ({
+  block,
   status: undefined,
   snapshotId: undefined,
   sequenceNumber: undefined,
@@ -144,7 +147,7 @@ export function statsStep<V>(
   id: number,
   schema: AvroSchema,
   valueTypes: readonly string[],
-  lazy: new (bytes: Buffer, start: number) => ReadonlyMap<number, V>,
+  lazy: new (block: LaterBytes, start: number) => ReadonlyMap<number, V>,
   skip: AvroSkipper,
   set: (draft: Draft, value: ReadonlyMap<number, V>) => void,
 ): Step {
@@ -167,7 +170,7 @@ export function statsStep<V>(
           if (cursor.position > cursor.bytes.length) cursor.check()
         }
       }
-      set(draft, some ? new lazy(cursor.bytes, start) : noStats())
+      set(draft, some ? new lazy(draft.block, start) : noStats())
     }
   })
 }

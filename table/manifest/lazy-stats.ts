@@ -4,6 +4,7 @@
  *
  * The bytes were walked through once when the entry was read, so that nothing here meets a value that is cut.
  */
+import type { LaterBytes } from '../format/avro-container.ts'
 import { AvroCursor } from '../format/avro-cursor.ts'
 
 /** A copy: a view would keep the whole block alive, and move with it to another thread. */
@@ -19,11 +20,11 @@ export const noStats = <V>(): ReadonlyMap<number, V> => NO_STATS as ReadonlyMap<
 
 /** An Avro array of (key, value) pairs, decoded when asked. */
 abstract class LazyStats<V> implements ReadonlyMap<number, V> {
-  readonly #bytes: Buffer
+  readonly #block: LaterBytes
   readonly #start: number
 
-  constructor(bytes: Buffer, start: number) {
-    this.#bytes = bytes
+  constructor(block: LaterBytes, start: number) {
+    this.#block = block
     this.#start = start
   }
 
@@ -66,7 +67,7 @@ abstract class LazyStats<V> implements ReadonlyMap<number, V> {
   }
 
   #decode(): Map<number, V> {
-    const cursor = new AvroCursor(this.#bytes, this.#start)
+    const cursor = new AvroCursor(this.#block.get(), this.#start)
     const all = new Map<number, V>()
     for (let count = cursor.blockCount(); count > 0; count = cursor.blockCount()) {
       for (let index = 0; index < count; index++) all.set(cursor.number(), this.read(cursor))

@@ -175,9 +175,9 @@ export async function readManifest(
   const entries: ManifestEntry[] = []
   try {
     const read = compileEntries(file.schema, { specId, spec, types })
-    for await (const { count, data } of file.blocks()) {
+    for await (const { count, data, later } of file.blocks()) {
       const cursor = new AvroCursor(data)
-      for (let index = 0; index < count; index++) entries.push(read(cursor))
+      for (let index = 0; index < count; index++) entries.push(read(cursor, later))
       if (cursor.remaining !== 0) throw new AvroDecodeError('a block holds more than its records')
     }
   } catch (cause) {
