@@ -112,6 +112,7 @@ describe('imports', () => {
   const adapters: readonly (readonly [string, RegExp])[] = [
     ['@aws-sdk/client-s3', /^table\/io\/s3[^/]*\.ts$/],
     ['@aws-sdk/client-kinesis', /^ingest\/kinesis\.ts$/],
+    ['@smithy/signature-v4', /^table\/catalog\/rest\/auth-sigv4\.ts$/],
     ['@smithy/node-http-handler', /^(table\/io\/s3|ingest\/kinesis)\.ts$/],
     ['parquet-wasm', /^table\/format\/parquet-writer\.ts$/],
     ['hyparquet', /^table\/format\/parquet-decode\.ts$/],
