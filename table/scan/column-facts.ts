@@ -2,7 +2,6 @@
 import { decodeBound } from '../manifest/bounds.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import type { PartitionSummary } from '../manifest/manifest-list.ts'
-import { fieldChain, type Schema } from '../spec/schema.ts'
 import { applyTransform, canApply, parseTransform, type Transform, transformResultType } from '../spec/transform.ts'
 import { compareOrdered, type OrderedValue, type SourceRange, sourceRange, toOrdered } from '../spec/transform-range.ts'
 import type { PrimitiveType, PrimitiveValue } from '../spec/types.ts'
@@ -27,7 +26,7 @@ function boundsOf(type: PrimitiveType, lower: Uint8Array | undefined, upper: Uin
 
 function rangeOf(type: PrimitiveType, lower: OrderedValue | undefined, upper: OrderedValue | undefined): SourceRange {
   if (lower !== undefined && upper !== undefined && compareOrdered(type, lower, upper) > 0) return {}
-  return { ...(lower === undefined ? {} : { lower }), ...(upper === undefined ? {} : { upper }) }
+  return { lower, upper }
 }
 
 function boundOf(type: PrimitiveType, bytes: Uint8Array | undefined): OrderedValue | undefined {
@@ -43,16 +42,18 @@ function boundOf(type: PrimitiveType, bytes: Uint8Array | undefined): OrderedVal
   }
 }
 
-export function fileFacts(file: DataFile, column: ColumnReference, schema: Schema): ColumnFacts {
+/** @param insideOptional whether the column stands in a struct that rows may lack. */
+export function fileFacts(file: DataFile, column: ColumnReference, insideOptional: boolean): ColumnFacts {
   const { fieldId: id, type } = column
   const nulls = file.nullValueCounts.get(id)
   const nans = isFloat(type) ? file.nanValueCounts.get(id) : 0
-  // Writers disagree on whether rows without the struct count as nulls of what is inside.
-  const above = (fieldChain(schema, id) ?? []).slice(0, -1)
   const total = Math.max(file.valueCounts.get(id) ?? 0, file.recordCount)
+  const { lower, upper } = boundsOf(type, file.lowerBounds.get(id), file.upperBounds.get(id))
   return {
-    ...boundsOf(type, file.lowerBounds.get(id), file.upperBounds.get(id)),
-    mayBeNull: nulls === undefined || nulls > 0 || above.some((field) => !field.required),
+    lower,
+    upper,
+    // Writers disagree on whether rows without the struct count as nulls of what is inside.
+    mayBeNull: nulls === undefined || nulls > 0 || insideOptional,
     mayBeNan: nans === undefined || nans > 0,
     mayBeOrdinary: nulls === undefined || nulls + (nans ?? 0) < total,
   }
@@ -95,11 +96,33 @@ export function summaryFacts(
   return { ...sourceRange(transform, type, lower, upper), ...possible }
 }
 
+/** Asked with the literals of a filter only, so each is hashed once. */
 function inBuckets(transform: Transform, type: PrimitiveType, first: number, last: number) {
+  const hash = bucketHash(transform, type)
   return (value: PrimitiveValue): boolean => {
-    const bucket = Number(applyTransform(transform, type, value))
+    const bucket = hash(value)
     return bucket >= first && bucket <= last
   }
+}
+
+const hashes = new Map<string, (value: PrimitiveValue) => number>()
+
+function bucketHash(transform: Transform, type: PrimitiveType): (value: PrimitiveValue) => number {
+  const key = `${transform} ${type}`
+  if (hashes.size >= 1000) hashes.clear()
+  const known = hashes.get(key)
+  if (known !== undefined) return known
+  const buckets = new Map<PrimitiveValue, number>()
+  const hash = (value: PrimitiveValue): number => {
+    const before = buckets.get(value)
+    if (before !== undefined) return before
+    if (buckets.size >= 10_000) buckets.clear()
+    const bucket = Number(applyTransform(transform, type, value))
+    buckets.set(value, bucket)
+    return bucket
+  }
+  hashes.set(key, hash)
+  return hash
 }
 
 /** Statistics of a column chunk, or of a page: bounds as decoded values, or the bytes of a text. */

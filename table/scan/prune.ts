@@ -5,7 +5,8 @@
 import type { DataFile } from '../manifest/data-file.ts'
 import type { ManifestFile } from '../manifest/manifest-list.ts'
 import type { PartitionSpec } from '../spec/partition.ts'
-import type { Schema } from '../spec/schema.ts'
+import { fieldChain, type Schema } from '../spec/schema.ts'
+import type { PrimitiveValue } from '../spec/types.ts'
 import {
   type ChunkStatistics,
   type ColumnFacts,
@@ -15,7 +16,7 @@ import {
   summaryFacts,
 } from './column-facts.ts'
 import type { ColumnReference, Expression } from './expression.ts'
-import { TRUE, type Truths, truthsOf } from './truth.ts'
+import { ANY, isDecided, type Leaf, leafTruths, TRUE, type Truths, truthsOf } from './truth.ts'
 
 /**
  * Whether a row of `file` may match.
@@ -34,15 +35,58 @@ export function fileMustMatch(filter: Expression, file: DataFile, spec: Partitio
 }
 
 function fileTruths(filter: Expression, file: DataFile, spec: PartitionSpec, schema: Schema): Truths {
-  return truthsOf(filter, (column) => {
-    const facts: ColumnFacts[] = [fileFacts(file, column, schema)]
-    for (const [index, field] of spec.fields.entries()) {
-      if (field.sourceId !== column.fieldId || index >= file.partition.length) continue
-      const known = partitionFacts(field.transform, column.type, file.partition[index]!)
-      if (known !== undefined) facts.push(known)
+  return truthsOf(filter, (leaf) => {
+    const { parts, insideOptional } = planOf(leaf.column, spec, schema)
+    let truths = ANY
+    // Partition values first: many files share one, and what is known of it is remembered.
+    for (const { index, factsOf } of parts) {
+      const facts = index < file.partition.length ? factsOf(file.partition[index]!) : undefined
+      if (facts !== undefined) truths &= leafTruths(leaf, facts)
     }
-    return facts
+    return isDecided(truths) ? truths : truths & leafTruths(leaf, fileFacts(file, leaf.column, insideOptional))
   })
+}
+
+/** What is the same for every file of a spec. */
+interface ColumnPlan {
+  readonly schema: Schema
+  readonly insideOptional: boolean
+  readonly parts: readonly {
+    readonly index: number
+    readonly factsOf: (value: PrimitiveValue) => ColumnFacts | undefined
+  }[]
+}
+
+const plans = new WeakMap<ColumnReference, WeakMap<PartitionSpec, ColumnPlan>>()
+
+function planOf(column: ColumnReference, spec: PartitionSpec, schema: Schema): ColumnPlan {
+  const bySpec = plans.get(column) ?? new WeakMap<PartitionSpec, ColumnPlan>()
+  plans.set(column, bySpec)
+  const known = bySpec.get(spec)
+  if (known !== undefined && known.schema === schema) return known
+  const above = (fieldChain(schema, column.fieldId) ?? []).slice(0, -1)
+  const plan: ColumnPlan = {
+    schema,
+    insideOptional: above.some((field) => !field.required),
+    parts: spec.fields.flatMap((field, index) =>
+      field.sourceId === column.fieldId
+        ? { index, factsOf: remembered((value) => partitionFacts(field.transform, column.type, value)) }
+        : [],
+    ),
+  }
+  bySpec.set(spec, plan)
+  return plan
+}
+
+function remembered<T>(compute: (value: PrimitiveValue) => T): (value: PrimitiveValue) => T {
+  const known = new Map<PrimitiveValue, T>()
+  return (value) => {
+    if (known.has(value)) return known.get(value)!
+    if (known.size >= 10_000) known.clear()
+    const result = compute(value)
+    known.set(value, result)
+    return result
+  }
 }
 
 /** Whether a file of `manifest` may hold a matching row, by the partition summaries and the manifest's own spec. */
@@ -52,13 +96,17 @@ export function manifestMayMatch(
   spec: PartitionSpec,
   _schema: Schema,
 ): boolean {
-  const factsOf = (column: ColumnReference): readonly ColumnFacts[] =>
-    spec.fields.flatMap((field, index) => {
+  const narrow = (leaf: Leaf): Truths => {
+    let truths = ANY
+    for (const [index, field] of spec.fields.entries()) {
       const summary = manifest.partitions[index]
-      if (summary === undefined || field.sourceId !== column.fieldId) return []
-      return summaryFacts(field.transform, column.type, summary) ?? []
-    })
-  return (truthsOf(filter, factsOf) & TRUE) !== 0
+      if (summary === undefined || field.sourceId !== leaf.column.fieldId) continue
+      const facts = summaryFacts(field.transform, leaf.column.type, summary)
+      if (facts !== undefined) truths &= leafTruths(leaf, facts)
+    }
+    return truths
+  }
+  return (truthsOf(filter, narrow) & TRUE) !== 0
 }
 
 /**
@@ -66,9 +114,9 @@ export function manifestMayMatch(
  * @param statistics by field id; columns without any are left out.
  */
 export function rowGroupMayMatch(filter: Expression, statistics: ReadonlyMap<number, ChunkStatistics>): boolean {
-  const factsOf = (column: ColumnReference): readonly ColumnFacts[] => {
-    const known = statistics.get(column.fieldId)
-    return known === undefined ? [] : [chunkFacts(known, column.type)]
+  const narrow = (leaf: Leaf): Truths => {
+    const known = statistics.get(leaf.column.fieldId)
+    return known === undefined ? ANY : leafTruths(leaf, chunkFacts(known, leaf.column.type))
   }
-  return (truthsOf(filter, factsOf) & TRUE) !== 0
+  return (truthsOf(filter, narrow) & TRUE) !== 0
 }

@@ -8,32 +8,41 @@ import { compareValues } from '../spec/compare.ts'
 import { afterPrefix, compareOrdered, type OrderedValue, toOrdered } from '../spec/transform-range.ts'
 import type { PrimitiveType, PrimitiveValue } from '../spec/types.ts'
 import type { ColumnFacts } from './column-facts.ts'
-import { type ColumnReference, type ComparisonOperator, type Expression, holds } from './expression.ts'
+import { type ComparisonOperator, type Expression, holds } from './expression.ts'
 
 /** A set of outcomes, as bits. */
 export type Truths = number
 export const TRUE: Truths = 1
 export const FALSE: Truths = 2
 export const UNKNOWN: Truths = 4
-const ANY = TRUE | FALSE | UNKNOWN
+export const ANY: Truths = TRUE | FALSE | UNKNOWN
 
-type Leaf = Exclude<Expression, { readonly kind: 'and' | 'or' | 'not' }>
+/** A condition on one column. */
+export type Leaf = Exclude<Expression, { readonly kind: 'and' | 'or' | 'not' }>
 
 /**
- * @param factsOf everything that is known of a column, by source of knowledge; each narrows the outcomes.
+ * @param narrow what a leaf can come out as: `leafTruths` of everything that is known of its column, each narrowing the
+ *   outcomes.
  */
-export function truthsOf(filter: Expression, factsOf: (column: ColumnReference) => readonly ColumnFacts[]): Truths {
+export function truthsOf(filter: Expression, narrow: (leaf: Leaf) => Truths): Truths {
   switch (filter.kind) {
     case 'not':
-      return negate(truthsOf(filter.operand, factsOf))
-    case 'and':
-      return both(truthsOf(filter.left, factsOf), truthsOf(filter.right, factsOf))
-    case 'or':
-      return negate(both(negate(truthsOf(filter.left, factsOf)), negate(truthsOf(filter.right, factsOf))))
+      return negate(truthsOf(filter.operand, narrow))
+    case 'and': {
+      const left = truthsOf(filter.left, narrow)
+      return left === FALSE ? FALSE : both(left, truthsOf(filter.right, narrow))
+    }
+    case 'or': {
+      const left = truthsOf(filter.left, narrow)
+      return left === TRUE ? TRUE : negate(both(negate(left), negate(truthsOf(filter.right, narrow))))
+    }
     default:
-      return factsOf(filter.column).reduce((truths, facts) => truths & leafTruths(filter, facts), ANY)
+      return narrow(filter)
   }
 }
+
+/** Nothing is left to narrow: one outcome, or none where sources contradict each other. */
+export const isDecided = (truths: Truths): boolean => (truths & (truths - 1)) === 0
 
 const negate = (truths: Truths): Truths =>
   (truths & UNKNOWN) | (truths & TRUE ? FALSE : 0) | (truths & FALSE ? TRUE : 0)
@@ -46,7 +55,8 @@ function both(left: Truths, right: Truths): Truths {
   return (left & right & TRUE) | ((left | right) & FALSE) | (unknown ? UNKNOWN : 0)
 }
 
-function leafTruths(leaf: Leaf, facts: ColumnFacts): Truths {
+/** What a condition can come out as over rows of which `facts` is known. */
+export function leafTruths(leaf: Leaf, facts: ColumnFacts): Truths {
   const { mayBeNull, mayBeNan, mayBeOrdinary } = facts
   if (leaf.kind === 'is-null') return (mayBeNull ? TRUE : 0) | (mayBeNan || mayBeOrdinary ? FALSE : 0)
   if (leaf.kind === 'is-nan') return (mayBeNan ? TRUE : 0) | (mayBeNull || mayBeOrdinary ? FALSE : 0)

@@ -8,6 +8,7 @@ import { type EpochMillis, epochMillis, type SnapshotId, snapshotId } from '../i
 import { checkMetadata } from './metadata-check.ts'
 import {
   NO_PARTITION_ID,
+  type PartitionField,
   type PartitionSpec,
   parsePartitionFields,
   parsePartitionSpec,
@@ -220,12 +221,20 @@ export function statisticsPaths(metadata: TableMetadata): readonly string[] {
 
 /**
  * A schema that has every source column of `spec`: `preferred`, else the newest of the table's. A column that an old
- * spec partitions by may have been dropped since.
+ * spec partitions by may have been dropped since. Where no schema has them all, `preferred` with the rest added to it.
  */
 export function schemaForSpec(metadata: TableMetadata, spec: PartitionSpec, preferred: Schema): Schema {
-  const hasSources = (schema: Schema): boolean =>
-    spec.fields.every((field) => fieldById(schema, field.sourceId) !== undefined)
-  return hasSources(preferred) ? preferred : (metadata.schemas.findLast(hasSources) ?? preferred)
+  const missingIn = (schema: Schema): readonly PartitionField[] =>
+    spec.fields.filter((field) => fieldById(schema, field.sourceId) === undefined)
+  const missing = missingIn(preferred)
+  if (missing.length === 0) return preferred
+  const whole = metadata.schemas.findLast((schema) => missingIn(schema).length === 0)
+  if (whole !== undefined) return whole
+  const found = missing.map(({ sourceId }) =>
+    metadata.schemas.map((schema) => fieldById(schema, sourceId)).findLast((field) => field !== undefined),
+  )
+  const added = found.filter((field, index) => field !== undefined && found.indexOf(field) === index)
+  return { ...preferred, fields: [...preferred.fields, ...added.map((field) => field!)] }
 }
 
 export function defaultSortOrder(metadata: TableMetadata): SortOrder {

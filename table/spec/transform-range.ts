@@ -13,8 +13,8 @@ import { decimalOf, type PrimitiveType, type PrimitiveValue } from './types.ts'
 export type OrderedValue = boolean | number | bigint | Uint8Array
 
 export interface SourceRange {
-  readonly lower?: OrderedValue
-  readonly upper?: OrderedValue
+  readonly lower?: OrderedValue | undefined
+  readonly upper?: OrderedValue | undefined
   /** `upper` itself is outside. */
   readonly upperOpen?: boolean
 }

@@ -4,7 +4,13 @@ import { describe, expect, test } from 'vitest'
 import { FirnError } from '../../../table/errors.ts'
 import { parseJson, printJson } from '../../../table/format/json.ts'
 import { valueFromJson, valueToJson } from '../../../table/spec/json-value.ts'
-import { currentSchema, parseMetadata, printMetadata, statisticsPaths } from '../../../table/spec/metadata.ts'
+import {
+  currentSchema,
+  parseMetadata,
+  printMetadata,
+  schemaForSpec,
+  statisticsPaths,
+} from '../../../table/spec/metadata.ts'
 import { fieldByName, fieldsById, parseSchema, printSchema, projectSchema } from '../../../table/spec/schema.ts'
 import type { PrimitiveType, PrimitiveValue } from '../../../table/spec/types.ts'
 
@@ -270,4 +276,23 @@ describe('single values as JSON', () => {
 test('a schema is indexed with its nested fields', () => {
   const schema = parseSchema(DOCUMENT.schemas[0])
   expect([...fieldsById(schema).keys()]).toEqual([1, 2, 3, 4, 5, 6, 7])
+})
+
+test('sources of an old spec that no schema has together any more are gathered from several', () => {
+  const column = (id: number) => ({ id, name: `c${id}`, required: false, type: 'int' })
+  const schemaOf = (id: number, ...fields: object[]) => ({ type: 'struct', 'schema-id': id, fields })
+  const metadata = parse({ schemas: [schemaOf(1, column(1)), schemaOf(2, column(2)), schemaOf(0, column(3))] })
+  const part = (sourceId: number) => ({
+    sourceId,
+    fieldId: 1000 + sourceId,
+    name: `p${sourceId}`,
+    transform: 'identity',
+  })
+  const ids = (...sources: number[]): number[] => {
+    const schema = schemaForSpec(metadata, { specId: 9, fields: sources.map(part) }, currentSchema(metadata))
+    return schema.fields.map((field) => field.id)
+  }
+  expect(ids(3)).toEqual([3])
+  expect(ids(2)).toEqual([2])
+  expect(ids(1, 2)).toEqual([3, 1, 2])
 })
