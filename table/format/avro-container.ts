@@ -64,7 +64,7 @@ export interface AvroContainer {
 }
 
 const MAGIC = Buffer.from('Obj\u0001')
-const SYNC_BYTES = 16
+export const SYNC_BYTES: number = 16
 /** Far above what any writer makes of one block; a block that grows beyond it is a bomb. */
 const MAX_BLOCK_BYTES = 256 << 20
 /** Blocks below this are inflated where they are: the way to the thread pool and back takes longer. */

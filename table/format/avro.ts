@@ -6,9 +6,10 @@
  * avsc prints a type without the attributes that Iceberg lives by (`field-id`, `element-id`, `logicalType: map`), so
  * the schema is handed over as file metadata, which wins over what avsc would write.
  */
+import { createHash } from 'node:crypto'
 import avro from 'avsc'
 import { FirnError } from '../errors.ts'
-import { type AvroComplexSchema, type AvroSchema, avroCorrupt, openAvro } from './avro-container.ts'
+import { type AvroComplexSchema, type AvroSchema, avroCorrupt, openAvro, SYNC_BYTES } from './avro-container.ts'
 import { AvroCursor } from './avro-cursor.ts'
 import { AvroTypes } from './avro-decode.ts'
 import { type JsonObject, printJson } from './json.ts'
@@ -48,6 +49,13 @@ const typeOf = (schema: unknown): avro.Type => {
   return avro.Type.forSchema(structuredClone(schema) as avro.Schema, { registry: { long }, typeHook } as object)
 }
 
+/** What separates blocks: by the header rather than by chance, so that the same records are the same bytes. */
+function syncMarkerOf(header: Readonly<Record<string, Buffer>>): Buffer {
+  const hash = createHash('sha256')
+  for (const [key, value] of Object.entries(header)) hash.update(`${key}\0${value.length}\0`).update(value)
+  return hash.digest().subarray(0, SYNC_BYTES)
+}
+
 /** One container file with deflate blocks. */
 export async function writeAvro(
   schema: AvroComplexSchema,
@@ -63,6 +71,7 @@ export async function writeAvro(
       // Otherwise a file without records would be a file without bytes.
       writeHeader: true,
       metadata: header,
+      syncMarker: syncMarkerOf(header),
     } as object,
   )
   const parts: Buffer[] = []
