@@ -127,6 +127,7 @@ export {
   statisticsPaths,
   type TableMetadata,
 } from './spec/metadata.ts'
+export { type NameMapping, nameMappingOf } from './spec/name-mapping.ts'
 export {
   type PartitionField,
   type PartitionSpec,

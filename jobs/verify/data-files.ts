@@ -7,7 +7,8 @@ import {
   decodeBound,
   isPrimitive,
   keyOfPath,
-  openDataFile,
+  nameMappingOf,
+  openFileTask,
   type PrimitiveType,
   type Schema,
   type SortOrder,
@@ -104,7 +105,7 @@ async function verifyRows(
       dataset,
       newestCompactedAt: newest !== undefined && /^\d+$/.test(newest) ? BigInt(newest) : undefined,
     })
-    const reader = await openBytes(live, bytes, table.location, schema, { signal })
+    const reader = await openBytes(live, bytes, table, schema, { signal })
     for (let group = 0; group < reader.rowGroupRows.length; group++) {
       const batch = await reader.read(group, { signal })
       if (batch.numRows !== reader.rowGroupRows[group]) {
@@ -130,17 +131,32 @@ async function verifyRows(
   }
 }
 
-/** A row count that only the manifest entry gets wrong must not hide the rows: the checker counts them. */
+/**
+ * The rows as they are stored, deleted ones too. A row count that only the manifest entry gets wrong must not hide the
+ * rows: the checker counts them.
+ */
 async function openBytes(
   { file, writtenRows }: LiveFile,
   bytes: Uint8Array,
-  location: string,
+  { metadata, location }: Table,
   schema: Schema,
   options: AbortableOptions,
 ): Promise<DataFileReader> {
   const store = storeOf(keyOfPath(location, file.filePath), bytes)
+  const nameMapping = nameMappingOf(metadata.properties)
+  const task = {
+    deletes: [],
+    spec: specById(metadata, file.specId),
+    ...(nameMapping === undefined ? {} : { nameMapping }),
+  }
   const open = (recordCount: number): Promise<DataFileReader> =>
-    openDataFile(store, location, { ...file, fileSizeBytes: bytes.length, recordCount }, schema, options)
+    openFileTask(
+      store,
+      location,
+      { ...task, file: { ...file, fileSizeBytes: bytes.length, recordCount } },
+      schema,
+      options,
+    )
   try {
     return await open(file.recordCount)
   } catch (error) {
