@@ -10,12 +10,12 @@ import { type SnapshotId, snapshotId } from '../ids.ts'
 import { type DataFile, FILE_CONTENTS } from './data-file.ts'
 import {
   type Draft,
-  emptyDraft,
   expectType,
   listStep,
   numberStep,
   optionalStep,
   recordStep,
+  resetDraft,
   type Step,
   skipBytes,
   statsStep,
@@ -41,8 +41,10 @@ export function compileEntries(
   const fileSteps = (type: AvroSchema): Step =>
     recordStep(type, types, (id, inner) => fileStep(id, inner, types, context))
   const entry = recordStep(schema, types, (id, type) => (id === 2 ? fileSteps(type) : entryStep(id, type)))
+  // One for all entries: what is read of an entry is copied out of it.
+  const draft = {} as Draft
   return (cursor, block) => {
-    const draft = emptyDraft(block)
+    resetDraft(draft, block)
     entry(cursor, draft)
     return finish(draft, context.specId)
   }

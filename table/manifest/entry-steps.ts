@@ -14,7 +14,7 @@ type Bounds = ReadonlyMap<number, Uint8Array>
 /** The entry being read. */
 export interface Draft {
   /** That the entry is read from. */
-  readonly block: LaterBytes
+  block: LaterBytes
   status: EntryStatus | undefined
   snapshotId: SnapshotId | undefined
   sequenceNumber: number | undefined
@@ -45,33 +45,34 @@ export type Step = (cursor: AvroCursor, draft: Draft) => void
 
 const NO_NUMBERS: readonly number[] = []
 
-export const emptyDraft = (block: LaterBytes): Draft => ({
-  block,
-  status: undefined,
-  snapshotId: undefined,
-  sequenceNumber: undefined,
-  fileSequenceNumber: undefined,
-  content: 'data',
-  filePath: undefined,
-  fileFormat: undefined,
-  partition: undefined,
-  recordCount: undefined,
-  fileSizeBytes: undefined,
-  columnSizes: noStats(),
-  valueCounts: noStats(),
-  nullValueCounts: noStats(),
-  nanValueCounts: noStats(),
-  lowerBounds: noStats(),
-  upperBounds: noStats(),
-  splitOffsets: NO_NUMBERS,
-  equalityIds: NO_NUMBERS,
-  sortOrderId: undefined,
-  referencedDataFile: undefined,
-  contentOffset: undefined,
-  contentSizeBytes: undefined,
-  firstRowId: undefined,
-  keyMetadata: undefined,
-})
+/** For the next entry. */
+export function resetDraft(draft: Draft, block: LaterBytes): void {
+  draft.block = block
+  draft.status = undefined
+  draft.snapshotId = undefined
+  draft.sequenceNumber = undefined
+  draft.fileSequenceNumber = undefined
+  draft.content = 'data'
+  draft.filePath = undefined
+  draft.fileFormat = undefined
+  draft.partition = undefined
+  draft.recordCount = undefined
+  draft.fileSizeBytes = undefined
+  draft.columnSizes = noStats()
+  draft.valueCounts = noStats()
+  draft.nullValueCounts = noStats()
+  draft.nanValueCounts = noStats()
+  draft.lowerBounds = noStats()
+  draft.upperBounds = noStats()
+  draft.splitOffsets = NO_NUMBERS
+  draft.equalityIds = NO_NUMBERS
+  draft.sortOrderId = undefined
+  draft.referencedDataFile = undefined
+  draft.contentOffset = undefined
+  draft.contentSizeBytes = undefined
+  draft.firstRowId = undefined
+  draft.keyMetadata = undefined
+}
 
 /** The fields of a record one after the other; those without a step are skipped. */
 export function recordStep(
