@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { encodeBound } from '../../../table/manifest/bounds.ts'
 import type { DataFile } from '../../../table/manifest/data-file.ts'
 import type { ManifestFile } from '../../../table/manifest/manifest-list.ts'
+import { evaluate } from '../../../table/scan/expression.ts'
 import { fileMayMatch, fileMustMatch, manifestMayMatch, rowGroupMayMatch } from '../../../table/scan/prune.ts'
 import { parseWhere } from '../../../table/scan/where.ts'
 import type { Schema } from '../../../table/spec/schema.ts'
@@ -292,4 +293,12 @@ test('a row group is skipped by its own statistics; a NaN in them spoils both bo
   expect(may('score < 0', 5, { lower: 1, upper: 9, nulls: 0, values: 10 })).toBe(false)
   expect(may('score < 0', 5, { lower: 1, upper: Number.NaN, nulls: 0, values: 10 })).toBe(true)
   expect(may('score > 10', 5, { lower: 1, upper: 9, nulls: 0, values: 10 })).toBe(true)
+})
+
+test('half of a surrogate pair, which a program may pass as a literal, skips nothing', () => {
+  const column = { fieldId: 1, name: 'id', type: 'string' } as const
+  const filter = { kind: 'compare', operator: '<', column, value: '\ud800' } as const
+  expect(evaluate(filter, () => '\uffff')).toBe(true)
+  const file = fileOf(1, 'string', { lower: '\uffff', upper: '\uffff', nulls: 0 })
+  expect(fileMayMatch(filter, file, UNPARTITIONED, SCHEMA)).toBe(true)
 })
