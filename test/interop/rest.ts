@@ -10,6 +10,7 @@ import { FirnError, openRestCatalog, type RestCatalog, type Table, type TableDef
 import { readRows, writeRows } from '../table/support.ts'
 import { type Column, type Digests, digestRows, type Row } from './digest.ts'
 import type { Engines, RestEngines } from './install.ts'
+import { changeThroughRest } from './rest-changes.ts'
 import { type RestEngine, startRestEngine, startRestFixture } from './rest-fixture.ts'
 
 const TABLE = 'lake.raw.events'
@@ -68,12 +69,12 @@ interface Rig {
   readonly differences: string[]
 }
 
-/** @returns commits made by all, and one line per difference. */
+/** @returns commits made by all, kinds of changes that the catalog took, and one line per difference. */
 export async function shareTableOverRest(
   engines: Engines,
   { restJar }: RestEngines,
   parent: string,
-): Promise<{ commits: number; conflicts: number; differences: readonly string[] }> {
+): Promise<{ commits: number; conflicts: number; changes: number; differences: readonly string[] }> {
   const folder = join(parent, 'rest')
   await mkdir(folder)
   const warehouse = pathToFileURL(join(folder, 'warehouse')).href
@@ -92,7 +93,9 @@ export async function shareTableOverRest(
     await inTurns(rig)
     const conflicts = await atOnce(rig)
     const { metadata } = await catalog.loadTable(TABLE)
-    return { commits: metadata.snapshots.length, conflicts, differences: rig.differences }
+    const changed = await changeThroughRest(catalog, DEFINITION, join(folder, 'file-catalog'))
+    const differences = [...rig.differences, ...changed.differences]
+    return { commits: metadata.snapshots.length, conflicts, changes: changed.steps, differences }
   } finally {
     await Promise.all(started.map((engine) => engine.close()))
     await fixture.close()

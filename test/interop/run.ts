@@ -87,9 +87,9 @@ async function overRest(engines: Engines, rest: RestEngines, folder: string): Pr
   const signed = await compareSignatures(rest.botocorePython)
   report(`SigV4: ${signed.requests} requests signed as botocore signs them`, signed.differences)
   const started = performance.now()
-  const { commits, conflicts, differences } = await shareTableOverRest(engines, rest, folder)
+  const { commits, conflicts, changes, differences } = await shareTableOverRest(engines, rest, folder)
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
-  const what = `${commits} commits in turns and at once, ${conflicts} lost races made good`
+  const what = `${commits} commits in turns and at once, ${conflicts} lost races made good, ${changes} kinds of changes`
   report(`REST catalog: firn, pyiceberg and spark wrote one table: ${what} (${seconds} s)`, differences)
   return signed.differences.length + differences.length === 0
 }
