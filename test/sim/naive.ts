@@ -56,6 +56,12 @@ export const noSecondLook: Protocol = {
     })),
 }
 
+/** A request that got no answer is taken to have had no effect once the table was read again. */
+export const forgottenTries: Protocol = {
+  open: (store, clock) =>
+    opened(store, clock, (table) => ({ ...fileTableOperations(table, clock), isSettled: () => true })),
+}
+
 /** A create that succeeds is a commit, however old its base: it may have gone where newer versions had been removed. */
 export const noConfirmation: Protocol = {
   open: (store, clock) =>

@@ -51,6 +51,8 @@ const PROPERTIES = {
   'commit.retry.min-wait-ms': '50',
   'commit.retry.max-wait-ms': '5000',
   'commit.manifest.min-count-to-merge': '12',
+  'write.metadata.delete-after-commit.enabled': 'true',
+  'write.metadata.previous-versions-max': '5',
 }
 
 /** A process that stands still does so for as long as this many pauses between two commits of the others. */
@@ -64,12 +66,17 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const world = await createWorld({
     seed,
     weather: { ...WEATHER, attempts: 1 + (seed % 3), stallMillis: STALL_PACES * pace, ...options.weather },
-    properties: { ...PROPERTIES, ...options.properties },
+    properties: {
+      ...PROPERTIES,
+      // As little as is allowed; a stall is longer.
+      'firn.metadata.min-age-ms': String(Math.max(60_000, pace)),
+      ...options.properties,
+    },
     ...(options.protocol === undefined ? {} : { protocol: options.protocol }),
     ...(options.keepStory === undefined ? {} : { keepStory: options.keepStory }),
   })
   try {
-    const helpers = options.helpers ?? defaultHelpers(pace)
+    const helpers = options.helpers ?? defaultHelpers(pace, seed)
     const shared: Shared = { writing: writers }
     const own = Array.from({ length: writers }, (_, i) => writer(`w${i}`, commits, pace))
     try {
@@ -97,11 +104,13 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   }
 }
 
-export function defaultHelpers(paceMillis: number): readonly Actor[] {
+/** Every other seed has somebody who removes metadata against the rules, sooner than a stalled writer gives up. */
+function defaultHelpers(paceMillis: number, seed: number): readonly Actor[] {
+  const hasty = trimmer('trimmer', 4, paceMillis, 3 * paceMillis)
   return [
     rewriter('rewriter', 6 * paceMillis),
     expirer('expirer', 10, 6 * paceMillis),
-    trimmer('trimmer', 4, paceMillis, 3 * paceMillis),
     reader('reader', 4 * paceMillis),
+    ...(seed % 2 === 0 ? [hasty] : []),
   ]
 }
