@@ -174,6 +174,10 @@ async function decodeLeaves(
   const leaves = new Map<number, LeafColumn>()
   for (const [leaf, chunkBytes] of bytes) {
     const { name, leaf: shape } = context.footer.leaves[leaf]!
+    const { numValues } = chunks[leaf]!
+    if (numValues < rows || (shape!.maxRepetition === 0 && numValues !== rows)) {
+      throw corrupt(context.where, `row group ${index}, column ${name} has ${numValues} values in ${rows} rows`)
+    }
     try {
       leaves.set(leaf, decodeChunk(chunkBytes, shape!, chunks[leaf]!))
     } catch (cause) {

@@ -41,6 +41,7 @@ type Raw = Uint8Array | undefined
 
 function rawBounds(statistics: ThriftStruct, node: FileNode, ordered: boolean): readonly [Raw, Raw] {
   const { physical } = node.leaf!
+  const raw = (value: unknown): Raw => (value instanceof Uint8Array ? value : undefined)
   // Nobody defines an order of INT96.
   if (physical === 'INT96') return [undefined, undefined]
   const isDecimalBytes = node.annotation === 'decimal' && /BYTE/.test(physical)
@@ -48,11 +49,11 @@ function rawBounds(statistics: ThriftStruct, node: FileNode, ordered: boolean): 
     // Cut short, the bytes of a number are another number.
     const max = isDecimalBytes && statistics.field_7 === false ? undefined : statistics.field_5
     const min = isDecimalBytes && statistics.field_8 === false ? undefined : statistics.field_6
-    return [min as Raw, max as Raw]
+    return [raw(min), raw(max)]
   }
   // `min` and `max` are from before the order was defined: right only where it was always the signed one.
   const isSigned = !/BYTE/.test(physical) && node.annotation !== 'uint32' && node.annotation !== 'uint64'
-  return isSigned ? [statistics.field_2 as Raw, statistics.field_1 as Raw] : [undefined, undefined]
+  return isSigned ? [raw(statistics.field_2), raw(statistics.field_1)] : [undefined, undefined]
 }
 
 function boundOf(
