@@ -26,10 +26,12 @@ async function inMemory(source: ObjectStore): Promise<ObjectStore> {
 const source = openStore(folder, { clock: systemClock })
 const store = kind === 'memory' ? await inMemory(source) : source
 const rssBytes = process.memoryUsage.rss()
+const usedBefore = process.cpuUsage()
 const started = performance.now()
 const table = await openTableAt(store, { clock: systemClock })
 const tasks = await table.scan().planFiles()
 const planMillis = performance.now() - started
+const used = process.cpuUsage(usedBefore)
 // since the process began, start-up and imports included
 const processMillis = performance.now()
 const { maxRSS } = process.resourceUsage()
@@ -39,6 +41,7 @@ const result = {
   rows: tasks.reduce((sum, { file }) => sum + file.recordCount, 0),
   paths: createHash('sha256').update(paths.sort().join('\n')).digest('hex'),
   planMillis,
+  planCpuMillis: (used.user + used.system) / 1000,
   processMillis,
   rssBytesBefore: rssBytes,
   peakBytes: maxRSS * 1024,
