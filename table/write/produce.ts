@@ -18,9 +18,9 @@ import { keyOfPath } from '../spec/location.ts'
 import { snapshotById, type TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import { checkAddedFiles, checkReplacement, checkUnique } from './check-files.ts'
-import { manifestFilter, pathOf, type RemovedFile } from './filter-manifests.ts'
+import { type ManifestFilter, manifestFilter, pathOf, type RemovedFile } from './filter-manifests.ts'
 import { atSequenceNumber, draftWriter, type ManifestDraft, writeDrafts } from './manifest-draft.ts'
-import { manifestMerger } from './merge-manifests.ts'
+import { type ManifestMerger, manifestMerger } from './merge-manifests.ts'
 import { headOf, nextSnapshot, ownRef, type SnapshotOptions } from './snapshot-options.ts'
 
 /** A change of the table's files, as one snapshot. */
@@ -76,36 +76,7 @@ export async function produceSnapshot(
   const filter = manifestFilter(store, writer, snapshotId, change.removed)
   const merger = manifestMerger(store, writer, snapshotId, dataSequenceNumber)
 
-  const manifestsOf = async (
-    base: TableMetadata,
-    head: Snapshot | undefined,
-    committed: TableMetadata,
-  ): Promise<TryManifests> => {
-    const sequenceNumber = base.lastSequenceNumber + 1
-    const carried = await carriedManifests(store, base, head, abort)
-    const filtered = await filter.apply(base, carried, sequenceNumber, abort)
-    if (change.validation !== undefined) {
-      // Earlier changes of the same transaction are no conflict.
-      const before = headOf(committed, options.branch)
-      await validateChange(store, committed, before, change.validation, filtered.removed, abort)
-    }
-    const own = drafts.map((draft: ManifestDraft) => atSequenceNumber(draft, sequenceNumber))
-    const listed = [...own, ...filtered.manifests].filter(
-      (manifest) => mayHaveLiveFiles(manifest) || manifest.addedSnapshotId === snapshotId,
-    )
-    const merged: ManifestFile[] = []
-    let replaced = filtered.replaced
-    for (const content of ['data', 'deletes'] as const) {
-      const some = listed.filter((manifest) => manifest.content === content)
-      const result =
-        options.merge === false
-          ? { manifests: some, replaced: 0 }
-          : await merger.apply(base, some, sequenceNumber, abort)
-      merged.push(...result.manifests)
-      replaced += result.replaced
-    }
-    return { manifests: merged, removed: filtered.removed, replaced }
-  }
+  const parts: TryParts = { store, snapshotId, change, options, drafts, filter, merger }
 
   return {
     snapshotId,
@@ -114,7 +85,7 @@ export async function produceSnapshot(
     prepare: async (base, attempt, timestampMillis, committed = base) => {
       change.check?.(committed)
       const head = headOf(base, options.branch)
-      const { manifests, removed, replaced } = await manifestsOf(base, head, committed)
+      const { manifests, removed, replaced } = await manifestsOfTry(parts, base, head, committed)
       const removedFiles = removed.map((entry) => entry.dataFile)
       if (change.operation === 'replace') checkReplacement(base, change.added, removedFiles)
       const summary = snapshotSummary(head, change.operation, change.added, removedFiles, {
@@ -126,11 +97,54 @@ export async function produceSnapshot(
   }
 }
 
+/** What tries have in common. */
+interface TryParts {
+  readonly store: ObjectStore
+  readonly snapshotId: SnapshotId
+  readonly change: ProducedChange
+  readonly options: ProduceOptions
+  readonly drafts: readonly ManifestDraft[]
+  readonly filter: ManifestFilter
+  readonly merger: ManifestMerger
+}
+
 interface TryManifests {
   readonly manifests: readonly ManifestFile[]
   readonly removed: readonly ResolvedEntry[]
   /** Manifests of the base that others stand for now. */
   readonly replaced: number
+}
+
+/** @param committed the table's own metadata; `base` may have earlier changes of the same transaction in it. */
+async function manifestsOfTry(
+  { store, snapshotId, change, options, drafts, filter, merger }: TryParts,
+  base: TableMetadata,
+  head: Snapshot | undefined,
+  committed: TableMetadata,
+): Promise<TryManifests> {
+  const abort = { signal: options.signal }
+  const sequenceNumber = base.lastSequenceNumber + 1
+  const carried = await carriedManifests(store, base, head, abort)
+  const filtered = await filter.apply(base, carried, sequenceNumber, abort)
+  if (change.validation !== undefined) {
+    // Earlier changes of the same transaction are no conflict.
+    const before = headOf(committed, options.branch)
+    await validateChange(store, committed, before, change.validation, filtered.removed, abort)
+  }
+  const own = drafts.map((draft) => atSequenceNumber(draft, sequenceNumber))
+  const listed = [...own, ...filtered.manifests].filter(
+    (manifest) => mayHaveLiveFiles(manifest) || manifest.addedSnapshotId === snapshotId,
+  )
+  const manifests: ManifestFile[] = []
+  let { replaced } = filtered
+  for (const content of ['data', 'deletes'] as const) {
+    const some = listed.filter((manifest) => manifest.content === content)
+    const merged =
+      options.merge === false ? { manifests: some, replaced: 0 } : await merger.apply(base, some, sequenceNumber, abort)
+    manifests.push(...merged.manifests)
+    replaced += merged.replaced
+  }
+  return { manifests, removed: filtered.removed, replaced }
 }
 
 /** The members of a summary about manifests, and who wrote it. */
