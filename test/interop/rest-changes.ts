@@ -113,7 +113,9 @@ function definitionOf(metadata: TableMetadata): string {
       lastPartitionId: metadata.lastPartitionId,
       order: printSortOrder(defaultSortOrder(metadata)),
       // the catalog adds a default of its own
-      properties: { ...metadata.properties, 'write.parquet.compression-codec': undefined },
+      properties: Object.entries(metadata.properties)
+        .filter(([key]) => key !== 'write.parquet.compression-codec')
+        .sort(([a], [b]) => (a < b ? -1 : 1)),
       snapshots: metadata.snapshots.map(({ snapshotId, parentSnapshotId, sequenceNumber, summary, schemaId }) => ({
         number: number(snapshotId),
         parent: number(parentSnapshotId),
