@@ -98,7 +98,11 @@ function toWasm(batch: RecordBatch): readonly WasmRecordBatch[] {
   writer.reset(undefined, batch.schema)
   writer.write(batch)
   writer.finish()
-  return wasm.Table.fromIPCStream(writer.toUint8Array(true)).recordBatches()
+  const table = wasm.Table.fromIPCStream(writer.toUint8Array(true))
+  const batches = table.recordBatches()
+  // its share of the buffers would live until the collector runs, which does not see this heap grow
+  table.free()
+  return batches
 }
 
 /** A queue of one: `push` resolves when the item was taken, so the producer never runs ahead of the encoder. */

@@ -162,6 +162,8 @@ async function upload(
 ): Promise<WrittenFile> {
   const { schema, spec, partition, location } = options
   const bytes = withUuids(Buffer.concat(file.parts), schema)
+  // The encoder's objects hold on to the file until the collector has run twice: not to its bytes as well.
+  file.parts.length = 0
   const folder = ['data', partitionPath(spec, schema, partition)].filter((part) => part !== '').join('/')
   const filePath = `${location}/${folder}/${options.fileNamePrefix}-${index}.parquet`
   const rowGroups = describeParquet(bytes, filePath)
