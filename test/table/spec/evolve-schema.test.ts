@@ -146,6 +146,12 @@ describe('a schema change', () => {
     expect(evolveSchema(metadata, [{ drop: 'ts' }]).schema.fields.map((one) => one.name)).not.toContain('ts')
   })
 
+  test('drops a source of which the spec takes nothing any more', () => {
+    const fields = [{ sourceId: 2, fieldId: 1000, name: 'gone', transform: 'void' }]
+    const metadata = tableWith({ partitionSpecs: [{ specId: 0, fields }] })
+    expect(evolveSchema(metadata, [{ drop: 'ts' }]).schema.fields.map((one) => one.name)).not.toContain('ts')
+  })
+
   test('applies changes in order: an identifier can be moved to another column before the old one goes', () => {
     const { schema } = evolve({ identifier: ['name'] }, { drop: 'id' }, { add: { name: 'id', type: 'long' } })
     expect(schema.identifierFieldIds).toEqual([3])

@@ -62,6 +62,21 @@ describe('a partition change', () => {
     ).toThrow(/redundant/)
   })
 
+  test('counts on from the highest id of any spec, also where last-partition-id lags behind', () => {
+    const metadata = tableWith({ lastPartitionId: 999 })
+    expect(evolveSpec(metadata, [{ add: { source: 'id', transform: 'bucket[4]' } }])).toMatchObject({
+      spec: { fields: [{ fieldId: 1000 }, { fieldId: 1001 }] },
+      lastPartitionId: 1001,
+    })
+  })
+
+  test('in format version 1 gives no id back: ids there are places in a spec', () => {
+    const older = { specId: 1, fields: [{ sourceId: 1, fieldId: 1000, name: 'shard', transform: 'bucket[8]' }] }
+    const metadata = tableWith({ formatVersion: 1, partitionSpecs: [...tableWith().partitionSpecs, older] })
+    const { spec } = evolveSpec(metadata, [{ add: { source: 'id', transform: 'bucket[8]' } }])
+    expect(spec.fields[1]).toMatchObject({ fieldId: 1001, name: 'id_bucket_8' })
+  })
+
   test('in format version 1 a dropped field stays as void and gives up its name', () => {
     const metadata = tableWith({ formatVersion: 1 })
     expect(evolveSpec(metadata, [{ drop: 'ts_day' }]).spec.fields).toEqual([
