@@ -1,7 +1,7 @@
 /** What one snapshot changed, again on a branch that does not have it. As Java's CherryPickOperation. */
 import type { Clock } from '../clock.ts'
 import type { Change } from '../commit/commit.ts'
-import { ancestorsOf, fastForwardRef, isAncestor } from '../commit/refs.ts'
+import { ancestorsOf, assertNotExpiring, fastForwardRef, isAncestor } from '../commit/refs.ts'
 import { partitionKey, type SnapshotOperation } from '../commit/summary.ts'
 import { FirnError } from '../errors.ts'
 import type { SnapshotId } from '../ids.ts'
@@ -55,7 +55,10 @@ export async function cherryPick(
     }
     return { ...fastForwardRef(metadata, branch, source), snapshotId: source }
   }
-  const check = (base: TableMetadata): void => checkNotPicked(base, snapshot, branch)
+  const check = (base: TableMetadata): void => {
+    assertNotExpiring(base, source)
+    checkNotPicked(base, snapshot, branch)
+  }
   check(metadata)
   const { added, removed } = await filesOf(store, metadata, snapshot, options)
   const change: ProducedChange = {

@@ -3,7 +3,7 @@
  * stalled before the rollback cannot take its branch for unchanged.
  */
 import { type Clock, newSnapshotId, newUuid } from '../clock.ts'
-import { isAncestor } from '../commit/refs.ts'
+import { assertNotExpiring, isAncestor } from '../commit/refs.ts'
 import { totalsOf } from '../commit/summary.ts'
 import { FirnError } from '../errors.ts'
 import type { SnapshotId } from '../ids.ts'
@@ -37,8 +37,9 @@ export function rollbackChange(
     isOwn: (metadata) => isOwnSnapshot(metadata, snapshotId, options),
     requirements: (base) => snapshotRequirements(base, planned, options),
     prepare: async (base, attempt, timestampMillis, committed = base) => {
-      const old = snapshotById(base, target)
-      if (old === undefined) throw notFound(base, target)
+      // Its files are about to go with it.
+      assertNotExpiring(committed, target)
+      const old = snapshotById(base, target)!
       const head = headOf(committed, options.branch)
       if (!isAncestor(base, target, head?.snapshotId)) throw notAncestor(base, target, options.branch)
       await assertSameFiles(store, committed, headOf(planned, options.branch), head, abort)
@@ -81,11 +82,6 @@ async function assertSameFiles(
     help: 'Look at the newest snapshots, then run the same command again.',
   })
 }
-
-const notFound = ({ location }: TableMetadata, id: SnapshotId): FirnError =>
-  new FirnError('not-found', 'FIRN_SNAPSHOT_NOT_FOUND', `snapshot ${id} is not in table ${location}`, {
-    help: 'List them with: firn inspect snapshots <table>',
-  })
 
 const notAncestor = ({ location }: TableMetadata, id: SnapshotId, branch = 'main'): FirnError =>
   new FirnError('invalid', 'FIRN_NOT_AN_ANCESTOR', `snapshot ${id} is not in the history of ${branch} of ${location}`, {

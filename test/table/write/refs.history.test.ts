@@ -88,6 +88,7 @@ describe('branches and tags', () => {
     const refused = { code: 'FIRN_SNAPSHOT_EXPIRING', kind: 'conflict' }
     await expect(listed.createTag('old', head(first))).rejects.toMatchObject(refused)
     await expect(listed.createBranch('old', head(first))).rejects.toMatchObject(refused)
+    await expect(listed.rollbackTo(head(first))).rejects.toMatchObject(refused)
     await listed.createTag('new', head(third))
   })
 
