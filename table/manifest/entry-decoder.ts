@@ -17,11 +17,10 @@ import {
   recordStep,
   resetDraft,
   type Step,
-  skipBytes,
   statsStep,
   textStep,
 } from './entry-steps.ts'
-import { LazyBounds, LazyCounts, readBytes } from './lazy-stats.ts'
+import { LazyBounds, LazyCounts, readBytes, skipBytes } from './lazy-stats.ts'
 import type { EntryStatus, ManifestEntry } from './manifest.ts'
 import { compilePartition, type PartitionContext } from './partition-decoder.ts'
 

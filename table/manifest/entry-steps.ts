@@ -138,11 +138,6 @@ function itemsOf(id: number, schema: AvroSchema): AvroSchema {
   return (schema as AvroComplexSchema)['items'] as AvroSchema
 }
 
-export const skipBytes: AvroSkipper = (cursor) => {
-  const length = cursor.length()
-  cursor.position += length
-}
-
 /** A map that Avro stores as an array of records of key and value, whatever the writer named them. */
 export function statsStep<V>(
   id: number,

@@ -15,6 +15,11 @@ export function readBytes(cursor: AvroCursor): Uint8Array {
   return copy
 }
 
+export function skipBytes(cursor: AvroCursor): void {
+  const length = cursor.length()
+  cursor.position += length
+}
+
 const NO_STATS: ReadonlyMap<number, unknown> = new Map()
 export const noStats = <V>(): ReadonlyMap<number, V> => NO_STATS as ReadonlyMap<number, V>
 
@@ -29,6 +34,7 @@ abstract class LazyStats<V> implements ReadonlyMap<number, V> {
   }
 
   protected abstract read(cursor: AvroCursor): V
+  protected abstract skip(cursor: AvroCursor): void
 
   get [Symbol.toStringTag](): string {
     return 'Map'
@@ -38,12 +44,22 @@ abstract class LazyStats<V> implements ReadonlyMap<number, V> {
     return this.#decode().size
   }
 
+  /** Walks to the key without making a map: a filter asks every file of a plan for a column or two. */
   get(key: number): V | undefined {
-    return this.#decode().get(key)
+    const cursor = new AvroCursor(this.#block.get(), this.#start)
+    let found: V | undefined
+    for (let count = cursor.blockCount(); count > 0; count = cursor.blockCount()) {
+      for (let index = 0; index < count; index++) {
+        // As in a map, the last of equal keys stands.
+        if (cursor.number() === key) found = this.read(cursor)
+        else this.skip(cursor)
+      }
+    }
+    return found
   }
 
   has(key: number): boolean {
-    return this.#decode().has(key)
+    return this.get(key) !== undefined
   }
 
   forEach(visit: (value: V, key: number, map: ReadonlyMap<number, V>) => void, self?: unknown): void {
@@ -80,10 +96,18 @@ export class LazyCounts extends LazyStats<number> {
   protected override read(cursor: AvroCursor): number {
     return cursor.number()
   }
+
+  protected override skip(cursor: AvroCursor): void {
+    cursor.skipNumber()
+  }
 }
 
 export class LazyBounds extends LazyStats<Uint8Array> {
   protected override read(cursor: AvroCursor): Uint8Array {
     return readBytes(cursor)
+  }
+
+  protected override skip(cursor: AvroCursor): void {
+    skipBytes(cursor)
   }
 }
