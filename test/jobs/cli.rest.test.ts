@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { startS3Server } from '../../jobs/demo/s3-server.ts'
 import { type RestServer, startRestServer } from '../table/catalog/rest-server.ts'
 import { complaint, type Home, makeHome } from './cli-support.ts'
 
@@ -51,6 +52,41 @@ test('from records to a verified table in a namespace of two levels', async () =
   expect(files.filter((file) => file.includes('version-hint') || /metadata\/v\d/.test(file))).toEqual([])
   const consumer = files.find((file) => file.endsWith('/consumers/lake.raw.articles.json'))
   expect(JSON.parse(readFileSync(home.path(consumer!), 'utf8'))).toMatchObject({ catalog: 'rest' })
+})
+
+test("a table on S3 is written with the catalog's credentials alone, also by the worker", async () => {
+  const s3 = await startS3Server({ buckets: ['lake'] })
+  const vending = await startRestServer({
+    location: 's3://lake/tables',
+    tableConfig: () => ({
+      's3.access-key-id': 'vended',
+      's3.secret-access-key': 'vended-s3cret',
+      's3.endpoint': s3.url,
+      'client.region': 'us-east-1',
+    }),
+  })
+  try {
+    writeFileSync(home.path('x.ndjson'), '{"article_id":"a","content":"one two"}\n')
+    // of its own process and environment: no key of AWS is to be found there
+    const env = {
+      FIRN_CATALOG: vending.uri,
+      AWS_CONFIG_FILE: home.path('none'),
+      AWS_SHARED_CREDENTIALS_FILE: home.path('none'),
+    }
+    for (const args of [
+      ['land', '--from', home.path('x.ndjson')],
+      ['compact', 'news.articles'],
+      ['verify', 'news.articles'],
+    ]) {
+      const { code, stdout, stderr } = await home.spawn([...args, '-v'], env)
+      expect({ args, code, stderr: code === 0 ? '' : stderr }).toEqual({ args, code: 0, stderr: '' })
+      expect(stdout + stderr).not.toContain('vended-s3cret')
+    }
+    expect(home.files().filter((file) => file.endsWith('.parquet'))).toEqual([])
+  } finally {
+    await vending.close()
+    await s3.close()
+  }
 })
 
 test('a table that the catalog does not have is missing, whatever lies in the warehouse', async () => {
