@@ -10,6 +10,7 @@ import {
   required,
   writeAvro,
 } from '../format/avro.ts'
+import { avroCorrupt } from '../format/avro-container.ts'
 import { type SnapshotId, snapshotId } from '../ids.ts'
 import { compareValues } from '../spec/compare.ts'
 import type { PartitionSpec } from '../spec/partition.ts'
@@ -193,34 +194,47 @@ function manifestToAvro(manifest: ManifestFile): AvroRecord {
 /** @param where the list's URL, for messages. @throws {FirnError} `FIRN_AVRO_CORRUPT` (corrupt). */
 export async function readManifestList(bytes: Uint8Array, where: string): Promise<readonly ManifestFile[]> {
   const file = await readAvro(bytes, where)
-  const fields = new AvroFieldReader(file.schema, where)
-  return file.records.map((record) => {
-    const number = (id: number): number => Number(fields.optional(record, id) ?? 0)
-    const count = (id: number): number | undefined => {
-      const value = fields.optional(record, id)
-      return value === null ? undefined : Number(value)
-    }
-    const keyMetadata = fields.optional(record, 519)
-    const firstRowId = count(520)
-    return {
-      manifestPath: fields.required(record, 500) as string,
-      manifestLength: fields.number(record, 501),
-      partitionSpecId: fields.number(record, 502),
-      content: number(517) === 0 ? 'data' : 'deletes',
-      sequenceNumber: number(515),
-      minSequenceNumber: number(516),
-      addedSnapshotId: snapshotId(BigInt((fields.optional(record, 503) ?? 0n) as bigint)),
-      addedFilesCount: count(504),
-      existingFilesCount: count(505),
-      deletedFilesCount: count(506),
-      addedRowsCount: count(512),
-      existingRowsCount: count(513),
-      deletedRowsCount: count(514),
-      partitions: summariesFromAvro(fields, record, where),
-      ...(keyMetadata === null ? {} : { keyMetadata: Uint8Array.from(keyMetadata as Uint8Array) }),
-      ...(firstRowId === undefined ? {} : { firstRowId }),
-    }
-  })
+  try {
+    const fields = new AvroFieldReader(file.schema, where)
+    return file.records.map((record) => manifestFromAvro(record, fields, where))
+  } catch (cause) {
+    throw avroCorrupt(where, bytes.length, cause)
+  }
+}
+
+function manifestFromAvro(record: AvroRecord, fields: AvroFieldReader, where: string): ManifestFile {
+  const count = (id: number): number | undefined => {
+    const value = fields.optional(record, id)
+    return value === null ? undefined : toNumber(value, id)
+  }
+  const number = (id: number): number => count(id) ?? 0
+  const path = fields.required(record, 500)
+  if (typeof path !== 'string') throw new Error('field id 500 is no text')
+  const keyMetadata = fields.optional(record, 519)
+  const firstRowId = count(520)
+  return {
+    manifestPath: path,
+    manifestLength: toNumber(fields.required(record, 501), 501),
+    partitionSpecId: toNumber(fields.required(record, 502), 502),
+    content: number(517) === 0 ? 'data' : 'deletes',
+    sequenceNumber: number(515),
+    minSequenceNumber: number(516),
+    addedSnapshotId: snapshotId(BigInt((fields.optional(record, 503) ?? 0n) as bigint)),
+    addedFilesCount: count(504),
+    existingFilesCount: count(505),
+    deletedFilesCount: count(506),
+    addedRowsCount: count(512),
+    existingRowsCount: count(513),
+    deletedRowsCount: count(514),
+    partitions: summariesFromAvro(fields, record, where),
+    ...(keyMetadata === null ? {} : { keyMetadata: Uint8Array.from(keyMetadata as Uint8Array) }),
+    ...(firstRowId === undefined ? {} : { firstRowId }),
+  }
+}
+
+function toNumber(value: unknown, id: number): number {
+  if (typeof value === 'number' || typeof value === 'bigint') return Number(value)
+  throw new Error(`field id ${id} is no number`)
 }
 
 function summariesFromAvro(fields: AvroFieldReader, record: AvroRecord, where: string): readonly PartitionSummary[] {
