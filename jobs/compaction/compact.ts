@@ -307,6 +307,9 @@ function taskOf(
     tableSchema: printSchema(currentSchema(metadata)),
     partitionSpec: printPartitionSpec(defaultSpec(metadata)),
     sortOrder: printSortOrder(defaultSortOrder(metadata)),
+    metricsProperties: Object.fromEntries(
+      Object.entries(metadata.properties).filter(([key]) => key.startsWith('write.metadata.metrics.')),
+    ),
     targetFileSizeBytes: sizeProperty(metadata.properties, TARGET_FILE_SIZE_PROPERTY, DEFAULT_TARGET_FILE_SIZE_BYTES),
     rowGroupRows: sizeProperty(metadata.properties, ROW_GROUP_ROWS_PROPERTY, DEFAULT_ROW_GROUP_ROWS),
     compactedAt: String(compactedAt),

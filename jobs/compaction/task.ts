@@ -48,6 +48,8 @@ export interface CompactionTask {
   readonly tableSchema: unknown
   readonly partitionSpec: unknown
   readonly sortOrder: unknown
+  /** Those properties of the table that say what is recorded of each column. */
+  readonly metricsProperties: Readonly<Record<string, string>>
   readonly targetFileSizeBytes: number
   readonly rowGroupRows: number
   /** Microseconds since the epoch, decimal. */
@@ -251,6 +253,8 @@ async function writeRows(
       spec,
       partition: tuple as readonly PrimitiveValue[],
       sortOrderId: sortOrder.orderId,
+      sortOrder,
+      properties: task.metricsProperties,
       fileNamePrefix: `${task.filePrefix}-${index}`,
       targetFileSizeBytes: task.targetFileSizeBytes,
       rowGroupRows: task.rowGroupRows,
