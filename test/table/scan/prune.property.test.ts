@@ -80,7 +80,7 @@ test('1,800 filters: no file or manifest with a match is skipped, no claim that 
   // Otherwise the property would hold for a planner that never decides anything.
   expect(seen.skipped).toBeGreaterThan(300)
   expect(seen.claimed).toBeGreaterThan(300)
-  expect(seen.manifests).toBeGreaterThan(100)
+  expect(seen.manifests).toBeGreaterThan(10)
 })
 
 test('what other writers record, or do not, changes no result either', () => {
