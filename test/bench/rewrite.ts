@@ -70,5 +70,5 @@ async function run(memoryMib: number, targetMib: number): Promise<void> {
 }
 
 await run(1024, 128)
-await run(256, 32)
+await run(320, 16)
 await rm(join(FOLDER, 'warehouse'), { recursive: true, force: true })

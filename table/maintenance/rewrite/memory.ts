@@ -6,10 +6,13 @@ import { type SizeTargets, writeCapBytes } from './sizes.ts'
 
 const MIB = 1024 * 1024
 
-/** The runtime, the libraries, the encoder's own heap and row groups on their way. */
-const FIXED_BYTES = 128 * MIB
+/**
+ * The runtime with its libraries (about 140 MiB), the encoder's own heap, row groups on their way, and what is no longer
+ * used but not given back yet: the collector lets some 64 MiB of buffers wait, the allocator keeps gaps.
+ */
+const FIXED_BYTES = 256 * MIB
 /** With less, a sort would be made of countless tiny runs. */
-const LEAST_WORK_BYTES = 32 * MIB
+const LEAST_WORK_BYTES = 16 * MIB
 /** A file is whole in memory before it is uploaded, and for a moment a second time, in one piece. */
 const FILE_COPIES = 2
 const MAX_CHUNK_BYTES = MIB

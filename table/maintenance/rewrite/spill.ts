@@ -4,12 +4,10 @@
  */
 import { mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { constants, zstdCompress, zstdDecompressSync } from 'node:zlib'
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { type RecordBatch, RecordBatchReader, RecordBatchStreamWriter } from 'apache-arrow'
 import { FirnError } from '../../errors.ts'
 
-const compress = promisify(zstdCompress)
 const FASTEST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 
 interface Chunk {
@@ -66,7 +64,8 @@ async function writeRun(
     let start = 0
     for await (const batch of batches) {
       const raw = encode(batch)
-      const bytes = await compress(raw, FASTEST)
+      // on this thread: memory that other threads allocate is not given back between chunks
+      const bytes = zstdCompressSync(raw, FASTEST)
       await file.writeFile(bytes)
       chunks.push({ start, lengthBytes: bytes.length, rawBytes: raw.length })
       start += bytes.length
