@@ -12,7 +12,7 @@ import type { EpochMillis, SnapshotId } from '../ids.ts'
 import type { ObjectStore } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import type { ResolvedEntry } from '../manifest/entries.ts'
-import { type ManifestFile, mayHaveLiveFiles, writeManifestList } from '../manifest/manifest-list.ts'
+import { type ManifestFile, writeManifestList } from '../manifest/manifest-list.ts'
 import { carriedManifests } from '../manifest/snapshot-manifests.ts'
 import { keyOfPath } from '../spec/location.ts'
 import { snapshotById, type TableMetadata } from '../spec/metadata.ts'
@@ -76,7 +76,7 @@ export async function produceSnapshot(
   const filter = manifestFilter(store, writer, snapshotId, change.removed)
   const merger = manifestMerger(store, writer, snapshotId, dataSequenceNumber)
 
-  const parts: TryParts = { store, snapshotId, change, options, drafts, filter, merger }
+  const parts: TryParts = { store, change, options, drafts, filter, merger }
 
   return {
     snapshotId,
@@ -100,7 +100,6 @@ export async function produceSnapshot(
 /** What tries have in common. */
 interface TryParts {
   readonly store: ObjectStore
-  readonly snapshotId: SnapshotId
   readonly change: ProducedChange
   readonly options: ProduceOptions
   readonly drafts: readonly ManifestDraft[]
@@ -117,7 +116,7 @@ interface TryManifests {
 
 /** @param committed the table's own metadata; `base` may have earlier changes of the same transaction in it. */
 async function manifestsOfTry(
-  { store, snapshotId, change, options, drafts, filter, merger }: TryParts,
+  { store, change, options, drafts, filter, merger }: TryParts,
   base: TableMetadata,
   head: Snapshot | undefined,
   committed: TableMetadata,
@@ -132,9 +131,7 @@ async function manifestsOfTry(
     await validateChange(store, committed, before, change.validation, filtered.removed, abort)
   }
   const own = drafts.map((draft) => atSequenceNumber(draft, sequenceNumber))
-  const listed = [...own, ...filtered.manifests].filter(
-    (manifest) => mayHaveLiveFiles(manifest) || manifest.addedSnapshotId === snapshotId,
-  )
+  const listed = [...own, ...filtered.manifests]
   const manifests: ManifestFile[] = []
   let { replaced } = filtered
   for (const content of ['data', 'deletes'] as const) {

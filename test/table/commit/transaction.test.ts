@@ -143,6 +143,14 @@ describe('transaction', () => {
     await expect(table.transaction().commit()).rejects.toMatchObject({ code: 'FIRN_INVALID_OPTION' })
   })
 
+  test('a delete sees the rows that were there before the transaction, and its own rows are no conflict', async () => {
+    const { table } = await eventsTable(freshStore(), testClock())
+    const one = (await table.append(await writeRows(table, [{ id: 'old', at: 0n, n: 1 }], [0]))).table
+    const files = await writeRows(one, [{ id: 'new', at: 0n, n: 1 }], [0])
+    const { table: done } = await one.transaction().append(files).deleteWhere(parseWhere('n = 1', EVENTS)).commit()
+    expect(await ids(done)).toEqual(['new'])
+  })
+
   test('it plans anew when rows that it deletes by came meanwhile', async () => {
     const store = freshStore()
     const { table } = await eventsTable(store, testClock())

@@ -226,6 +226,35 @@ describe('append', () => {
     expect(await ids(done)).toEqual(['first', 'mine', 'other'])
   })
 
+  test('a merge whose input did not change is written once, whatever number its snapshot gets in the end', async () => {
+    const store = freshStore()
+    const { table } = await eventsTable(store, testClock())
+    const merging = await table.setProperties({ 'commit.manifest.min-count-to-merge': '2' })
+    const first = (await merging.append([await fileOf(table, ['first'])])).table
+    const puts: string[] = []
+    let raced = false
+    const racing: ObjectStore = {
+      ...faultyPuts(store, () => undefined),
+      put: async (key, body, options) => {
+        // A commit to another branch takes the sequence number and leaves the manifests of main alone.
+        if (/v\d+\.metadata\.json$/.test(key) && !raced) {
+          raced = true
+          const other = await openCatalog(store, { clock: testClock() }).loadTable('t.events')
+          await (await other.createBranch('dev')).append([await fileOf(other, ['other'])], { branch: 'dev' })
+        }
+        puts.push(key)
+        return store.put(key, body, options)
+      },
+    }
+    const slow = await openCatalog(racing, { clock: testClock() }).loadTable('t.events')
+    const result = await slow.append([await fileOf(slow, ['mine'])])
+    expect(result.attempts).toBe(2)
+    expect(puts.filter((key) => /-m\d+\.avro$/.test(key))).toHaveLength(2)
+    const own = (await entriesOf(result.table)).find((entry) => entry.status === 'added')!
+    expect([own.sequenceNumber, own.fileSequenceNumber]).toEqual([3, 3])
+    expect(result.snapshot!.parentSnapshotId).toBe(first.currentSnapshot()!.snapshotId)
+  })
+
   test('bins are filled from the oldest end, by spec and size; only the newest waits for the count', () => {
     const manifest = (name: string, manifestLength: number, partitionSpecId = 0) =>
       ({ manifestPath: name, manifestLength, partitionSpecId }) as ManifestFile

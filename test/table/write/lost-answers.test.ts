@@ -1,7 +1,9 @@
 /** Every operation when the answer to its commit is lost: it happens exactly once, whether it took effect or not. */
 import { expect, test } from 'vitest'
 import { openCatalog } from '../../../table/catalog/open.ts'
+import { FirnError } from '../../../table/errors.ts'
 import type { SnapshotId } from '../../../table/ids.ts'
+import type { ObjectStore } from '../../../table/io/object-store.ts'
 import { parseWhere } from '../../../table/scan/where.ts'
 import type { Table } from '../../../table/table.ts'
 import { batchOf, EVENTS, eventsTable, faultyPuts, freshStore, readRows, testClock, writeRows } from '../support.ts'
@@ -83,25 +85,49 @@ const operations: readonly (readonly [string, (table: Table, at: Prepared) => Pr
         .commit(),
     'a,b,c',
   ],
+  ['updateSchema', (table) => table.updateSchema([{ add: { name: 'x', type: 'long' } }]), 'a,b'],
+  ['updateSpec', (table) => table.updateSpec([{ add: { source: 'n', transform: 'identity' } }]), 'a,b'],
+  ['setSortOrder', (table) => table.setSortOrder([{ column: 'n' }]), 'a,b'],
+  ['setProperties', (table) => table.setProperties({ x: 'y' }), 'a,b'],
   ['createTag', (table) => table.createTag('v1'), 'a,b'],
   ['removeRef', (table) => table.removeRef('dev'), 'a,b'],
   ['setRefRetention', (table) => table.setRefRetention('dev', { minSnapshotsToKeep: 3 }), 'a,b'],
 ]
 
-test.each(
-  operations.flatMap((each) => (['before', 'after'] as const).map((when) => [each[0], when, ...each] as const)),
-)('%s, lost %s it took effect', async (_name, when, _again, run, expected) => {
-  const at = await prepared()
-  let faults = 1
-  const flaky = faultyPuts(at.store, (key) =>
-    key.endsWith(`/v${at.next}.metadata.json`) && faults-- > 0 ? when : undefined,
-  )
-  const table = await openCatalog(flaky, { clock: testClock() }).loadTable('t.events')
-  const before = table.metadata.snapshots.length
-  await run(table, at)
-  expect(await ids(table)).toBe(expected)
-  const now = await table.refresh()
-  expect(now.metadataLocation).toContain(`v${at.next}.metadata.json`)
-  expect(now.metadata.snapshots.length - before).toBeLessThanOrEqual(1)
-  expect(Number(now.currentSnapshot()!.summary['total-records'])).toBe(expected.split(',').length)
-})
+const losses = [
+  'before it took effect',
+  'after it took effect',
+  'after it took effect, and it cannot be read back',
+] as const
+
+test.each(operations.flatMap((each) => losses.map((loss) => [each[0], loss, ...each] as const)))(
+  '%s, lost %s',
+  async (_name, loss, _again, run, expected) => {
+    const at = await prepared()
+    const isNext = (key: string): boolean => key.endsWith(`/v${at.next}.metadata.json`)
+    let faults = 1
+    const flaky = faultyPuts(at.store, (key) =>
+      isNext(key) && faults-- > 0 ? (loss === losses[0] ? 'before' : 'after') : undefined,
+    )
+    let deaf = loss === losses[2]
+    const store: ObjectStore = {
+      ...flaky,
+      get: async (key, options) => {
+        if (isNext(key) && deaf) {
+          deaf = false
+          throw new FirnError('unavailable', 'FIRN_STORE_UNAVAILABLE', 'time-out')
+        }
+        return at.store.get(key, options)
+      },
+    }
+    const table = await openCatalog(store, { clock: testClock() }).loadTable('t.events')
+    const before = table.metadata.snapshots.length
+    await run(table, at)
+    expect(deaf).toBe(false)
+    expect(await ids(table)).toBe(expected)
+    const now = await table.refresh()
+    expect(now.metadataLocation).toContain(`v${at.next}.metadata.json`)
+    expect(now.metadata.snapshots.length - before).toBeLessThanOrEqual(1)
+    expect(Number(now.currentSnapshot()!.summary['total-records'])).toBe(expected.split(',').length)
+  },
+)
