@@ -112,6 +112,26 @@ export function trimmer(name: string, keep: number, ageMillis: number, pauseMill
   }
 }
 
+/** Names the current snapshot, again and again, each time by another name. */
+export function tagger(name: string, pauseMillis: number): Actor {
+  return async (world, shared) => {
+    const random = world.random(name)
+    let process = world.process(name)
+    for (let count = 0; shared.writing > 0; count++) {
+      await process.clock.sleep(random() * pauseMillis)
+      try {
+        const table = await process.open()
+        const target = table.currentSnapshot()?.snapshotId
+        if (target === undefined) continue
+        await table.createTag(`${name}-${count}`, target)
+        world.ledger.tags.set(`${name}-${count}`, target)
+      } catch (error) {
+        if (!FirnError.is(error, 'FIRN_SNAPSHOT_NOT_FOUND')) process = survivor(world, process, error)
+      }
+    }
+  }
+}
+
 /** Sees every row that was acknowledged before it began to look. */
 export function reader(name: string, pauseMillis: number): Actor {
   return async (world, shared) => {

@@ -21,6 +21,9 @@ export async function checkHistory(world: World): Promise<void> {
     before = metadata
   }
   const table = await openCatalog(objects, { clock: time.clock('judge') }).loadTable(TABLE)
+  for (const [tag, snapshotId] of ledger.tags) {
+    if (table.metadata.refs[tag]?.snapshotId !== snapshotId) observer.report('lost-tag', tag)
+  }
   const archive = await archiveOf(world)
   try {
     await checkMainHistory(world, archive.store, table.metadata, snapshots)

@@ -1,5 +1,5 @@
 /** Who wanted which rows in the table, and what they were told. Data files are entries only: a commit reads none. */
-import type { DataFile } from '../../table/index.ts'
+import type { DataFile, SnapshotId } from '../../table/index.ts'
 
 /** `open`: its writer has not been told yet. */
 export type Fate = 'open' | 'acknowledged' | 'refused'
@@ -14,6 +14,8 @@ export interface Intent {
 }
 
 export class Ledger {
+  /** Tags whose maker was told that they are there. */
+  readonly tags: Map<string, SnapshotId> = new Map()
   readonly #location: string
   readonly #byPath = new Map<string, Intent>()
   #acknowledgedRows = 0

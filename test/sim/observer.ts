@@ -10,6 +10,7 @@ import { text } from '../contract/object-store.ts'
 /** A rule that was broken: what the tests of naive protocols look for. */
 export type Violation =
   | 'lost-row'
+  | 'lost-tag'
   | 'doubled-row'
   | 'resurrected-row'
   | 'unknown-row'

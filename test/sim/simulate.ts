@@ -1,6 +1,6 @@
 /** One run: a world, its actors, the judgement. */
 import './synchronous-zlib.ts'
-import { type Actor, expirer, reader, rewriter, type Shared, trimmer, writer } from './actors.ts'
+import { type Actor, expirer, reader, rewriter, type Shared, tagger, trimmer, writer } from './actors.ts'
 import { checkHistory } from './invariants.ts'
 import type { Finding } from './observer.ts'
 import type { Weather } from './process.ts'
@@ -111,6 +111,7 @@ function defaultHelpers(paceMillis: number, seed: number): readonly Actor[] {
     rewriter('rewriter', 6 * paceMillis),
     expirer('expirer', 10, 6 * paceMillis),
     reader('reader', 4 * paceMillis),
+    tagger('tagger', 8 * paceMillis),
     ...(seed % 2 === 0 ? [hasty] : []),
   ]
 }
