@@ -217,6 +217,19 @@ describe('cherryPick', () => {
     })
   })
 
+  test('what was staged under one id for review is published once', async () => {
+    const { third } = await table3()
+    const branched = await third.createBranch('dev')
+    const staged = async (table: Table, id: string) =>
+      table.append(await writeRows(table, [{ id, at: 0n }], [0]), { branch: 'dev', summary: { 'wap.id': 'w1' } })
+    const first = await staged(branched, 'd')
+    const second = await staged(first.table, 'e')
+    const { table, snapshot } = await second.table.cherryPick(first.snapshot!.snapshotId)
+    expect(snapshot!.summary).toMatchObject({ 'published-wap-id': 'w1' })
+    expect(snapshot!.summary).not.toHaveProperty('wap.id')
+    await expect(table.cherryPick(second.snapshot!.snapshotId)).rejects.toMatchObject({ code: 'FIRN_PICKED_ALREADY' })
+  })
+
   test('other operations are taken over as they are, or refused by name', async () => {
     const { third } = await table3()
     const branched = await third.createBranch('dev')
