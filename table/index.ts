@@ -18,7 +18,7 @@ export type { TableRequirement } from './commit/requirements.ts'
 export type { TableUpdate } from './commit/updates.ts'
 export { type ErrorCode, type ErrorKind, FirnError } from './errors.ts'
 export { arrowField, arrowSchema, arrowType } from './format/arrow-schema.ts'
-export { bytesAt, isValidAt, valueAt } from './format/arrow-values.ts'
+export { bytesAt, type IcebergValue, isValidAt, valueAt } from './format/arrow-values.ts'
 export { parseJson, printJson } from './format/json.ts'
 export {
   type EpochMicros,
