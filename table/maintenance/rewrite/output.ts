@@ -30,6 +30,9 @@ export interface OutputOptions {
   bytesPerWeight(): number
 }
 
+/** What the end of a file says about one column of one row group: sizes, statistics, page index. */
+const FOOTER_BYTES_PER_COLUMN = 256
+
 export interface GroupOutput {
   write(batch: RecordBatch, options?: AbortableOptions): Promise<void>
   close(options?: AbortableOptions): Promise<readonly WrittenFile[]>
@@ -81,12 +84,14 @@ export function openGroupOutput(options: OutputOptions): GroupOutput {
 
   /** Of the open file and of what follows it in its partition. The encoder holds back about one row group. */
   const estimate = (file: OpenPartition): { file: number; rest: number } => {
-    const { openFileBytes } = file.writer
+    const rowGroups = Math.ceil(file.fileRows / rowGroupRows)
+    const footerBytes = rowGroups * options.writer.schema.fields.length * FOOTER_BYTES_PER_COLUMN
+    const openBytes = file.writer.openFileBytes + (file.writer.openFileBytes > 0 ? footerBytes : 0)
     const heldBack = file.fileRows > rowGroupRows ? (file.fileWeight * rowGroupRows) / file.fileRows : file.fileWeight
     const knownWeight = finishedWeight + file.fileWeight - heldBack
-    const knownBytes = finishedBytes + openFileBytes
+    const knownBytes = finishedBytes + openBytes
     const ratio = knownWeight > 0 && knownBytes > 0 ? knownBytes / knownWeight : options.bytesPerWeight()
-    return { file: openFileBytes + heldBack * ratio, rest: (file.totalWeight - file.doneWeight) * ratio }
+    return { file: openBytes + heldBack * ratio, rest: (file.totalWeight - file.doneWeight) * ratio }
   }
 
   const append = async (file: OpenPartition, batch: RecordBatch, abort: AbortableOptions): Promise<void> => {

@@ -36,10 +36,12 @@ export interface SpillFolder {
  */
 export function openSpillFolder(path: string): SpillFolder {
   let runs = 0
+  let isMade = false
   return {
     async write(batches) {
       try {
-        if (runs === 0) await mkdir(path, { recursive: true })
+        if (!isMade) await mkdir(path, { recursive: true })
+        isMade = true
         return await writeRun(join(path, `run-${runs++}`), batches)
       } catch (cause) {
         if (FirnError.is(cause) || (cause as { code?: string }).code === undefined) throw cause
@@ -50,7 +52,9 @@ export function openSpillFolder(path: string): SpillFolder {
       }
     },
     read: readRun,
-    remove: () => rm(path, { recursive: true, force: true }),
+    remove: async () => {
+      if (isMade) await rm(path, { recursive: true, force: true })
+    },
   }
 }
 
