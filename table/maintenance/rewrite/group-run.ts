@@ -71,7 +71,7 @@ async function writeFiles(
   const spec = defaultSpec(table.metadata)
   const keys = groupKeys(work, schema)
   const weights = inputWeights(work, schema, keys !== undefined)
-  const rowGroupRows = Number(table.metadata.properties[ROW_GROUP_ROWS_PROPERTY] ?? DEFAULT_ROW_GROUP_ROWS)
+  const rowGroupRows = rowGroupRowsOf(table)
   const spill = openSpillFolder(join(work.spillFolder, work.fileNamePrefix))
   const input = counted(
     readTasks(table.store, table.location, tasks, schema, schema, undefined, undefined, {
@@ -111,6 +111,11 @@ async function writeFiles(
   } finally {
     await spill.remove()
   }
+}
+
+function rowGroupRowsOf({ metadata }: Table): number {
+  const rows = Number(metadata.properties[ROW_GROUP_ROWS_PROPERTY])
+  return Number.isSafeInteger(rows) && rows > 0 ? rows : DEFAULT_ROW_GROUP_ROWS
 }
 
 const inputBytes = (tasks: readonly FileScanTask[]): number =>

@@ -10,7 +10,7 @@ import { BOUND_LENGTH, decodeBound } from '../../manifest/bounds.ts'
 import type { DataFile } from '../../manifest/data-file.ts'
 import { primitiveTypeOf, type Schema } from '../../spec/schema.ts'
 import type { SortField, SortOrder } from '../../spec/sort.ts'
-import { applyTransform, transformResultType } from '../../spec/transform.ts'
+import { applyTransform, canApply, transformResultType } from '../../spec/transform.ts'
 import type { PrimitiveType, PrimitiveValue } from '../../spec/types.ts'
 import { KeyBuffer, writeFieldValue } from './sort-key.ts'
 
@@ -49,8 +49,8 @@ const bytesOf = (buffer: KeyBuffer): Buffer => buffer.bytes.subarray(0, buffer.l
 type Write = (out: KeyBuffer) => void
 
 function fieldRange(file: DataFile, schema: Schema, field: SortField): { lower: Write; upper: Write } | undefined {
-  if (!isMonotone(field.transform)) return undefined
   const source = primitiveTypeOf(schema, field.sourceId)
+  if (!isMonotone(field.transform) || !canApply(field.transform, source)) return undefined
   const type = transformResultType(field.transform, source)
   const nulls = file.nullValueCounts.get(field.sourceId)
   const values = file.valueCounts.get(field.sourceId)

@@ -83,7 +83,8 @@ export function planGroups(
         task,
         // key ranges of files of several partitions say nothing about one another
         range: order === undefined || partition === null ? undefined : keyRange(task.file, schema, order),
-        isWanted: options.where === undefined || fileMayMatch(options.where, task.file, spec, schema),
+        isWanted:
+          isReadable(task) && (options.where === undefined || fileMayMatch(options.where, task.file, spec, schema)),
         isStaleSpec: partition === null,
       }
     })
@@ -112,6 +113,9 @@ export function planGroups(
     overlapDepth,
   }
 }
+
+/** Files of other formats stay as they are: they are not read here. */
+const isReadable = ({ file }: FileScanTask): boolean => file.fileFormat === 'PARQUET'
 
 /** The order that depth is measured on: the one to sort by, else the table's. */
 function depthOrder(metadata: TableMetadata, settings: RewriteSettings): RewriteSettings['sortOrder'] | undefined {
