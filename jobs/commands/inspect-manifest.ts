@@ -73,7 +73,7 @@ async function printDiff(
 /** The JSON manifests of the two snapshots know the SHA-256 of the files that those commits added; null elsewhere. */
 async function withChecksums(ctx: CommandContext, name: string, diff: SnapshotDiff): Promise<SnapshotDiff> {
   const { readManifest } = await import('../compaction/manifest.ts')
-  const known = new Map<unknown, string>()
+  const known = new Map<unknown, string | null>()
   for (const id of [diff.from, diff.to]) {
     const manifest = await readManifest(ctx.warehouse(), name, id, { signal: ctx.signal })
     for (const { path, sha256 } of manifest?.added ?? []) known.set(path, sha256)

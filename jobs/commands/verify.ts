@@ -1,11 +1,8 @@
 /** `firn verify <table>`: read everything again that the table refers to; exit 1 when something is wrong. */
 import { Command } from 'commander'
-import { FirnError } from '../../table/errors.ts'
-import type { Table } from '../../table/index.ts'
 import type { CommandContext } from '../context.ts'
 import { formatBytes, plural } from '../render.ts'
 import type { VerifyResult } from '../verify/index.ts'
-import { nothingChecked } from '../verify/problems.ts'
 import { printsRows } from './formats.ts'
 import { addSelectors, type SelectorOptions, selectorOf } from './selectors.ts'
 
@@ -27,8 +24,11 @@ export function verifyCommand(ctx: CommandContext): Command {
 }
 
 async function verify(ctx: CommandContext, name: string, flags: VerifyFlags): Promise<void> {
-  const { verifyTable } = await import('../verify/index.ts')
-  const table = await openOrProblem(ctx, name)
+  const [{ verifyTable }, { unreadableTable }] = await Promise.all([
+    import('../verify/index.ts'),
+    import('../verify/unreadable.ts'),
+  ])
+  const table = await ctx.openTable(name).catch((error: unknown) => unreadableTable(name, error))
   const result =
     'problems' in table
       ? table
@@ -45,23 +45,6 @@ async function verify(ctx: CommandContext, name: string, flags: VerifyFlags): Pr
     text: verifyText(name, result),
   })
   if (!result.ok) ctx.fail(1)
-}
-
-/** Metadata that does not load is a finding, not a failure of the command. */
-async function openOrProblem(ctx: CommandContext, name: string): Promise<Table | VerifyResult> {
-  try {
-    return await ctx.openTable(name)
-  } catch (error) {
-    if (!FirnError.is(error) || error.kind !== 'corrupt') throw error
-    const problem = { code: 'metadata-corrupt', object: name, message: error.message } as const
-    return {
-      ok: false,
-      problems: [problem],
-      checked: nothingChecked(),
-      skipped: ['everything else: the table does not load'],
-      repaired: [],
-    }
-  }
 }
 
 function verifyText(name: string, { ok, problems, checked, skipped, repaired }: VerifyResult): string {

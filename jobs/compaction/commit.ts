@@ -5,20 +5,11 @@
 import { type Clock, newSnapshotId } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 import { type EpochMicros, epochMicros, type RunId, type SnapshotId } from '../../table/ids.ts'
-import {
-  currentSchema,
-  type DataFile,
-  dataFileFromJson,
-  decodeBound,
-  defaultSpec,
-  isoMicros,
-  type PrimitiveType,
-  type Schema,
-  type Table,
-} from '../../table/index.ts'
+import { dataFileFromJson, type Table } from '../../table/index.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
 import { averagesOf, mergeAverages, NO_AVERAGES } from './averages.ts'
-import { type JsonManifest, type ManifestFile, writeManifest } from './manifest.ts'
+import { type JsonManifest, writeManifest } from './manifest.ts'
+import { manifestFile, utcMicros } from './manifest-file.ts'
 import type { CompactionPlan } from './plan.ts'
 import {
   COMPACTED_AT_PROPERTY,
@@ -30,7 +21,7 @@ import {
 } from './positions.ts'
 import { reasonsOf } from './quarantine.ts'
 import { streamsOf } from './staged.ts'
-import type { CompactionTaskResult, WrittenFileJson } from './task.ts'
+import type { CompactionTaskResult } from './task.ts'
 
 /** How far the table's newest run may be ahead of this clock before the clock is not believed. */
 const MAX_CLOCK_LAG_MICROS = 3_600_000_000n
@@ -62,9 +53,6 @@ export function plannedTime(properties: Readonly<Record<string, string>>, clock:
   }
   return epochMicros(now > last ? now : last + 1n)
 }
-
-/** `2026-11-21T13:45:10.123456Z`. */
-export const utcMicros = (micros: bigint): string => `${isoMicros(micros)}Z`
 
 export type RunTotals = Pick<
   CompactionTaskResult,
@@ -211,54 +199,9 @@ function jsonManifest(commit: RunCommit, snapshotId: string): JsonManifest {
       quarantined: quarantinedRows(totals),
       duplicates: totals.duplicates,
     },
-    added: totals.files.map((file) => manifestFile(file, commit.table)),
+    added: totals.files.map((file) => manifestFile(dataFileFromJson(file.dataFile), file, commit.table.metadata)),
     removed: [],
     quarantined: totals.quarantined,
     averages: averagesOf(totals.averages),
   }
 }
-
-function manifestFile(file: WrittenFileJson, table: Table): ManifestFile {
-  const dataFile = dataFileFromJson(file.dataFile)
-  const schema = currentSchema(table.metadata)
-  const spec = defaultSpec(table.metadata)
-  const order = table.metadata.sortOrders.find((each) => each.orderId === dataFile.sortOrderId)
-  const nameOf = (id: number): string => schema.fields.find((field) => field.id === id)?.name ?? String(id)
-  const partition = spec.fields.map((field, index) => {
-    const value = dataFile.partition[index] ?? null
-    return [field.name, field.transform === 'day' ? boundText('date', value) : jsonValue(value)] as const
-  })
-  return {
-    path: dataFile.filePath,
-    rows: dataFile.recordCount,
-    bytes: dataFile.fileSizeBytes,
-    sha256: file.sha256,
-    partition: Object.fromEntries(partition),
-    sort_order_id: dataFile.sortOrderId ?? null,
-    sort: order?.fields.map((field) => `${nameOf(field.sourceId)} ${field.direction} ${field.nullOrder}`) ?? [],
-    column_bounds: columnBounds(dataFile, schema),
-    row_groups: file.rowGroups,
-  }
-}
-
-function columnBounds(file: DataFile, schema: Schema): ManifestFile['column_bounds'] {
-  const bounds = schema.fields.flatMap((field) => {
-    const lower = file.lowerBounds.get(field.id)
-    const upper = file.upperBounds.get(field.id)
-    if (lower === undefined && upper === undefined) return []
-    const type = field.type as PrimitiveType
-    const text = (bytes: Uint8Array | undefined): string | null =>
-      bytes === undefined ? null : boundText(type, decodeBound(type, bytes))
-    return [[field.name, { lower: text(lower), upper: text(upper) }] as const]
-  })
-  return Object.fromEntries(bounds)
-}
-
-function boundText(type: PrimitiveType, value: unknown): string | null {
-  if (value === null) return null
-  if (type === 'timestamptz') return utcMicros(value as bigint)
-  if (type === 'date') return new Date((value as number) * 86_400_000).toISOString().replace(/T.*$/, '')
-  return String(value)
-}
-
-const jsonValue = (value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value)

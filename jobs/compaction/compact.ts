@@ -32,15 +32,8 @@ import type { Executor } from '../executor.ts'
 import { mendVersionHint } from '../verify/version-hint.ts'
 import type { Averages } from './averages.ts'
 import { averagesOf, NO_AVERAGES } from './averages.ts'
-import {
-  type CommittedRun,
-  checkBadRatio,
-  commitRun,
-  plannedTime,
-  type RunTotals,
-  totalsOf,
-  utcMicros,
-} from './commit.ts'
+import { type CommittedRun, checkBadRatio, commitRun, plannedTime, type RunTotals, totalsOf } from './commit.ts'
+import { utcMicros } from './manifest-file.ts'
 import { type CompactionPlan, planCompaction } from './plan.ts'
 import { incarnationName, positionsOf } from './positions.ts'
 import { type QuarantineObject, reasonsOf } from './quarantine.ts'

@@ -1,6 +1,7 @@
 /**
- * The JSON manifest of one snapshot, `_manifests/<ns>.<table>/<snapshotId>.json`: what a run added and where it came
- * from, for people and `jq`, with what Iceberg has no field for (checksums, provenance, averages).
+ * The JSON manifest of one snapshot, `_manifests/<ns>.<table>/<snapshotId>.json`: which files an operation added and
+ * removed and where its rows came from, for people and `jq`, with what Iceberg has no field for (checksums, provenance,
+ * averages).
  *
  * Written once, create-only, before the first try of the commit, so it holds nothing that a try changes. It counts
  * only when its snapshot is in the table. Readers of the table follow the Avro manifests, never this.
@@ -17,7 +18,8 @@ export interface ManifestFile {
   readonly path: string
   readonly rows: number
   readonly bytes: number
-  readonly sha256: string
+  /** `null` for a file that a rollback restored and that no JSON manifest knows. */
+  readonly sha256: string | null
   /** By partition field; dates as `YYYY-MM-DD`. */
   readonly partition: Readonly<Record<string, unknown>>
   readonly sort_order_id: number | null
@@ -34,21 +36,51 @@ export interface JsonManifest {
   readonly snapshot_id: string
   readonly operation: string
   readonly run_id: string
-  readonly compacted_at: string
-  readonly compacted_at_micros: string
-  readonly positions: { readonly before: Positions; readonly after: Positions }
+  /** The planned time of the run that brought new rows; `null` where none came. */
+  readonly compacted_at: string | null
+  readonly compacted_at_micros: string | null
+  /** `null` where the operation leaves positions alone: another run may move them before its commit. */
+  readonly positions: { readonly before: Positions; readonly after: Positions } | null
   readonly gaps: readonly { readonly stream: string; readonly shard_id: string; readonly after: string }[]
+  /** Of compaction. */
   readonly records: {
     readonly kinesis_records: number
     readonly read: number
     readonly added: number
     readonly quarantined: number
     readonly duplicates: number
-  }
+  } | null
+  /** Files that are live with this snapshot and were not before. */
   readonly added: readonly ManifestFile[]
+  /** Paths of data and delete files that were live before and are not with this snapshot. */
   readonly removed: readonly string[]
   readonly quarantined: readonly QuarantineObject[]
-  readonly averages: Averages
+  /** Of compaction. */
+  readonly averages: Averages | null
+  /** Of a rollback: the snapshot whose files it restored. */
+  readonly rolled_back_to?: string
+}
+
+/** The JSON manifest of an operation that brought no new rows and left positions alone. */
+export function plainManifest(
+  of: Pick<JsonManifest, 'table' | 'snapshot_id' | 'operation' | 'run_id' | 'added' | 'removed'>,
+): JsonManifest {
+  return {
+    schema: 'firn.manifest/1',
+    table: of.table,
+    snapshot_id: of.snapshot_id,
+    operation: of.operation,
+    run_id: of.run_id,
+    compacted_at: null,
+    compacted_at_micros: null,
+    positions: null,
+    gaps: [],
+    records: null,
+    added: of.added,
+    removed: of.removed,
+    quarantined: [],
+    averages: null,
+  }
 }
 
 export const manifestKey = (table: string, id: SnapshotId | string): string => `_manifests/${table}/${id}.json`
@@ -94,16 +126,17 @@ export async function readManifest(
 }
 
 /** What readers here rely on. */
-function isComplete({ added, quarantined, records, positions }: Partial<JsonManifest>): boolean {
+function isComplete({ added, removed, quarantined, records, positions }: Partial<JsonManifest>): boolean {
   const isFile = (file: Partial<ManifestFile>): boolean =>
     typeof file?.path === 'string' && typeof file.rows === 'number' && Array.isArray(file.row_groups)
   return (
     Array.isArray(added) &&
     added.every(isFile) &&
+    Array.isArray(removed) &&
     Array.isArray(quarantined) &&
     records !== undefined &&
-    positions?.before !== undefined &&
-    positions.after !== undefined
+    positions !== undefined &&
+    (positions === null || (positions.before !== undefined && positions.after !== undefined))
   )
 }
 

@@ -185,9 +185,18 @@ function storeOf(onlyKey: string, bytes: Uint8Array): ObjectStore {
   }
 }
 
-/** Files of one commit in one partition follow one another in the sort order; a shared border value is fine. */
-function reportOverlaps(ranges: readonly FileRange[], { findings }: DataFilesOptions): void {
-  const groups = Map.groupBy(ranges, ({ live }) =>
+/**
+ * Files of one compaction in one partition follow one another in the sort order; a shared border value is fine. Other
+ * commits promise nothing of the kind: a delete writes each file anew by itself.
+ */
+function reportOverlaps(ranges: readonly FileRange[], { table, findings }: DataFilesOptions): void {
+  const compactions = new Set(
+    table.metadata.snapshots.flatMap(({ snapshotId, summary }) =>
+      summary[COMPACTED_AT_PROPERTY] === undefined ? [] : [snapshotId as bigint],
+    ),
+  )
+  const ordered = ranges.filter(({ live }) => compactions.has(live.addedBy))
+  const groups = Map.groupBy(ordered, ({ live }) =>
     [live.addedBy, live.file.specId, live.file.sortOrderId, ...live.file.partition.map(String)].join('/'),
   )
   for (const group of groups.values()) {

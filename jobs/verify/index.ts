@@ -17,13 +17,14 @@ import { type JsonManifest, type ManifestFile, manifestKey, readManifest } from 
 import { type Positions, positionsOf, printPositions } from '../compaction/positions.ts'
 import { datasetOfProperties } from '../datasets/index.ts'
 import { type LiveFile, verifyDataFiles } from './data-files.ts'
+import { verifyDeleteFiles } from './delete-files.ts'
+import { RUN_ID_MEMBER, verifyJsonManifest } from './json-manifest.ts'
 import { verifyRefs } from './pointers.ts'
 import { type Checked, Findings, type Problem } from './problems.ts'
 import {
   type KnownManifests,
   readSnapshot,
   type SnapshotContents,
-  verifyJsonManifest,
   verifyManifest,
   verifyQuarantine,
   verifySnapshot,
@@ -62,6 +63,7 @@ export async function verifyTable(options: VerifyOptions): Promise<VerifyResult>
   const selected = whole ? table.metadata.snapshots : [table.snapshotFor(selector)].filter((each) => each !== undefined)
   const manifests: JsonManifest[] = []
   const files = new Map<string, LiveFile>()
+  const deleteFiles = new Map<string, DataFile>()
   const known: KnownManifests = new Map()
   const seen = new Set<string>()
   for (const contents of await readSnapshots(options, selected, known, findings)) {
@@ -74,11 +76,14 @@ export async function verifyTable(options: VerifyOptions): Promise<VerifyResult>
     const manifest = await verifyProvenance(options, contents, findings)
     if (manifest !== undefined) manifests.push(manifest)
     collectFiles(files, contents, manifest)
+    for (const { dataFile, status } of contents.entries)
+      if (status !== 'deleted' && dataFile.content !== 'data') deleteFiles.set(dataFile.filePath, dataFile)
   }
   const dataset = datasetOfProperties(table.metadata.properties, table.location)
   if (dataset === undefined) findings.skipped.push('computed columns: the table has no dataset definition')
   const schema = currentSchema(table.metadata)
   await verifyDataFiles(await withDigests(options, [...files.values()]), { table, schema, dataset, findings, signal })
+  await verifyDeleteFiles(table, [...deleteFiles.values()], findings, { signal })
   if (whole) await verifyHead(options, manifests, findings)
   const { problems, checked, skipped } = findings
   return { ok: problems.length === 0, problems, checked, skipped, repaired }
@@ -127,8 +132,8 @@ function collectFiles(
 }
 
 const recordedOf = ({ sha256, row_groups }: ManifestFile): Pick<LiveFile, 'sha256' | 'writtenRows'> => ({
-  sha256,
-  writtenRows: row_groups.reduce((sum, group) => sum + group.rows, 0),
+  sha256: sha256 ?? undefined,
+  writtenRows: row_groups.length === 0 ? undefined : row_groups.reduce((sum, group) => sum + group.rows, 0),
 })
 
 /** Digests of files that snapshots outside the selection added. */
@@ -186,12 +191,13 @@ function verifyHistory(
   const byId = new Map(manifests.map((manifest) => [manifest.snapshot_id, manifest]))
   const reached = new Map<string, string>()
   for (const snapshot of metadata.snapshots) {
-    if (snapshot.summary['firn.run-id'] === undefined) continue
+    if (snapshot.summary[RUN_ID_MEMBER] === undefined) continue
     const manifest = byId.get(String(snapshot.snapshotId))
     if (manifest === undefined) {
       reached.clear() // that it is missing or damaged was said; where its run ended is not known
       continue
     }
+    if (manifest.positions === null) continue
     const object = `${warehouse.url}/${manifestKey(name!, manifest.snapshot_id)}`
     for (const [incarnation, before] of Object.entries(manifest.positions.before)) {
       const left = reached.get(incarnation)

@@ -16,7 +16,7 @@ import {
   type Table,
 } from '../../table/index.ts'
 import { type AbortableOptions, getIfExists, type ObjectStore } from '../../table/io/object-store.ts'
-import { type JsonManifest, manifestKey, readManifest } from '../compaction/manifest.ts'
+import type { JsonManifest } from '../compaction/manifest.ts'
 import { outsideRange } from './data-files.ts'
 import type { Findings } from './problems.ts'
 
@@ -120,7 +120,8 @@ export function verifySnapshot({ snapshot, entries }: SnapshotContents, findings
   const name = `snapshot ${snapshot.snapshotId}`
   const live = entries.filter(isLive)
   const data = live.filter((entry) => entry.dataFile.content === 'data')
-  const added = data.filter((entry) => entry.status === 'added' && entry.snapshotId === snapshot.snapshotId)
+  const own = live.filter((entry) => entry.status === 'added' && entry.snapshotId === snapshot.snapshotId)
+  const added = own.filter((entry) => entry.dataFile.content === 'data')
   const bytesOf = (some: readonly ResolvedEntry[]): number =>
     some.reduce((sum, { dataFile }) => sum + dataFile.fileSizeBytes, 0)
   const totals: readonly (readonly [string, number])[] = [
@@ -129,7 +130,7 @@ export function verifySnapshot({ snapshot, entries }: SnapshotContents, findings
     ['total-files-size', bytesOf(live)],
     ['added-data-files', added.length],
     ['added-records', rowsOf(added)],
-    ['added-files-size', bytesOf(added)],
+    ['added-files-size', bytesOf(own)],
   ]
   for (const [key, found] of totals) {
     const claimed = snapshot.summary[key]
@@ -140,64 +141,6 @@ export function verifySnapshot({ snapshot, entries }: SnapshotContents, findings
   for (const [path, some] of Map.groupBy(live, (entry) => entry.dataFile.filePath)) {
     if (some.length > 1) findings.add('duplicate-path', path, `it is live ${some.length} times in ${name}`)
   }
-}
-
-/** The JSON manifest of a snapshot that firn made, against its Avro manifests. */
-export async function verifyJsonManifest(
-  store: ObjectStore,
-  tableName: string,
-  { snapshot, entries }: SnapshotContents,
-  findings: Findings,
-  options: AbortableOptions = {},
-): Promise<JsonManifest | undefined> {
-  const { snapshotId, summary } = snapshot
-  if (summary['firn.run-id'] === undefined) return undefined
-  const key = `${store.url}/${manifestKey(tableName, snapshotId)}`
-  let manifest: JsonManifest | undefined
-  try {
-    manifest = await readManifest(store, tableName, snapshotId, options)
-  } catch (error) {
-    if (!FirnError.is(error, 'FIRN_MANIFEST_CORRUPT')) throw error
-    findings.add('json-manifest-mismatch', key, error.message)
-    return undefined
-  }
-  if (manifest === undefined) {
-    findings.add(
-      'json-manifest-missing',
-      key,
-      `snapshot ${snapshotId} was made by firn, its JSON manifest does not exist`,
-    )
-    return undefined
-  }
-  findings.checked.json_manifests++
-  const mismatch = (message: string): void => findings.add('json-manifest-mismatch', key, message)
-  if (manifest.run_id !== summary['firn.run-id'])
-    mismatch(`it is of run ${manifest.run_id}, the snapshot of ${summary['firn.run-id']}`)
-  if (manifest.compacted_at_micros !== summary['firn.compacted-at'])
-    mismatch(`compacted_at is not ${summary['firn.compacted-at']}`)
-  const added = new Map(
-    entries
-      .filter((entry) => entry.status === 'added' && entry.snapshotId === snapshotId)
-      .map(({ dataFile }) => [dataFile.filePath, dataFile] as const),
-  )
-  for (const { path, rows, bytes } of manifest.added) {
-    const file = added.get(path)
-    added.delete(path)
-    if (file === undefined) mismatch(`it lists ${path}, the Avro manifests do not`)
-    else if (file.recordCount !== rows || file.fileSizeBytes !== bytes) {
-      mismatch(
-        `${path}: ${rows} rows and ${bytes} bytes, the Avro manifest says ${file.recordCount} and ${file.fileSizeBytes}`,
-      )
-    }
-  }
-  // rewritten manifests may no longer tell which files a snapshot added, but never more than it listed
-  for (const path of added.keys()) mismatch(`it does not list ${path}, which the snapshot added`)
-  const rows = manifest.added.reduce((sum, file) => sum + file.rows, 0)
-  const { read, quarantined, duplicates } = manifest.records
-  if (manifest.records.added !== rows || read !== rows + quarantined + duplicates) {
-    mismatch(`${read} records read, but ${rows} rows added + ${quarantined} quarantined + ${duplicates} duplicates`)
-  }
-  return manifest
 }
 
 /** Objects of refused records, by their size and number. */

@@ -10,8 +10,9 @@ const CLOCK_SKEW_MILLIS = 60_000
  * @param where the file's name, for messages. @throws {FirnError} `FIRN_METADATA_CORRUPT` (corrupt).
  */
 export function checkMetadata(metadata: TableMetadata, where: string): TableMetadata {
-  const fail = (message: string): never => {
-    throw new FirnError('corrupt', 'FIRN_METADATA_CORRUPT', `${where}: ${message}`, { detail: { where } })
+  const fail = (message: string, ref?: string): never => {
+    const detail = ref === undefined ? { where } : { where, ref }
+    throw new FirnError('corrupt', 'FIRN_METADATA_CORRUPT', `${where}: ${message}`, { detail })
   }
   const { currentSnapshotId: current, refs, snapshots } = metadata
   const differ = (what: string, ids: readonly unknown[]): void => {
@@ -41,10 +42,10 @@ export function checkMetadata(metadata: TableMetadata, where: string): TableMeta
   const ids = new Set(snapshots.map((snapshot) => snapshot.snapshotId))
   if (current !== undefined && !ids.has(current)) fail(`current-snapshot-id ${current} names no snapshot`)
   if (current !== undefined && refs['main']?.snapshotId !== current) {
-    fail(`current-snapshot-id is ${current}, refs.main is ${refs['main']?.snapshotId ?? 'absent'}`)
+    fail(`current-snapshot-id is ${current}, refs.main is ${refs['main']?.snapshotId ?? 'absent'}`, 'main')
   }
   for (const [name, ref] of Object.entries(refs)) {
-    if (!ids.has(ref.snapshotId)) fail(`ref ${name} names the snapshot ${ref.snapshotId}, which is not there`)
+    if (!ids.has(ref.snapshotId)) fail(`ref ${name} names the snapshot ${ref.snapshotId}, which is not there`, name)
   }
   // The next commit counts on from it: two snapshots of one number would apply deletes to the wrong rows.
   const ahead = snapshots.find((snapshot) => snapshot.sequenceNumber > metadata.lastSequenceNumber)
