@@ -71,6 +71,30 @@ export {
 export { openStore, type StoreOptions } from './io/open-store.ts'
 export { type AllowedLocations, routedStore } from './io/routed.ts'
 export {
+  type ExpireOptions,
+  type ExpirePlan,
+  type ExpireResult,
+  type ExpireRunOptions,
+  planExpire,
+  runExpire,
+} from './maintenance/expire.ts'
+export { type ManifestResult, type ManifestRunOptions, runManifests } from './maintenance/manifests.ts'
+export {
+  type ManifestGroup,
+  type ManifestPlan,
+  type ManifestPlanOptions,
+  planManifests,
+} from './maintenance/manifests-plan.ts'
+export {
+  type OrphanPlan,
+  type OrphanPlanOptions,
+  type OrphanResult,
+  type OrphanRunOptions,
+  planOrphans,
+  runOrphans,
+} from './maintenance/orphans.ts'
+export type { Foundling } from './maintenance/orphans-listing.ts'
+export {
   DEFAULT_MEMORY_LIMIT_BYTES,
   type PlannedGroup,
   type PlannedInput,

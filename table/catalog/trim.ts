@@ -14,7 +14,7 @@ const DEFAULT_MIN_AGE_MILLIS = 3_600_000
 /** Less would leave a slow writer no time to commit. */
 const LEAST_MIN_AGE_MILLIS = 60_000
 /** Newest versions that stay, however old. */
-const KEPT_VERSIONS = 10
+export const KEPT_VERSIONS = 10
 /** More than one, so that a backlog shrinks; few, so that no commit takes long. */
 const MAX_DELETES = 10
 

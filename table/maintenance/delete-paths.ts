@@ -1,4 +1,5 @@
 /** Deletion of many objects of a table. Idempotent: what is gone already is no error. */
+import { isOutsideKey } from '../io/keys.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import { prefetch } from '../scan/prefetch.ts'
 import { keyOfPath } from '../spec/location.ts'
@@ -6,20 +7,34 @@ import { keyOfPath } from '../spec/location.ts'
 /** Requests in flight. */
 const DELETE_DEPTH = 16
 
-/** @returns bytes of the objects that were there. */
+export interface SizedPath {
+  readonly path: string
+  /** `undefined`: nobody has written it down, the store is asked. */
+  readonly sizeBytes: number | undefined
+}
+
+export interface Deleted {
+  readonly deleted: number
+  readonly bytes: number
+  /** Paths that do not lie in the table's folder: left alone, since they may belong to others. */
+  readonly outside: number
+}
+
+/** @throws {FirnError} as `ObjectStore.delete`; what was deleted by then stays so. */
 export async function deletePaths(
   store: ObjectStore,
   location: string,
-  paths: readonly string[],
+  paths: readonly SizedPath[],
   options: AbortableOptions = {},
-): Promise<number> {
-  const remove = async (path: string, signal: AbortSignal): Promise<number> => {
-    const key = keyOfPath(location, path)
-    const found = await store.head(key, { signal })
-    if (found !== undefined) await store.delete(key, { signal })
-    return found?.sizeBytes ?? 0
+): Promise<Deleted> {
+  const keyed = paths.map(({ path, sizeBytes }) => ({ key: keyOfPath(location, path), sizeBytes }))
+  const inside = keyed.filter(({ key }) => !isOutsideKey(key))
+  const remove = async ({ key, sizeBytes }: (typeof keyed)[number], signal: AbortSignal): Promise<number> => {
+    const size = sizeBytes ?? (await store.head(key, { signal }))?.sizeBytes ?? 0
+    await store.delete(key, { signal })
+    return size
   }
   let bytes = 0
-  for await (const size of prefetch(paths, remove, { depth: DELETE_DEPTH, signal: options.signal })) bytes += size
-  return bytes
+  for await (const size of prefetch(inside, remove, { depth: DELETE_DEPTH, signal: options.signal })) bytes += size
+  return { deleted: inside.length, bytes, outside: paths.length - inside.length }
 }

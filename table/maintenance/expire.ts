@@ -5,221 +5,189 @@
  * 2. Remove, in one commit, what still may go, judged on the metadata that the commit stands on.
  * 3. Wait, so that readers who planned on those snapshots a moment ago get their files.
  * 4. Delete what the removed snapshots led to and nothing in the table, as it is by then, does.
- * A death before 2 leaves the table as it was; after it, what was not deleted is left to the removal of orphans.
+ * A death before 2 leaves the table as it was but for the property, which a later run takes over; after it, what was not
+ * deleted is left to the removal of orphans.
  */
 import type { Clock } from '../clock.ts'
-import { EXPIRING_PROPERTY } from '../commit/refs.ts'
-import type { TableUpdate } from '../commit/updates.ts'
-import { type EpochMillis, type SnapshotId, snapshotId } from '../ids.ts'
+import { FirnError } from '../errors.ts'
+import { type EpochMillis, epochMillis, type SnapshotId, snapshotId } from '../ids.ts'
 import type { AbortableOptions } from '../io/object-store.ts'
-import { normaliseLocation } from '../spec/location.ts'
-import { snapshotById, statisticsPaths, type TableMetadata } from '../spec/metadata.ts'
+import { snapshotById, type TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import type { Table } from '../table.ts'
-import { deletePaths } from './delete-paths.ts'
-import { contentFiles, filesOfSnapshots, reachableFiles, type Unreadable } from './reachable.ts'
-import { applyRetention, assertMayDelete, type Retention, type RetentionRules } from './retention.ts'
-import { unusedDefinitions } from './unused-definitions.ts'
+import { abandonedIds, publishExpiring, removeExpired } from './expire-commit.ts'
+import { type DeletedCounts, type Freed, freeFiles, NOTHING_FREED } from './expire-files.ts'
+import { assertMayDelete } from './gc-guard.ts'
+import type { Unreadable } from './reachable.ts'
+import { applyRetention, type RetentionRules } from './retention.ts'
 
-/** Plain JSON once ids are printed as strings. */
+export interface ExpireOptions {
+  /** Snapshots before this time may go. Default: now - `history.expire.max-snapshot-age-ms` (5 days). */
+  readonly olderThan?: EpochMillis | undefined
+  /** Snapshots that each branch keeps whatever their age. Default: `history.expire.min-snapshots-to-keep` (1). */
+  readonly retainLast?: number | undefined
+  /** Exactly these instead of what the rules say; none that a ref names. */
+  readonly snapshotIds?: readonly SnapshotId[] | undefined
+  /** Also drop schemas and partition specs that no snapshot uses any more. Default: false. */
+  readonly cleanExpiredMetadata?: boolean | undefined
+}
+
+/** Plain JSON; ids are decimal. */
 export interface ExpirePlan {
   readonly location: string
   readonly tableUuid: string
   /** When the plan was made; the rules are applied again as of this time. */
   readonly plannedAtMillis: EpochMillis
-  readonly rules: RetentionRules
-  readonly snapshotIds: readonly SnapshotId[]
+  readonly rules: {
+    readonly olderThan: EpochMillis | null
+    readonly retainLast: number | null
+    readonly snapshotIds: readonly string[] | null
+  }
+  readonly cleanExpiredMetadata: boolean
+  readonly snapshots: readonly PlannedSnapshot[]
   /** Branches and tags that go with them. */
   readonly refs: readonly string[]
-  /** Snapshots that stay. */
+  /** Number of snapshots that stay. */
   readonly retained: number
+  /** Ids that a run which died has left published; refs to them are refused until this plan is run. */
+  readonly abandoned: readonly string[]
 }
 
-export interface ExpireOptions extends AbortableOptions {
-  readonly clock: Clock
-  /** Between the commit and the deletion of files. Default: one minute. */
-  readonly graceMillis?: number
-  /** Also drop schemas and partition specs that no snapshot uses any more. Default: false. */
-  readonly cleanExpiredMetadata?: boolean
+export interface PlannedSnapshot {
+  readonly snapshotId: string
+  readonly timestampMillis: EpochMillis
+  readonly operation: string | null
 }
 
+export interface ExpireRunOptions extends AbortableOptions {
+  /**
+   * How long files stay after the commit that removed their snapshots: the longest that a reader takes from planning
+   * to its last file. The run waits for so long. Default: one minute.
+   */
+  readonly graceMillis?: number | undefined
+  /**
+   * Called once the snapshots are removed and the grace is over, before any file is deleted: for what others keep by
+   * snapshot. What it throws ends the run; the files are then left to the removal of orphans.
+   */
+  readonly onSnapshotsRemoved?: ((snapshots: readonly Snapshot[], table: Table) => Promise<void> | void) | undefined
+}
+
+/** Plain JSON; ids are decimal. */
 export interface ExpireResult {
-  readonly table: Table
-  readonly snapshotIds: readonly SnapshotId[]
+  readonly snapshotIds: readonly string[]
   readonly refs: readonly string[]
-  /** Snapshots of the plan that got a ref, or became young again by its rules, in the meantime. */
-  readonly spared: readonly SnapshotId[]
-  readonly deleted: {
-    readonly dataFiles: number
-    readonly manifests: number
-    readonly manifestLists: number
-    readonly statistics: number
-  }
+  /** Snapshots of the plan that got a ref, or that the rules keep, by now. */
+  readonly spared: readonly string[]
+  readonly deleted: DeletedCounts
+  /** As manifests and metadata give the sizes. */
   readonly bytesFreed: number
   /** Expired objects that could not be read: what they led to is left to the removal of orphans. */
   readonly unreadable: readonly Unreadable[]
+  /** Files outside of the table's folder, which are never deleted. */
+  readonly outside: number
+  readonly removedSchemas: readonly number[]
+  readonly removedSpecs: readonly number[]
 }
 
 const GRACE_MILLIS = 60_000
 
 /** @throws {FirnError} `FIRN_GC_DISABLED`, `FIRN_INVALID_OPTION`, `FIRN_SNAPSHOT_IN_USE` (invalid); `FIRN_SNAPSHOT_NOT_FOUND`. */
-export function planExpire(table: Table, rules: RetentionRules, now: EpochMillis): ExpirePlan {
+export function planExpire(table: Table, options: ExpireOptions, clock: Clock): ExpirePlan {
   const { metadata } = table
+  const { olderThan, retainLast, snapshotIds, cleanExpiredMetadata = false } = options
   assertMayDelete(metadata)
-  const { expired, expiredRefs } = applyRetention(metadata, rules, now)
+  const now = clock.nowMillis()
+  const { expired, expiredRefs } = applyRetention(metadata, { olderThan, retainLast, snapshotIds }, now)
   return {
     location: metadata.location,
     tableUuid: metadata.tableUuid,
     plannedAtMillis: now,
-    rules,
-    snapshotIds: expired,
+    rules: {
+      olderThan: olderThan ?? null,
+      retainLast: retainLast ?? null,
+      snapshotIds: snapshotIds === undefined ? null : snapshotIds.map(String),
+    },
+    cleanExpiredMetadata,
+    snapshots: expired.map((id) => describe(metadata, id)),
     refs: expiredRefs,
     retained: metadata.snapshots.length - expired.length,
+    abandoned: abandonedIds(metadata, now).map(String),
   }
+}
+
+function describe(metadata: TableMetadata, id: SnapshotId): PlannedSnapshot {
+  const { timestampMillis, summary } = snapshotById(metadata, id)!
+  return { snapshotId: String(id), timestampMillis, operation: summary['operation'] ?? null }
 }
 
 /**
- * @throws {FirnError} as `Table.append`; `FIRN_AVRO_CORRUPT`, `FIRN_OBJECT_NOT_FOUND` when a snapshot that stays cannot
- *   be read: then no file is deleted.
+ * @throws {FirnError} `FIRN_PLAN_STALE` (invalid): of another table; as `Table.append`. Once the snapshots are removed:
+ *   `FIRN_AVRO_CORRUPT`, `FIRN_OBJECT_NOT_FOUND` when a snapshot that stays cannot be read: then no file is deleted.
  */
-export async function runExpire(table: Table, plan: ExpirePlan, options: ExpireOptions): Promise<ExpireResult> {
-  const { clock, signal, graceMillis = GRACE_MILLIS } = options
-  const nothing = { dataFiles: 0, manifests: 0, manifestLists: 0, statistics: 0 }
-  if (plan.snapshotIds.length === 0 && plan.refs.length === 0) {
-    return { table, snapshotIds: [], refs: [], spared: [], deleted: nothing, bytesFreed: 0, unreadable: [] }
+export async function runExpire(
+  table: Table,
+  plan: ExpirePlan,
+  options: ExpireRunOptions,
+  clock: Clock,
+): Promise<{ readonly table: Table; readonly result: ExpireResult }> {
+  const { signal, graceMillis = GRACE_MILLIS, onSnapshotsRemoved } = options
+  checkPlan(table, plan)
+  const work = {
+    tableUuid: plan.tableUuid,
+    snapshotIds: plan.snapshots.map((snapshot) => idOf(snapshot.snapshotId)),
+    refs: plan.refs,
+    rules: rulesOf(plan),
+    plannedAtMillis: epochMillis(plan.plannedAtMillis),
+    cleanExpiredMetadata: plan.cleanExpiredMetadata,
   }
-  const published = await publish(table, plan, { signal })
-  const removed = await remove(published, plan, options)
-  const goneIds = new Set(removed.snapshots.map((snapshot) => snapshot.snapshotId))
-  const spared = plan.snapshotIds.filter(
-    (id) => !goneIds.has(id) && snapshotById(removed.table.metadata, id) !== undefined,
-  )
-  const result = { snapshotIds: [...goneIds], refs: removed.refs, spared }
-  if (goneIds.size === 0) return { table: removed.table, ...result, deleted: nothing, bytesFreed: 0, unreadable: [] }
+  const isIdle = work.snapshotIds.length === 0 && work.refs.length === 0 && plan.abandoned.length === 0
+  if (isIdle && !work.cleanExpiredMetadata) return { table, result: resultOf(plan, NOTHING_REMOVED, NOTHING_FREED) }
+  const published = await publishExpiring(table, work, clock, { signal })
+  const removed = await removeExpired(published, work, clock, { signal })
+  if (removed.snapshots.length === 0) return { table: removed.table, result: resultOf(plan, removed, NOTHING_FREED) }
   await clock.sleep(graceMillis, signal)
-  const freed = await free(removed.table, removed.before, removed.snapshots, { signal })
-  return { ...result, ...freed }
+  await onSnapshotsRemoved?.(removed.snapshots, removed.table)
+  const { freed, table: after } = await freeFiles(removed.table, removed.before, removed.snapshots, { signal })
+  return { table: after, result: resultOf(plan, removed, freed) }
 }
 
-const idsOf = (metadata: TableMetadata): readonly SnapshotId[] =>
-  (metadata.properties[EXPIRING_PROPERTY] ?? '')
-    .split(/\D+/)
-    .flatMap((id) => (id === '' ? [] : [snapshotId(BigInt(id))]))
+const idOf = (text: string): SnapshotId => snapshotId(BigInt(text))
 
-/** With what another run may have published, so that neither takes back the other's warning. */
-function publish(table: Table, plan: ExpirePlan, options: AbortableOptions): Promise<Table> {
-  const isPublished = (metadata: TableMetadata): boolean => {
-    const listed = new Set(idsOf(metadata))
-    return plan.snapshotIds.every((id) => listed.has(id) || snapshotById(metadata, id) === undefined)
+function rulesOf({ rules }: ExpirePlan): RetentionRules {
+  return {
+    olderThan: rules.olderThan === null ? undefined : epochMillis(rules.olderThan),
+    retainLast: rules.retainLast ?? undefined,
+    snapshotIds: rules.snapshotIds?.map(idOf),
   }
-  return table.commitUpdates(
-    {
-      isOwn: isPublished,
-      requirements: [{ type: 'assert-table-uuid', uuid: plan.tableUuid }],
-      prepare: (base) => {
-        assertMayDelete(base)
-        // A run that died left ids behind; those of snapshots that are gone warn nobody.
-        const others = idsOf(base).filter((id) => snapshotById(base, id) !== undefined)
-        const ids = [...new Set([...others, ...plan.snapshotIds])].filter((id) => snapshotById(base, id) !== undefined)
-        return ids.length === 0 ? [] : [{ action: 'set-properties', updates: { [EXPIRING_PROPERTY]: ids.join(',') } }]
-      },
-    },
-    options,
-  )
 }
 
-interface Removed {
-  readonly table: Table
-  /** The metadata that still had the snapshots. */
-  readonly before: TableMetadata
-  readonly snapshots: readonly Snapshot[]
-  readonly refs: readonly string[]
-}
+const NOTHING_REMOVED = { snapshots: [], refs: [], schemaIds: [], specIds: [] }
 
-async function remove(table: Table, plan: ExpirePlan, options: ExpireOptions): Promise<Removed> {
-  let last: Omit<Removed, 'table'> = { before: table.metadata, snapshots: [], refs: [] }
-  const after = await table.commitUpdates(
-    {
-      isOwn: (metadata) =>
-        last.snapshots.length > 0 &&
-        last.snapshots.every(({ snapshotId: id }) => snapshotById(metadata, id) === undefined),
-      requirements: (base) => [
-        { type: 'assert-table-uuid', uuid: plan.tableUuid },
-        ...Object.entries(base.refs).map(
-          ([ref, { snapshotId: id }]) => ({ type: 'assert-ref-snapshot-id', ref, snapshotId: id }) as const,
-        ),
-      ],
-      prepare: async (base) => {
-        const { expired, expiredRefs } = stillExpired(base, plan)
-        const gone = new Set(expired)
-        last = {
-          before: base,
-          snapshots: base.snapshots.filter(({ snapshotId: id }) => gone.has(id)),
-          refs: expiredRefs,
-        }
-        return [
-          ...expiredRefs.map((name): TableUpdate => ({ action: 'remove-snapshot-ref', name })),
-          ...(expired.length === 0 ? [] : [{ action: 'remove-snapshots' as const, snapshotIds: expired }]),
-          ...(options.cleanExpiredMetadata === true ? await unusedDefinitions(table.store, base, gone, options) : []),
-          ...withdraw(base, new Set(plan.snapshotIds)),
-        ]
-      },
-    },
-    { signal: options.signal },
-  )
-  return { table: after, ...last }
-}
-
-/** What the plan lists and its rules, on the table as it is now, still let go. */
-function stillExpired(base: TableMetadata, plan: ExpirePlan): Retention {
-  const planned = new Set(plan.snapshotIds)
-  const named = new Set(Object.values(base.refs).map((ref) => ref.snapshotId))
-  const ids = plan.rules.snapshotIds?.filter((id) => !named.has(id) && snapshotById(base, id) !== undefined)
-  const rules = ids === undefined ? plan.rules : { ...plan.rules, snapshotIds: ids }
-  // Rules that count from "now" count from the plan's: nothing more goes than was shown.
-  const now = applyRetention(base, rules, plan.plannedAtMillis)
-  const expiredRefs = now.expiredRefs.filter((name) => plan.refs.includes(name))
-  const staying = Object.entries(base.refs).filter(([name]) => !expiredRefs.includes(name))
-  const held = new Set(staying.map(([, ref]) => ref.snapshotId))
-  return { expired: now.expired.filter((id) => planned.has(id) && !held.has(id)), expiredRefs }
-}
-
-function withdraw(base: TableMetadata, own: ReadonlySet<SnapshotId>): readonly TableUpdate[] {
-  const listed = idsOf(base)
-  if (listed.length === 0) return []
-  const left = listed.filter((id) => !own.has(id) && snapshotById(base, id) !== undefined)
-  if (left.length === 0) return [{ action: 'remove-properties', removals: [EXPIRING_PROPERTY] }]
-  return [{ action: 'set-properties', updates: { [EXPIRING_PROPERTY]: left.join(',') } }]
-}
-
-/** Delete what `snapshots` led to and the table, loaded anew, does not. */
-async function free(
-  expiredFrom: Table,
-  before: TableMetadata,
-  snapshots: readonly Snapshot[],
-  options: AbortableOptions,
-): Promise<Pick<ExpireResult, 'table' | 'deleted' | 'bytesFreed' | 'unreadable'>> {
-  const { store } = expiredFrom
-  const unreadable: Unreadable[] = []
-  const note = (found: Unreadable): void => void unreadable.push(found)
-  const table = await expiredFrom.refresh(options)
-  const live = await reachableFiles(store, table.metadata, options)
-  const only = (paths: Iterable<string>): readonly string[] => [...paths].filter((path) => !live.has(path))
-  const { manifestLists, manifests } = await filesOfSnapshots(store, before, snapshots, options, note)
-  const gone = [...manifests].flatMap(([path, manifest]) => (live.has(path) ? [] : [manifest]))
-  const content = await contentFiles(store, before, gone, options, note)
-  const groups = {
-    dataFiles: only(content),
-    manifests: gone.map((manifest) => normaliseLocation(manifest.manifestPath)),
-    manifestLists: only(manifestLists),
-    statistics: only(statisticsPaths(before).map(normaliseLocation)),
+function resultOf(
+  plan: ExpirePlan,
+  removed: {
+    readonly snapshots: readonly Snapshot[]
+    readonly refs: readonly string[]
+    readonly schemaIds: readonly number[]
+    readonly specIds: readonly number[]
+    readonly table?: Table
+  },
+  freed: Freed,
+): ExpireResult {
+  const ids = removed.snapshots.map((snapshot) => String(snapshot.snapshotId))
+  const left = new Set(removed.table?.metadata.snapshots.map((snapshot) => String(snapshot.snapshotId)))
+  return {
+    snapshotIds: ids,
+    refs: removed.refs,
+    spared: plan.snapshots.map((snapshot) => snapshot.snapshotId).filter((id) => left.has(id)),
+    ...freed,
+    removedSchemas: removed.schemaIds,
+    removedSpecs: removed.specIds,
   }
-  const bytes = await deletePaths(store, table.location, Object.values(groups).flat(), options)
-  const deleted = {
-    dataFiles: groups.dataFiles.length,
-    manifests: groups.manifests.length,
-    manifestLists: groups.manifestLists.length,
-    statistics: groups.statistics.length,
-  }
-  return { table, deleted, bytesFreed: bytes, unreadable }
+}
+
+function checkPlan({ metadata }: Table, plan: ExpirePlan): void {
+  if (plan.tableUuid === metadata.tableUuid && plan.location === metadata.location) return
+  const message = `the plan is for ${plan.location} (${plan.tableUuid}), the table is ${metadata.location}`
+  throw new FirnError('invalid', 'FIRN_PLAN_STALE', message, { help: 'Plan again.' })
 }

@@ -1,12 +1,17 @@
 /** The objects that snapshots lead to. Spec: "Snapshots", "Manifest Lists", "Manifests". */
 import { FirnError } from '../errors.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
+import type { FileContent } from '../manifest/data-file.ts'
 import { readEntries } from '../manifest/entries.ts'
 import type { ManifestFile } from '../manifest/manifest-list.ts'
 import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
+import { prefetch } from '../scan/prefetch.ts'
 import { normaliseLocation } from '../spec/location.ts'
 import { statisticsPaths, type TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
+
+/** Lists or manifests read at once. */
+const DEPTH = 8
 
 /** Paths are normalised, so that two spellings of one object are one. */
 export interface SnapshotFiles {
@@ -14,84 +19,89 @@ export interface SnapshotFiles {
   readonly manifests: ReadonlyMap<string, ManifestFile>
 }
 
+export interface ContentFile {
+  /** Normalised. */
+  readonly path: string
+  readonly content: FileContent
+  readonly sizeBytes: number
+}
+
 export interface Unreadable {
   readonly path: string
   readonly reason: string
 }
 
-/**
- * Manifest lists and manifests of `snapshots`.
- * @param onUnreadable is told of a list that is missing or damaged; without it, such a list is thrown.
- */
+/** Is told of an object that is missing or damaged. Without one, the first such object is thrown. */
+export type OnUnreadable = (unreadable: Unreadable) => void
+
+/** Manifest lists and manifests of `snapshots`. */
 export async function filesOfSnapshots(
   store: ObjectStore,
   metadata: TableMetadata,
   snapshots: readonly Snapshot[],
   options: AbortableOptions = {},
-  onUnreadable?: (unreadable: Unreadable) => void,
+  onUnreadable?: OnUnreadable,
 ): Promise<SnapshotFiles> {
-  const manifestLists = new Set<string>()
   const manifests = new Map<string, ManifestFile>()
-  for (const snapshot of snapshots) {
-    const { manifestList } = snapshot
-    if (manifestList !== undefined) manifestLists.add(normaliseLocation(manifestList))
-    try {
-      for (const manifest of await snapshotManifests(store, metadata, snapshot, options)) {
-        manifests.set(normaliseLocation(manifest.manifestPath), manifest)
-      }
-    } catch (error) {
-      tell(error, manifestList ?? metadata.location, onUnreadable)
-    }
+  const read = (snapshot: Snapshot, signal: AbortSignal): Promise<readonly ManifestFile[]> =>
+    snapshotManifests(store, metadata, snapshot, { signal }).catch((error: unknown) => {
+      tell(error, snapshot.manifestList ?? metadata.location, onUnreadable)
+      return []
+    })
+  for await (const some of prefetch(snapshots, read, { depth: DEPTH, signal: options.signal })) {
+    for (const manifest of some) manifests.set(normaliseLocation(manifest.manifestPath), manifest)
   }
-  return { manifestLists, manifests }
+  const manifestLists = snapshots.flatMap(({ manifestList }) =>
+    manifestList === undefined ? [] : [normaliseLocation(manifestList)],
+  )
+  return { manifestLists: new Set(manifestLists), manifests }
 }
 
-/** Content files that `manifests` name, those of deleted entries included. */
-export async function contentFiles(
+/** The live content files of each manifest, in order. One that several name comes several times. */
+export async function* contentFiles(
   store: ObjectStore,
   metadata: TableMetadata,
   manifests: Iterable<ManifestFile>,
-  options: AbortableOptions & { readonly liveOnly?: boolean } = {},
-  onUnreadable?: (unreadable: Unreadable) => void,
-): Promise<ReadonlySet<string>> {
-  const { liveOnly = false, ...abort } = options
-  const paths = new Set<string>()
-  const all = [...manifests]
-  const add = async (some: readonly ManifestFile[]): Promise<void> => {
-    for await (const entries of readEntries(store, metadata, some, abort)) {
-      for (const { status, dataFile } of entries) {
-        if (!liveOnly || status !== 'deleted') paths.add(normaliseLocation(dataFile.filePath))
-      }
-    }
-  }
-  if (onUnreadable === undefined) {
-    await add(all)
-    return paths
-  }
-  for (const manifest of all) {
+  options: AbortableOptions = {},
+  onUnreadable?: OnUnreadable,
+): AsyncGenerator<readonly ContentFile[], void, undefined> {
+  const read = async (manifest: ManifestFile, signal: AbortSignal): Promise<readonly ContentFile[]> => {
+    const files: ContentFile[] = []
     try {
-      await add([manifest])
+      for await (const entries of readEntries(store, metadata, [manifest], { signal })) {
+        for (const { status, dataFile } of entries) {
+          if (status === 'deleted') continue
+          const { content, fileSizeBytes } = dataFile
+          files.push({ path: normaliseLocation(dataFile.filePath), content, sizeBytes: fileSizeBytes })
+        }
+      }
     } catch (error) {
       tell(error, manifest.manifestPath, onUnreadable)
     }
+    return files
   }
-  return paths
+  yield* prefetch(manifests, read, { depth: DEPTH, signal: options.signal })
 }
 
-function tell(error: unknown, path: string, onUnreadable: ((unreadable: Unreadable) => void) | undefined): void {
-  const isDamage = error instanceof FirnError && (error.kind === 'corrupt' || error.kind === 'not-found')
+function tell(error: unknown, path: string, onUnreadable: OnUnreadable | undefined): void {
+  const isDamage = FirnError.is(error) && (error.kind === 'corrupt' || error.kind === 'not-found')
   if (onUnreadable === undefined || !isDamage) throw error
   onUnreadable({ path, reason: error.message })
 }
 
-/** Everything that `metadata` leads to, but for metadata files themselves. A snapshot that cannot be read is thrown. */
+/**
+ * Everything that `metadata` leads to, but for metadata files themselves; normalised paths.
+ * @throws {FirnError} when anything of a snapshot cannot be read: what it leads to is not known then.
+ */
 export async function reachableFiles(
   store: ObjectStore,
   metadata: TableMetadata,
   options: AbortableOptions = {},
-): Promise<ReadonlySet<string>> {
+): Promise<Set<string>> {
   const { manifestLists, manifests } = await filesOfSnapshots(store, metadata, metadata.snapshots, options)
-  const content = await contentFiles(store, metadata, manifests.values(), { ...options, liveOnly: true })
-  const statistics = statisticsPaths(metadata).map(normaliseLocation)
-  return new Set([...manifestLists, ...manifests.keys(), ...content, ...statistics])
+  const paths = new Set([...manifestLists, ...manifests.keys(), ...statisticsPaths(metadata).map(normaliseLocation)])
+  for await (const files of contentFiles(store, metadata, manifests.values(), options)) {
+    for (const { path } of files) paths.add(path)
+  }
+  return paths
 }

@@ -93,12 +93,3 @@ function numberProperty(metadata: TableMetadata, key: string, fallback: number):
   const value = Number(metadata.properties[key] ?? fallback)
   return Number.isNaN(value) || value < 0 ? fallback : value
 }
-
-/** @throws {FirnError} `FIRN_GC_DISABLED` (invalid): the files of such a table may belong to others too. */
-export function assertMayDelete(metadata: TableMetadata): void {
-  if (metadata.properties['gc.enabled']?.toLowerCase() !== 'false') return
-  const message = `table ${metadata.location} has gc.enabled=false: none of its files may be deleted`
-  throw new FirnError('invalid', 'FIRN_GC_DISABLED', message, {
-    help: 'Its files may be shared with another table. Set gc.enabled to true only if they are not.',
-  })
-}

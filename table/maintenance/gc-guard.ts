@@ -1,0 +1,34 @@
+/** What must hold of a table before any of its files may be deleted. */
+import { FirnError } from '../errors.ts'
+import type { AbortableOptions } from '../io/object-store.ts'
+import type { TableMetadata } from '../spec/metadata.ts'
+import type { Table } from '../table.ts'
+
+/** @throws {FirnError} `FIRN_GC_DISABLED` (invalid): the files of such a table may belong to others too. */
+export function assertMayDelete(metadata: TableMetadata): void {
+  if (metadata.properties['gc.enabled']?.toLowerCase() !== 'false') return
+  const message = `table ${metadata.location} has gc.enabled=false: none of its files may be deleted`
+  throw new FirnError('invalid', 'FIRN_GC_DISABLED', message, {
+    help: 'Its files may be shared with another table. Set gc.enabled to true only if they are not.',
+  })
+}
+
+/**
+ * The table as its catalog has it now. One that was opened by a metadata file would be as old as that file, and all
+ * that came later would look like garbage.
+ * @throws {FirnError} `FIRN_TABLE_READ_ONLY`, `FIRN_TABLE_MOVED`, `FIRN_FORMAT_VERSION_UNSUPPORTED`,
+ *   `FIRN_GC_DISABLED` (invalid).
+ */
+export function newestToDeleteFrom(table: Table, options: AbortableOptions): Promise<Table> {
+  return table.commitUpdates(
+    {
+      isOwn: () => false,
+      requirements: [{ type: 'assert-table-uuid', uuid: table.metadata.tableUuid }],
+      prepare: (base) => {
+        assertMayDelete(base)
+        return []
+      },
+    },
+    { signal: options.signal },
+  )
+}
