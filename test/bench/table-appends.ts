@@ -1,11 +1,12 @@
 /**
  * A table that gets a file every hour and keeps 120 snapshots: what an append and a plan cost after 10, 100 and 1,000
- * of them. They are to stay flat. Snapshots are dropped once a day, by a commit of its own that counts as well.
+ * of them. They are to stay flat. Older snapshots are expired once a day, which is not part of an append's figures.
  */
 
 import { systemClock } from '../../table/clock.ts'
 import { openCatalog, type Table } from '../../table/index.ts'
 import { openMemoryStore } from '../../table/io/memory.ts'
+import { planExpire, runExpire } from '../../table/maintenance/expire.ts'
 import { countingStore, noCounts, type StoreCounts } from './counting-store.ts'
 import { definition, hourlyFile } from './table-files.ts'
 
@@ -41,21 +42,16 @@ export async function measureAppends(): Promise<readonly AppendCost[]> {
     const started = performance.now()
     table = (await table.append([hourlyFile(table.location, hour)])).table
     window = [...window, { millis: performance.now() - started, counts: take() }].slice(-WINDOW)
-    if (hour % 24 === 23) table = await dropSnapshots(table)
+    if (hour % 24 === 23) table = await expire(table)
     if (STEPS.includes(hour + 1)) costs.push(await costOf(table, hour + 1, window, take))
   }
   return costs
 }
 
-async function dropSnapshots(table: Table): Promise<Table> {
-  const surplus = table.metadata.snapshots.length - RETAINED_SNAPSHOTS
-  if (surplus <= 0) return table
-  const snapshotIds = table.metadata.snapshots.slice(0, surplus).map(({ snapshotId }) => snapshotId)
-  return await table.commitUpdates({
-    requirements: [{ type: 'assert-table-uuid', uuid: table.metadata.tableUuid }],
-    prepare: () => [{ action: 'remove-snapshots', snapshotIds }],
-    isOwn: (metadata) => !metadata.snapshots.some(({ snapshotId }) => snapshotIds.includes(snapshotId)),
-  })
+async function expire(table: Table): Promise<Table> {
+  const options = { olderThan: systemClock.nowMillis(), retainLast: RETAINED_SNAPSHOTS }
+  const plan = planExpire(table, options, systemClock)
+  return (await runExpire(table, plan, { graceMillis: 0 }, systemClock)).table
 }
 
 async function costOf(
