@@ -108,6 +108,7 @@ export {
   type RewriteSettings,
   type RewriteStrategy,
   runRewrite,
+  type UpcomingRewrite,
 } from './maintenance/rewrite.ts'
 export { decodeBound, encodeBound, truncateLower, truncateUpper } from './manifest/bounds.ts'
 export {
@@ -194,7 +195,7 @@ export type { AppendOptions, FileChange } from './write/file-change.ts'
 export type { RemovedFile } from './write/filter-manifests.ts'
 export type { OverwriteOptions } from './write/overwrite.ts'
 export { ROLLED_BACK_TO } from './write/rollback.ts'
-export type { SnapshotOptions } from './write/snapshot-options.ts'
+export type { SnapshotOptions, UpcomingSnapshot } from './write/snapshot-options.ts'
 export type { Transaction } from './write/transaction.ts'
 export type { UpsertOptions } from './write/upsert.ts'
 export {

@@ -12,4 +12,5 @@ export {
   type RewriteResult,
   type RewriteRunOptions,
   runRewrite,
+  type UpcomingRewrite,
 } from './rewrite/run.ts'

@@ -16,7 +16,7 @@ import { currentSchema, specById, type TableMetadata } from '../spec/metadata.ts
 import { projectSchema, type Schema } from '../spec/schema.ts'
 import { isPrimitive, type PrimitiveValue } from '../spec/types.ts'
 import type { WriteContext } from './context.ts'
-import { createDataFileWriter } from './writer.ts'
+import { createDataFileWriter, type WrittenFile } from './writer.ts'
 
 const TARGET_FILE_SIZE = 'write.target-file-size-bytes'
 const DEFAULT_TARGET_FILE_SIZE_BYTES = 128 * 1024 * 1024
@@ -34,6 +34,8 @@ export interface RowSelection {
 export interface FileRewrite {
   readonly removed: readonly DataFile[]
   readonly added: readonly DataFile[]
+  /** The added ones with their digests. */
+  readonly written: readonly WrittenFile[]
 }
 
 /** The table's own target for new data files. */
@@ -58,7 +60,7 @@ export async function takeOut(
   // Data files are named by this plan: another plan of the same run writes others.
   const prefix = newUuid(clock)
   const removed: DataFile[] = []
-  const added: DataFile[] = []
+  const written: WrittenFile[] = []
   const stop = new AbortController()
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
   try {
@@ -86,12 +88,12 @@ export async function takeOut(
         const kept = keep(batch, schema, selection)
         if (kept.numRows > 0) await writer.write(kept, { signal })
       }
-      for (const { dataFile } of await writer.close({ signal })) added.push(dataFile)
+      written.push(...(await writer.close({ signal })))
     }
   } finally {
     stop.abort()
   }
-  return { removed, added }
+  return { removed, added: written.map(({ dataFile }) => dataFile), written }
 }
 
 async function countSelected(

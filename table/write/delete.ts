@@ -48,7 +48,7 @@ export async function planDelete(
   return produceSnapshot(
     context.store,
     metadata,
-    { operation, added: files, removed, validation },
+    { operation, added: files, removed, written: rewrite.written, validation },
     context.clock,
     options,
   )

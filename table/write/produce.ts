@@ -22,12 +22,15 @@ import { type ManifestFilter, manifestFilter, pathOf, type RemovedFile } from '.
 import { atSequenceNumber, draftWriter, type ManifestDraft, writeDrafts } from './manifest-draft.ts'
 import { type ManifestMerger, manifestMerger } from './merge-manifests.ts'
 import { headOf, nextSnapshot, ownRef, type SnapshotOptions } from './snapshot-options.ts'
+import type { WrittenFile } from './writer.ts'
 
 /** A change of the table's files, as one snapshot. */
 export interface ProducedChange {
   readonly operation: SnapshotOperation
   readonly added: readonly DataFile[]
   readonly removed: readonly RemovedFile[]
+  /** What is known of added files beyond their entries. */
+  readonly written?: readonly WrittenFile[] | undefined
   /** Of the added files; `undefined`: they inherit the snapshot's. */
   readonly dataSequenceNumber?: number | undefined
   readonly validation?: Validation | undefined
@@ -76,6 +79,13 @@ export async function produceSnapshot(
   const filter = manifestFilter(store, writer, snapshotId, change.removed)
   const merger = manifestMerger(store, writer, snapshotId, dataSequenceNumber)
 
+  const written = new Map(change.written?.map((file) => [file.dataFile.filePath, file]))
+  await options.beforeCommit?.({
+    snapshotId,
+    operation: change.operation,
+    added: change.added.map((dataFile) => written.get(dataFile.filePath) ?? { dataFile }),
+    removed: change.removed.map(pathOf),
+  })
   const parts: TryParts = { store, change, options, drafts, filter, merger }
 
   return {

@@ -1,9 +1,22 @@
 /** What every operation that makes a snapshot takes, and where on which branch the snapshot goes. */
+
+import type { SnapshotOperation } from '../commit/summary.ts'
 import { FirnError } from '../errors.ts'
 import type { EpochMillis, SnapshotId } from '../ids.ts'
 import type { AbortableOptions } from '../io/object-store.ts'
 import { currentSchema, type SnapshotRef, snapshotById, type TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
+import type { WrittenFile } from './writer.ts'
+
+/** A snapshot before the first try of its commit. */
+export interface UpcomingSnapshot {
+  readonly snapshotId: SnapshotId
+  readonly operation: SnapshotOperation
+  /** With digest and row groups where this package wrote the file as part of the operation. */
+  readonly added: readonly (Pick<WrittenFile, 'dataFile'> & Partial<WrittenFile>)[]
+  /** Paths. */
+  readonly removed: readonly string[]
+}
 
 export interface SnapshotOptions extends AbortableOptions {
   /** Chosen by the caller when it must know the id before the commit; fresh otherwise. */
@@ -21,6 +34,12 @@ export interface SnapshotOptions extends AbortableOptions {
   readonly runMarker?: { readonly property: string; readonly value: string } | undefined
   /** Default: `main`. */
   readonly branch?: string | undefined
+  /**
+   * Called once for each plan of the change, when its files are written and before the first try of its commit, which
+   * its failure prevents. Not for a rollback. A change that is planned anew has another snapshot id unless the caller
+   * chose one.
+   */
+  readonly beforeCommit?: ((upcoming: UpcomingSnapshot) => Promise<void>) | undefined
 }
 
 /**

@@ -2,8 +2,10 @@
 import { FirnError } from '../../errors.ts'
 import { type RunId, type SnapshotId, snapshotId } from '../../ids.ts'
 import type { AbortableOptions } from '../../io/object-store.ts'
+import type { DataFile } from '../../manifest/data-file.ts'
 import { type FileScanTask, planFiles } from '../../scan/plan.ts'
 import type { Table } from '../../table.ts'
+import type { UpcomingSnapshot } from '../../write/snapshot-options.ts'
 import type { WrittenFile } from '../../write/writer.ts'
 import { type WrittenGroup, writeGroup } from './group-run.ts'
 import type { RewriteReason } from './groups.ts'
@@ -23,8 +25,17 @@ export interface RewriteRunOptions extends AbortableOptions {
   readonly maxCommits?: number
   /** Remove delete files that apply to nothing once these groups are rewritten. Default: true. */
   readonly removeDanglingDeletes?: boolean
+  /** Extra members of every snapshot's summary. */
+  readonly summary?: Readonly<Record<string, string>>
+  /** Called before the first try of each commit, which its failure prevents. */
+  readonly beforeCommit?: (upcoming: UpcomingRewrite) => Promise<void>
   /** Called after each group was committed or lost. */
   readonly onGroup?: (result: RewriteGroupResult) => void
+}
+
+/** One snapshot of a rewrite before its commit. */
+export interface UpcomingRewrite extends UpcomingSnapshot {
+  readonly added: readonly WrittenFile[]
 }
 
 export interface RewriteGroupResult {
@@ -180,17 +191,21 @@ interface FinishedGroup {
   readonly written: WrittenGroup
 }
 
+const dataFileOf = ({ dataFile }: WrittenFile): DataFile => dataFile
+
 /** All in one snapshot; when they lose to another writer, each by itself, so that only what is touched is lost. */
 async function commitGroups(run: Run, groups: readonly FinishedGroup[]): Promise<readonly RewriteGroupResult[]> {
   const { options, plan } = run
   const removed = groups.flatMap(({ group }) => group.inputs.map(({ path }) => path))
   const dangling = options.removeDanglingDeletes === false ? [] : danglingDeletes(run, removed)
-  const added = groups.flatMap(({ written }) => written.files.map(({ dataFile }) => dataFile))
+  const added = groups.flatMap(({ written }) => written.files)
+  const { beforeCommit } = options
   try {
-    const { table, snapshot } = await run.table.replaceFiles([...removed, ...dangling], added, {
+    const { table, snapshot } = await run.table.replaceFiles([...removed, ...dangling], added.map(dataFileOf), {
       startSnapshotId: run.startSnapshotId!,
       dataSequenceNumber: plan.sequenceNumber,
-      summary: { 'firn.run-id': options.runId, 'firn.rewrite-strategy': plan.settings.strategy },
+      summary: { 'firn.rewrite-strategy': plan.settings.strategy, ...options.summary },
+      ...(beforeCommit && { beforeCommit: (upcoming) => beforeCommit({ ...upcoming, added }) }),
       signal: options.signal,
     })
     run.table = table
