@@ -302,6 +302,20 @@ describe('a memory limit', () => {
   })
 })
 
+test('a group that does not fit the memory limit stops the run before the first one', async () => {
+  const table = await threeGroups(freshStore())
+  const plan = await planRewrite(table)
+  const groups = plan.groups.map((group, index) => (index === 2 ? { ...group, bytes: 1e9 } : group))
+  await withSpillFolder(async (spillFolder) => {
+    await expect(
+      runRewrite(table, { ...plan, groups }, { runId: newRunId(systemClock), spillFolder }),
+    ).rejects.toMatchObject({
+      code: 'FIRN_MEMORY_LIMIT_TOO_SMALL',
+    })
+  })
+  expect((await table.refresh()).metadata.snapshots).toHaveLength(1)
+})
+
 test('a plan of another table, schema or spec is refused', async () => {
   const [one, other] = [await threeGroups(freshStore()), await threeGroups(freshStore())]
   const plan = await planRewrite(one)
