@@ -1,7 +1,7 @@
 /** What runs beside each other: writers, a rewriter, an expirer, a trimmer of old metadata, readers. */
 import './synchronous-zlib.ts'
 import { FirnError } from '../../table/errors.ts'
-import { newSnapshotId, type SnapshotId, type Table } from '../../table/index.ts'
+import { newSnapshotId, planExpire, runExpire, type SnapshotId, type Table } from '../../table/index.ts'
 import type { Intent } from './ledger.ts'
 import { liveFiles } from './table-view.ts'
 import { FOLDER, type Process, type World } from './world.ts'
@@ -58,7 +58,7 @@ export function rewriter(name: string, pauseMillis: number): Actor {
   }
 }
 
-/** Removes all but the newest `keep` snapshots. */
+/** Expires all but the newest `keep` snapshots, and deletes what only they led to. */
 export function expirer(name: string, keep: number, pauseMillis: number): Actor {
   return async (world, shared) => {
     const random = world.random(name)
@@ -67,19 +67,9 @@ export function expirer(name: string, keep: number, pauseMillis: number): Actor 
       await process.clock.sleep(random() * pauseMillis)
       try {
         const table = await process.open()
-        const old = [...table.metadata.snapshots].sort((a, b) => a.sequenceNumber - b.sequenceNumber).slice(0, -keep)
-        if (old.length === 0) continue
-        const ids = new Set(old.map(({ snapshotId }) => snapshotId))
-        await table.commitUpdates({
-          requirements: [],
-          isOwn: ({ snapshots }) => !snapshots.some(({ snapshotId }) => ids.has(snapshotId)),
-          prepare: ({ snapshots, refs }) => {
-            const held = new Set(Object.values(refs).map(({ snapshotId }) => snapshotId))
-            const there = snapshots.map(({ snapshotId }) => snapshotId)
-            const snapshotIds = there.filter((id) => ids.has(id) && !held.has(id))
-            return snapshotIds.length === 0 ? [] : [{ action: 'remove-snapshots', snapshotIds }]
-          },
-        })
+        const { clock } = process
+        const plan = planExpire(table, { olderThan: clock.nowMillis(), retainLast: keep }, clock)
+        if (plan.snapshots.length > 0) await runExpire(table, plan, { graceMillis: pauseMillis / 4 }, clock)
       } catch (error) {
         process = survivor(world, process, error)
       }

@@ -1,6 +1,13 @@
 /** The rules that the whole history must keep, judged from every object that was ever written. */
 import './synchronous-zlib.ts'
-import { openCatalog, type Snapshot, type SnapshotId, subStore, type TableMetadata } from '../../table/index.ts'
+import {
+  openCatalog,
+  type Snapshot,
+  type SnapshotId,
+  snapshotManifests,
+  subStore,
+  type TableMetadata,
+} from '../../table/index.ts'
 import { dropMemoryStore, openMemoryStore } from '../../table/io/memory.ts'
 import type { ObjectStore } from '../../table/io/object-store.ts'
 import { parseMetadata } from '../../table/spec/metadata.ts'
@@ -27,6 +34,7 @@ export async function checkHistory(world: World): Promise<void> {
   const archive = await archiveOf(world)
   try {
     await checkMainHistory(world, archive.store, table.metadata, snapshots)
+    await checkDeletions(world, archive.store, table.metadata)
   } finally {
     archive.close()
   }
@@ -116,6 +124,22 @@ function checkSnapshot(
     observer.report('unknown-row', `${where}: total-records is ${snapshot.summary['total-records']}`)
   }
   return now
+}
+
+/** Nothing that a snapshot of the table needs was ever asked to be deleted. */
+async function checkDeletions(
+  { observer, objects }: World,
+  archive: ObjectStore,
+  metadata: TableMetadata,
+): Promise<void> {
+  const known = new Map<string, readonly string[]>()
+  for (const snapshot of metadata.snapshots) {
+    const manifests = await snapshotManifests(archive, metadata, snapshot)
+    const files = await filesOf(archive, metadata, snapshot, known)
+    for (const path of [snapshot.manifestList ?? '', ...manifests.map(({ manifestPath }) => manifestPath), ...files]) {
+      if (observer.deleted.has(path.slice(objects.url.length + 1))) observer.report('deleted-live-file', path)
+    }
+  }
 }
 
 function checkFinal({ observer, ledger }: World, rows: ReadonlyMap<string, number>): void {

@@ -11,6 +11,7 @@ import { text } from '../contract/object-store.ts'
 export type Violation =
   | 'lost-row'
   | 'lost-tag'
+  | 'deleted-live-file'
   | 'doubled-row'
   | 'resurrected-row'
   | 'unknown-row'
@@ -33,6 +34,8 @@ export class Observer {
   readonly findings: Finding[] = []
   /** Every object ever written, under its last bytes; only the hint and a broken protocol write a key twice. */
   readonly written: Map<string, Uint8Array> = new Map()
+  /** Every key that somebody asked to delete. */
+  readonly deleted: Set<string> = new Set()
   /** Keys of the metadata files that became the newest when they were written. */
   readonly line: { readonly version: number; readonly key: string; readonly bytes: Uint8Array }[] = []
   /** Versions written into a gap below the newest: they must never become the table. */
@@ -102,7 +105,10 @@ export class Observer {
       },
       get: (key, options) => noted('get', key, store.get(key, options), ({ etag }) => etag),
       head: (key, options) => noted('head', key, store.head(key, options), (info) => info?.etag ?? 'none'),
-      delete: (key, options) => noted('delete', key, store.delete(key, options), () => 'done'),
+      delete: (key, options) => {
+        this.deleted.add(key)
+        return noted('delete', key, store.delete(key, options), () => 'done')
+      },
       list: async function* (prefix, options) {
         let count = 0
         for await (const info of store.list(prefix, options)) {
