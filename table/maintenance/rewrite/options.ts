@@ -6,6 +6,7 @@ import { fieldsById } from '../../spec/schema.ts'
 import type { SortField, SortOrder } from '../../spec/sort.ts'
 import { canApply } from '../../spec/transform.ts'
 import { isPrimitive } from '../../spec/types.ts'
+import { pathOf } from './sort-key.ts'
 
 /**
  * How rows are laid out: `binpack` keeps them as they come, `sort` orders them by a sort order, `zorder` along a curve
@@ -160,7 +161,9 @@ function checkColumns(metadata: TableMetadata, settings: RewriteSettings, option
   const fields = fieldsById(schema)
   for (const { sourceId, transform } of settings.sortOrder.fields) {
     const type = fields.get(sourceId)?.type
-    if (type === undefined || !isPrimitive(type)) throw invalid(`sort field ${sourceId} is no primitive column`)
+    if (type === undefined || !isPrimitive(type) || pathOf(schema, sourceId).length === 0) {
+      throw invalid(`sort field ${sourceId} is no primitive column, or lies in a list or map`)
+    }
     if (!canApply(transform, type)) throw invalid(`sort transform ${transform} cannot be applied to ${type}`)
   }
   for (const name of settings.zorderColumns) {

@@ -41,6 +41,48 @@ test('rows get the columns of today: new ones, promoted ones, without those that
   expect([...file!.columnSizes.keys()].sort()).not.toContain(2)
 })
 
+test('a field inside of a struct can be sorted by; rows without the struct count as null', async () => {
+  const schema: Schema = {
+    schemaId: 0,
+    identifierFieldIds: [],
+    fields: [
+      { id: 1, name: 'id', required: true, type: 'long' },
+      {
+        id: 2,
+        name: 'o',
+        required: false,
+        type: { type: 'struct', fields: [{ id: 3, name: 'at', required: false, type: 'int' }] },
+      },
+      {
+        id: 4,
+        name: 'l',
+        required: false,
+        type: { type: 'list', elementId: 5, elementRequired: false, element: 'int' },
+      },
+    ],
+  }
+  const files = [
+    [
+      { id: 1n, o: { at: 5 }, l: [9] },
+      { id: 2n, o: null, l: [1] },
+    ],
+    [
+      { id: 3n, o: { at: 1 }, l: null },
+      { id: 4n, o: { at: null }, l: [] },
+    ],
+  ]
+  const table = await appendFiles(await makeTable({ schema }), files)
+  const sorted = { sortOrder: [ascending(3, { nullOrder: 'nulls-last' })], strategy: 'sort' as const, rewriteAll: true }
+  const { table: after } = await rewrite(table, sorted)
+  const ids = (await rowsInOrder(after)).map(({ id }) => id)
+  expect(ids.slice(0, 2)).toEqual([3n, 1n])
+  expect(new Set(ids.slice(2))).toEqual(new Set([2n, 4n]))
+  expect(await contents(after)).toEqual(await contents(table))
+  await expect(rewrite(table, { ...sorted, sortOrder: [ascending(5)] })).rejects.toMatchObject({
+    code: 'FIRN_INVALID_OPTION',
+  })
+})
+
 test('files of an older spec end in the partitions of the new one, each a run of files', async () => {
   const table = await appendFiles(await makeTable({ schema: ARTICLES, order: [ascending(1)] }), interleaved(5, 20))
   const before = await contents(table)
