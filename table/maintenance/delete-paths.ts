@@ -29,12 +29,20 @@ export async function deletePaths(
 ): Promise<Deleted> {
   const keyed = paths.map(({ path, sizeBytes }) => ({ key: keyOfPath(location, path), sizeBytes }))
   const inside = keyed.filter(({ key }) => !isOutsideKey(key))
-  const remove = async ({ key, sizeBytes }: (typeof keyed)[number], signal: AbortSignal): Promise<number> => {
-    const size = sizeBytes ?? (await store.head(key, { signal }))?.sizeBytes ?? 0
-    await store.delete(key, { signal })
+  const remove = async (
+    { key, sizeBytes }: (typeof keyed)[number],
+    signal: AbortSignal,
+  ): Promise<number | undefined> => {
+    const size = sizeBytes ?? (await store.head(key, { signal }))?.sizeBytes
+    if (size !== undefined) await store.delete(key, { signal })
     return size
   }
   let bytes = 0
-  for await (const size of prefetch(inside, remove, { depth: DELETE_DEPTH, signal: options.signal })) bytes += size
-  return { deleted: inside.length, bytes, outside: paths.length - inside.length }
+  let deleted = 0
+  for await (const size of prefetch(inside, remove, { depth: DELETE_DEPTH, signal: options.signal })) {
+    if (size === undefined) continue
+    bytes += size
+    deleted++
+  }
+  return { deleted, bytes, outside: paths.length - inside.length }
 }

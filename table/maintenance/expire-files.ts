@@ -5,7 +5,15 @@ import { statisticsPaths, type TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import type { Table } from '../table.ts'
 import { deletePaths, type SizedPath } from './delete-paths.ts'
-import { contentFiles, filesOfSnapshots, type Unreadable } from './reachable.ts'
+import { readWhileMoving } from './gc-guard.ts'
+import {
+  type ContentFile,
+  contentFiles,
+  filesOfSnapshots,
+  type OnUnreadable,
+  type SnapshotFiles,
+  type Unreadable,
+} from './reachable.ts'
 
 export interface DeletedCounts {
   readonly dataFiles: number
@@ -41,23 +49,33 @@ export async function freeFiles(
   snapshots: readonly Snapshot[],
   options: AbortableOptions,
 ): Promise<{ readonly table: Table; readonly freed: Freed }> {
-  const now = await table.refresh(options)
-  const { store, metadata } = now
+  const { store } = table
   const unreadable: Unreadable[] = []
-  const note = (found: Unreadable): void => void unreadable.push(found)
+  const note = (found: Unreadable): void => {
+    if (!unreadable.some(({ path }) => path === found.path)) unreadable.push(found)
+  }
   const expired = await filesOfSnapshots(store, before, snapshots, options, note)
+  const look = (now: Table): Promise<Groups> => onlyExpired(now, before, expired, options, note)
+  const found = await readWhileMoving(await table.refresh(options), look, options)
+  const done = await deleteGroups(store, table.location, found.value, options)
+  return { table: found.table, freed: { ...done, unreadable } }
+}
+
+type Groups = Readonly<Record<keyof DeletedCounts, readonly SizedPath[]>>
+
+async function onlyExpired(
+  { store, metadata }: Table,
+  before: TableMetadata,
+  expired: SnapshotFiles,
+  options: AbortableOptions,
+  note: OnUnreadable,
+): Promise<Groups> {
   const retained = await filesOfSnapshots(store, metadata, metadata.snapshots, options)
   const gone = [...expired.manifests].filter(([path]) => !retained.manifests.has(path))
-  const content = new Map<string, SizedPath & { readonly isData: boolean }>()
-  for await (const files of contentFiles(
-    store,
-    before,
-    gone.map(([, manifest]) => manifest),
-    options,
-    note,
-  )) {
-    for (const { path, sizeBytes, content: kind } of files)
-      content.set(path, { path, sizeBytes, isData: kind === 'data' })
+  const goneManifests = gone.map(([, manifest]) => manifest)
+  const content = new Map<string, ContentFile>()
+  for await (const files of contentFiles(store, before, goneManifests, options, note)) {
+    for (const file of files) content.set(file.path, file)
   }
   // Many of them live on in manifests that were merged or rewritten.
   if (content.size > 0) {
@@ -66,18 +84,14 @@ export async function freeFiles(
     }
   }
   const named = new Set(statisticsPaths(metadata).map(normaliseLocation))
-  const groups: Readonly<Record<keyof DeletedCounts, readonly SizedPath[]>> = {
-    dataFiles: [...content.values()].filter(({ isData }) => isData),
-    deleteFiles: [...content.values()].filter(({ isData }) => !isData),
+  const statistics = statisticsPaths(before).map(normaliseLocation)
+  return {
+    dataFiles: [...content.values()].filter((file) => file.content === 'data'),
+    deleteFiles: [...content.values()].filter((file) => file.content !== 'data'),
     manifests: gone.map(([path, { manifestLength }]) => ({ path, sizeBytes: manifestLength })),
     manifestLists: unsized([...expired.manifestLists].filter((path) => !retained.manifestLists.has(path))),
-    statistics: unsized(
-      statisticsPaths(before)
-        .map(normaliseLocation)
-        .filter((path) => !named.has(path)),
-    ),
+    statistics: unsized(statistics.filter((path) => !named.has(path))),
   }
-  return { table: now, freed: { ...(await deleteGroups(store, metadata.location, groups, options)), unreadable } }
 }
 
 const unsized = (paths: readonly string[]): readonly SizedPath[] =>
@@ -86,7 +100,7 @@ const unsized = (paths: readonly string[]): readonly SizedPath[] =>
 async function deleteGroups(
   store: ObjectStore,
   location: string,
-  groups: Readonly<Record<keyof DeletedCounts, readonly SizedPath[]>>,
+  groups: Groups,
   options: AbortableOptions,
 ): Promise<Omit<Freed, 'unreadable'>> {
   const deleted = { ...NOTHING_FREED.deleted }

@@ -32,3 +32,28 @@ export function newestToDeleteFrom(table: Table, options: AbortableOptions): Pro
     { signal: options.signal },
   )
 }
+
+const MAX_LOOKS = 3
+
+/**
+ * What `read` finds in everything that the table leads to. When somebody else expires snapshots meanwhile, objects go
+ * away under it: then it reads the table as it is by then.
+ * @throws {FirnError} `FIRN_OBJECT_NOT_FOUND` when an object is gone although the table still leads to it.
+ */
+export async function readWhileMoving<T>(
+  table: Table,
+  read: (table: Table) => Promise<T>,
+  options: AbortableOptions,
+): Promise<{ readonly table: Table; readonly value: T }> {
+  let now = table
+  for (let look = 1; ; look++) {
+    try {
+      return { table: now, value: await read(now) }
+    } catch (error) {
+      if (!FirnError.is(error, 'FIRN_OBJECT_NOT_FOUND') || look === MAX_LOOKS) throw error
+      const later = await now.refresh(options)
+      if (later.metadataLocation === now.metadataLocation) throw error
+      now = later
+    }
+  }
+}

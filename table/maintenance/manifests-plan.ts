@@ -185,11 +185,12 @@ function describe(chunk: readonly Candidate[], targetSizeBytes: number): Manifes
   }
 }
 
-/** `null` is the lowest value: that of files whose partition is null. `unknown`: the list does not say. */
+/** `null` is the lowest value: that of files whose partition is null. */
 type End = PrimitiveValue | null
 interface Range {
   readonly lower: End
   readonly upper: End
+  /** Whether the list says. */
   readonly known: boolean
 }
 
@@ -215,23 +216,20 @@ function compareEnds(type: PrimitiveType | undefined, a: End, b: End): number {
   return compareValues(type, a, b)
 }
 
-/** Ranges with more in common than an end. Sorted by their lower ends. */
+/** Manifests that one partition may be in before they count as scattered: it may lie across an end of two. */
+const TOLERATED_DEPTH = 2
+
+/** Of ranges sorted by their lower ends: those that have more than an end in common with too many others. */
 function scatteredOf<T extends { readonly range: Range }>(
   type: PrimitiveType | undefined,
   ranged: readonly T[],
 ): readonly T[] {
   const found = new Set<T>()
-  let reach: T | undefined
+  let open: readonly T[] = []
   for (const one of ranged) {
     if (!one.range.known) continue
-    const { lower, upper } = one.range
-    // A partition that is larger than a manifest spreads over several, which all begin and end with it.
-    const isPoint = compareEnds(type, lower, upper) === 0
-    if (reach !== undefined && compareEnds(type, lower, reach.range.upper) < 0 && !isPoint) {
-      found.add(one)
-      found.add(reach)
-    }
-    if (reach === undefined || compareEnds(type, upper, reach.range.upper) > 0) reach = one
+    open = [...open.filter(({ range }) => compareEnds(type, range.upper, one.range.lower) > 0), one]
+    if (open.length > TOLERATED_DEPTH) for (const each of open) found.add(each)
   }
   return [...found]
 }

@@ -11,7 +11,7 @@ import { type EpochMillis, epochMillis } from '../ids.ts'
 import type { AbortableOptions, ObjectInfo } from '../io/object-store.ts'
 import { prefetch } from '../scan/prefetch.ts'
 import type { Table } from '../table.ts'
-import { newestToDeleteFrom } from './gc-guard.ts'
+import { newestToDeleteFrom, readWhileMoving } from './gc-guard.ts'
 import { assertSamePrefixes, type Foundling, findUnreferenced, listTable } from './orphans-listing.ts'
 import { assertOwnMetadata } from './orphans-neighbours.ts'
 import { protectedVersions, type References, referencesOf } from './orphans-references.ts'
@@ -98,24 +98,13 @@ function checkAge(minAgeMillis: number, allowYoung: string | undefined): void {
   })
 }
 
-/** References move while they are read when somebody expires snapshots: then the newer metadata is read. */
-const MAX_LOOKS = 3
-
 async function currentReferences(
   table: Table,
   options: AbortableOptions,
 ): Promise<{ readonly table: Table; readonly references: References }> {
-  let newest = await newestToDeleteFrom(table, options)
-  for (let look = 1; ; look++) {
-    try {
-      return { table: newest, references: await referencesOf(newest, options) }
-    } catch (error) {
-      if (!FirnError.is(error, 'FIRN_OBJECT_NOT_FOUND') || look === MAX_LOOKS) throw error
-      const later = await newestToDeleteFrom(newest, options)
-      if (later.metadataLocation === newest.metadataLocation) throw error
-      newest = later
-    }
-  }
+  const newest = await newestToDeleteFrom(table, options)
+  const found = await readWhileMoving(newest, (now) => referencesOf(now, options), options)
+  return { table: found.table, references: found.value }
 }
 
 export interface OrphanRunOptions extends AbortableOptions {
@@ -161,7 +150,7 @@ export async function runOrphans(
   const there = plan.orphans.filter(({ key }) => found.has(key))
   const same = there.filter((orphan) => isSame(orphan, found.get(orphan.key)!))
   const doomed = same.filter(({ key }) => unreferenced.has(key))
-  const changed = there.filter((orphan) => !same.includes(orphan)).map(({ key }) => key)
+  const changed = there.filter((orphan) => !isSame(orphan, found.get(orphan.key)!)).map(({ key }) => key)
   let bytesFreed = 0
   let deleted = 0
   const remove = async (orphan: Foundling, abort: AbortSignal): Promise<Foundling | undefined> => {
