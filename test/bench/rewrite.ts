@@ -1,5 +1,5 @@
 /**
- * `npm run bench:rewrite`: 1,000 small files of 1 GB together become sorted files of the right size, in a process of
+ * `npm run bench:rewrite`: 1,000 small files of 1.4 GB together become sorted files of the right size, in a process of
  * its own with a memory limit: 1 GiB, and a quarter of the input. Every file spans all dates, so a reader of one date
  * opens all of them before, and one after. The table is made once, in `.cache/bench/rewrite`; each run starts from a
  * copy of it whose data files are links. `BENCH_FILES` changes the number of files.
