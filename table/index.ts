@@ -71,6 +71,17 @@ export {
 export { openStore, type StoreOptions } from './io/open-store.ts'
 export { type AllowedLocations, routedStore } from './io/routed.ts'
 export {
+  type CopiedObject,
+  type CopyOptions,
+  type CopyPlan,
+  type CopyResult,
+  type CopySnapshots,
+  copyTable,
+  planCopy,
+  type RowCheck,
+  type SnapshotDigest,
+} from './maintenance/copy.ts'
+export {
   type ExpireOptions,
   type ExpirePlan,
   type ExpireResult,
@@ -138,7 +149,7 @@ export {
 export type { ScanOptions, SnapshotSelector, TableScan } from './scan/table-scan.ts'
 export { parseWhere } from './scan/where.ts'
 export { compareStrings, compareValues } from './spec/compare.ts'
-export type { SortColumn } from './spec/evolve-sort.ts'
+export { evolveSort, type SortColumn } from './spec/evolve-sort.ts'
 export type { SpecChange } from './spec/evolve-spec.ts'
 export { keyOfPath, normaliseLocation } from './spec/location.ts'
 export {
