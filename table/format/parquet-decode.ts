@@ -14,6 +14,7 @@ import type { CompressionCodec, Compressors, DecodedArray, PageHeader, ParquetTy
 import type { DecodedValues } from './arrow-columns.ts'
 import { lz4Block, lz4Hadoop } from './lz4.ts'
 import { decodeHybrid } from './parquet-hybrid.ts'
+import { snappyDecompress } from './snappy.ts'
 
 /** Fields of a Thrift structure by number: `field_1`, …. Integers of 64 bits are bigint, binaries views of the bytes. */
 export type ThriftStruct = { readonly [field: `field_${number}`]: unknown }
@@ -268,4 +269,6 @@ const COMPRESSORS: Compressors = {
   BROTLI: (input, length) => brotliDecompressSync(input, sized(length)),
   LZ4_RAW: lz4Block,
   LZ4: lz4Hadoop,
+  // hyparquet's own goes round for ever on a literal whose four bytes of length are negative
+  SNAPPY: snappyDecompress,
 }
