@@ -7,7 +7,7 @@
  * the schema is handed over as file metadata, which wins over what avsc would write.
  */
 import { createHash } from 'node:crypto'
-import avro from 'avsc'
+import type avsc from 'avsc'
 import { FirnError } from '../errors.ts'
 import { type AvroComplexSchema, type AvroSchema, avroCorrupt, openAvro, SYNC_BYTES } from './avro-container.ts'
 import { AvroCursor } from './avro-cursor.ts'
@@ -26,7 +26,12 @@ export interface AvroFile {
   readonly records: readonly AvroRecord[]
 }
 
-const longType = (): avro.Type =>
+type Avsc = typeof avsc
+
+/** Only writers need it. */
+const loadAvsc = async (): Promise<Avsc> => (await import('avsc')).default
+
+const longType = (avro: Avsc): avsc.Type =>
   avro.types.LongType.__with({
     fromBuffer: (buffer: Buffer) => buffer.readBigInt64LE(),
     toBuffer: (value: bigint) => {
@@ -38,15 +43,15 @@ const longType = (): avro.Type =>
     toJSON: Number,
     isValid: (value: unknown) => typeof value === 'bigint',
     compare: (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0),
-  }) as unknown as avro.Type
+  }) as unknown as avsc.Type
 
 /** avsc keeps and changes the object that it is given. */
-const typeOf = (schema: unknown): avro.Type => {
-  const long = longType()
+const typeOf = (avro: Avsc, schema: unknown): avsc.Type => {
+  const long = longType(avro)
   // A plain `long` is looked up by name, one with a logical type is not.
-  const typeHook = (inner: unknown): avro.Type | undefined =>
+  const typeHook = (inner: unknown): avsc.Type | undefined =>
     (inner as { type?: unknown } | null)?.type === 'long' ? long : undefined
-  return avro.Type.forSchema(structuredClone(schema) as avro.Schema, { registry: { long }, typeHook } as object)
+  return avro.Type.forSchema(structuredClone(schema) as avsc.Schema, { registry: { long }, typeHook } as object)
 }
 
 /** What separates blocks: by the header rather than by chance, so that the same records are the same bytes. */
@@ -62,10 +67,11 @@ export async function writeAvro(
   metadata: Readonly<Record<string, string>>,
   records: readonly AvroRecord[],
 ): Promise<Uint8Array> {
+  const avro = await loadAvsc()
   const header: Record<string, Buffer> = { 'avro.schema': Buffer.from(printJson(schema)) }
   for (const [key, value] of Object.entries(metadata)) header[key] = Buffer.from(value)
   const encoder = new avro.streams.BlockEncoder(
-    typeOf(schema) as unknown as avro.Schema,
+    typeOf(avro, schema) as unknown as avsc.Schema,
     {
       codec: 'deflate',
       // Otherwise a file without records would be a file without bytes.

@@ -4,8 +4,8 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import { type RecordBatch, RecordBatchStreamWriter } from 'apache-arrow'
+import type * as ParquetWasm from 'parquet-wasm'
 import type { RecordBatch as WasmRecordBatch, WriterProperties } from 'parquet-wasm'
-import * as wasm from 'parquet-wasm'
 import { FirnError } from '../errors.ts'
 
 export interface ParquetWriterOptions {
@@ -26,15 +26,22 @@ export interface ParquetFileWriter {
   close(): Promise<void>
 }
 
+type Wasm = typeof ParquetWasm
+
+/** Only what writes files needs its megabytes of code. */
+const loadWasm = (): Promise<Wasm> => import('parquet-wasm')
+
 export function createParquetFile(
   options: ParquetWriterOptions,
   onBytes: (bytes: Uint8Array) => void,
 ): ParquetFileWriter {
   const handoff = new Handoff<WasmRecordBatch>()
+  const loading = loadWasm()
   let bytesOut = 0
   let failure: unknown
   const drained = (async (): Promise<void> => {
-    const output = await wasm.transformParquetStream(ReadableStream.from(handoff), writerProperties(options))
+    const wasm = await loading
+    const output = await wasm.transformParquetStream(ReadableStream.from(handoff), writerProperties(wasm, options))
     for await (const bytes of output as ReadableStream<Uint8Array>) {
       bytesOut += bytes.length
       onBytes(bytes)
@@ -58,10 +65,11 @@ export function createParquetFile(
       return bytesOut
     },
     async write(batch) {
-      for (const part of toWasm(batch)) await guard(handoff.push(part))
+      for (const part of toWasm(await loading, batch)) await guard(handoff.push(part))
     },
     async close() {
       handoff.end()
+      await loading
       await guard(drained)
     },
   }
@@ -80,7 +88,7 @@ async function stalled(isDone: () => boolean): Promise<void> {
 const encoderFailed = (cause: unknown): FirnError =>
   new FirnError('failed', 'FIRN_PARQUET_WRITE_FAILED', 'the Parquet encoder failed', { cause })
 
-function writerProperties(options: ParquetWriterOptions): WriterProperties {
+function writerProperties(wasm: Wasm, options: ParquetWriterOptions): WriterProperties {
   let builder = new wasm.WriterPropertiesBuilder()
     .setCompression(wasm.Compression.ZSTD)
     .setMaxRowGroupSize(options.rowGroupRows)
@@ -93,7 +101,7 @@ function writerProperties(options: ParquetWriterOptions): WriterProperties {
   return builder.build()
 }
 
-function toWasm(batch: RecordBatch): readonly WasmRecordBatch[] {
+function toWasm(wasm: Wasm, batch: RecordBatch): readonly WasmRecordBatch[] {
   const writer = new RecordBatchStreamWriter()
   writer.reset(undefined, batch.schema)
   writer.write(batch)

@@ -9,17 +9,7 @@
  */
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
-import {
-  DeleteObjectCommand,
-  GetObjectCommand,
-  type GetObjectCommandOutput,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-  type ListObjectsV2CommandOutput,
-  PutObjectCommand,
-  S3Client,
-} from '@aws-sdk/client-s3'
-import { NodeHttpHandler } from '@smithy/node-http-handler'
+import type * as Sdk from '@aws-sdk/client-s3'
 import { type Clock, fullJitterMillis, systemClock } from '../clock.ts'
 import { FirnError } from '../errors.ts'
 import { assertKey, assertRange, compareKeys, keyProblem } from './keys.ts'
@@ -68,11 +58,30 @@ const MAX_CONFLICT_RETRIES = 8
 /** Repeats of a get whose body broke off: the SDK retries only up to the response's headers. */
 const MAX_BODY_RETRIES = 3
 
+/** The SDK and a client: most warehouses of development are no buckets, and need neither its time nor its memory. */
+interface Connection {
+  readonly sdk: typeof Sdk
+  readonly client: Sdk.S3Client
+}
+
 /** @param options.prefix key prefix of the store's root without slashes at its ends; `''` for the whole bucket. */
 export function openS3Store(
   options: S3Options & { readonly bucket: string; readonly prefix: string; readonly clock?: Clock },
 ): ObjectStore {
-  const client = new S3Client({
+  let connection: Promise<Connection> | undefined
+  const connected = (): Promise<Connection> => {
+    connection ??= connect(options)
+    return connection
+  }
+  return new S3ObjectStore(connected, options.bucket, options.prefix, options.clock ?? systemClock)
+}
+
+async function connect(options: S3Options): Promise<Connection> {
+  const [sdk, { NodeHttpHandler }] = await Promise.all([
+    import('@aws-sdk/client-s3'),
+    import('@smithy/node-http-handler'),
+  ])
+  const client = new sdk.S3Client({
     forcePathStyle: options.pathStyle ?? true,
     followRegionRedirects: true,
     maxAttempts: options.maxAttempts ?? 5,
@@ -88,7 +97,7 @@ export function openS3Store(
       httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
     }),
   })
-  return new S3ObjectStore(client, options.bucket, options.prefix, options.clock ?? systemClock)
+  return { sdk, client }
 }
 
 /** In the SDK's form; it keeps what a provider gave until shortly before the expiration. */
@@ -113,8 +122,10 @@ interface AwsIdentity {
 
 /** The SDK's own chain: variables, profiles, roles. Kept and renewed by the SDK. For services other than S3. */
 export function awsCredentials(): () => Promise<S3Credentials> {
-  const { config } = new S3Client({ region: 'us-east-1' })
+  let client: Promise<Sdk.S3Client> | undefined
   return async () => {
+    client ??= import('@aws-sdk/client-s3').then(({ S3Client }) => new S3Client({ region: 'us-east-1' }))
+    const { config } = await client
     const { accessKeyId, secretAccessKey, sessionToken } = await config.credentials()
     return { accessKeyId, secretAccessKey, sessionToken }
   }
@@ -122,15 +133,15 @@ export function awsCredentials(): () => Promise<S3Credentials> {
 
 class S3ObjectStore implements ObjectStore {
   readonly url: string
-  readonly #client: S3Client
+  readonly #connected: () => Promise<Connection>
   readonly #bucket: string
   /** `''` or ends with a slash. */
   readonly #root: string
   readonly #clock: Clock
 
-  constructor(client: S3Client, bucket: string, prefix: string, clock: Clock) {
+  constructor(connected: () => Promise<Connection>, bucket: string, prefix: string, clock: Clock) {
     this.url = prefix === '' ? `s3://${bucket}` : `s3://${bucket}/${prefix}`
-    this.#client = client
+    this.#connected = connected
     this.#bucket = bucket
     this.#root = prefix === '' ? '' : `${prefix}/`
     this.#clock = clock
@@ -141,7 +152,8 @@ class S3ObjectStore implements ObjectStore {
     const at = this.#at(key)
     assertOneCondition(key, options)
     const condition = ifMatch !== undefined ? `If-Match: ${ifMatch}` : ifNoneMatch && `If-None-Match: ${ifNoneMatch}`
-    const command = new PutObjectCommand({
+    const { sdk, client } = await this.#connected()
+    const command = new sdk.PutObjectCommand({
       ...at,
       Body: body,
       ChecksumAlgorithm: 'SHA256',
@@ -151,7 +163,7 @@ class S3ObjectStore implements ObjectStore {
     const request = { ...this.#request('put', key), condition }
     for (let attempt = 0; ; attempt++) {
       try {
-        const { ETag } = await this.#client.send(command, abortOf(signal))
+        const { ETag } = await client.send(command, abortOf(signal))
         if (ETag === undefined) throw storeUnavailable(this.url, `The put of ${key} (it was answered without ETag)`)
         return { etag: ETag }
       } catch (error) {
@@ -178,8 +190,10 @@ class S3ObjectStore implements ObjectStore {
   }
 
   async head(key: string, options: AbortableOptions = {}): Promise<ObjectInfo | undefined> {
+    const at = this.#at(key)
+    const { sdk, client } = await this.#connected()
     try {
-      const found = await this.#client.send(new HeadObjectCommand(this.#at(key)), abortOf(options.signal))
+      const found = await client.send(new sdk.HeadObjectCommand(at), abortOf(options.signal))
       return {
         key,
         sizeBytes: found.ContentLength ?? 0,
@@ -217,8 +231,10 @@ class S3ObjectStore implements ObjectStore {
   async delete(key: string, options: DeleteOptions = {}): Promise<void> {
     const { ifMatch, signal } = options
     if (ifMatch !== undefined) return this.#deleteIfMatch(key, ifMatch, signal)
+    const at = this.#at(key)
+    const { sdk, client } = await this.#connected()
     try {
-      await this.#client.send(new DeleteObjectCommand(this.#at(key)), abortOf(signal))
+      await client.send(new sdk.DeleteObjectCommand(at), abortOf(signal))
     } catch (error) {
       const failure = this.#failure(this.#request('delete', key), error, signal)
       if (!FirnError.is(failure, 'FIRN_OBJECT_NOT_FOUND')) throw failure
@@ -231,13 +247,15 @@ class S3ObjectStore implements ObjectStore {
    */
   async #deleteIfMatch(key: string, ifMatch: string, signal: AbortSignal | undefined): Promise<void> {
     const request = { ...this.#request('delete', key), condition: `If-Match: ${ifMatch}` }
-    const command = new DeleteObjectCommand({ ...this.#at(key), IfMatch: ifMatch })
+    const at = this.#at(key)
+    const { sdk, client } = await this.#connected()
+    const command = new sdk.DeleteObjectCommand({ ...at, IfMatch: ifMatch })
     for (let attempt = 0; ; attempt++) {
       const found = await this.head(key, { signal })
       if (found === undefined) return
       if (found.etag !== ifMatch) throw preconditionFailed(this.url, key, request.condition)
       try {
-        await this.#client.send(command, abortOf(signal))
+        await client.send(command, abortOf(signal))
         return
       } catch (error) {
         const failure = this.#failure(request, error, signal)
@@ -253,9 +271,10 @@ class S3ObjectStore implements ObjectStore {
     // An empty range cannot be asked for in HTTP, and one behind the end has no answer but 416.
     if (range !== undefined && range.start === range.end) return this.#emptyPart(key, signal)
     const wanted = range === undefined ? {} : { Range: `bytes=${range.start}-${range.end - 1}` }
-    let answer: GetObjectCommandOutput
+    const { sdk, client } = await this.#connected()
+    let answer: Sdk.GetObjectCommandOutput
     try {
-      answer = await this.#client.send(new GetObjectCommand({ ...this.#at(key), ...wanted }), abortOf(signal))
+      answer = await client.send(new sdk.GetObjectCommand({ ...this.#at(key), ...wanted }), abortOf(signal))
     } catch (error) {
       if (range !== undefined && statusOf(error) === 416) return this.#emptyPart(key, signal)
       throw error
@@ -288,15 +307,16 @@ class S3ObjectStore implements ObjectStore {
     startAfter: string | undefined,
     token: string | undefined,
     signal: AbortSignal | undefined,
-  ): Promise<ListObjectsV2CommandOutput> {
-    const command = new ListObjectsV2Command({
+  ): Promise<Sdk.ListObjectsV2CommandOutput> {
+    const { sdk, client } = await this.#connected()
+    const command = new sdk.ListObjectsV2Command({
       Bucket: this.#bucket,
       Prefix: this.#root + prefix,
       ...(startAfter === undefined ? {} : { StartAfter: this.#root + startAfter }),
       ...(token === undefined ? {} : { ContinuationToken: token }),
     })
     try {
-      return await this.#client.send(command, abortOf(signal))
+      return await client.send(command, abortOf(signal))
     } catch (error) {
       throw this.#failure(this.#request('list', prefix), error, signal)
     }

@@ -4,7 +4,7 @@
  * The path is encoded a second time in the canonical request, as every service but S3 wants it: `%1F` becomes `%251F`.
  */
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto'
-import { SignatureV4 } from '@smithy/signature-v4'
+import type { SignatureV4 } from '@smithy/signature-v4'
 import type { Clock } from '../../clock.ts'
 import type { S3Credentials } from '../../io/open-store.ts'
 import type { Authenticator } from './auth.ts'
@@ -36,19 +36,21 @@ class Sha256 {
 
 export function sigv4Auth({ service, region, credentials, clock }: SigV4Signing): Authenticator {
   let seen: readonly string[] = []
-  const signer = new SignatureV4({
-    service,
-    region,
-    sha256: Sha256,
-    credentials: async () => {
-      const { accessKeyId, secretAccessKey, sessionToken } = await credentials()
-      seen = [secretAccessKey, sessionToken ?? '']
-      return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
-    },
-  })
+  const identity = async () => {
+    const { accessKeyId, secretAccessKey, sessionToken } = await credentials()
+    seen = [secretAccessKey, sessionToken ?? '']
+    return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
+  }
+  // Loaded by the first request: few catalogs want it.
+  let signer: Promise<SignatureV4> | undefined
+  const load = async (): Promise<SignatureV4> => {
+    const { SignatureV4 } = await import('@smithy/signature-v4')
+    return new SignatureV4({ service, region, sha256: Sha256, credentials: identity })
+  }
   return {
     authorize: async ({ method, url, headers, body }) => {
-      const signed = await signer.sign(
+      signer ??= load()
+      const signed = await (await signer).sign(
         {
           method,
           protocol: url.protocol,
