@@ -1,0 +1,322 @@
+/** Expiry beside writers, taggers and other expiries, and dying at every request. */
+import { describe, expect, test } from 'vitest'
+import { openCatalog } from '../../../table/catalog/open.ts'
+import type { Clock } from '../../../table/clock.ts'
+import { EXPIRING_PROPERTY } from '../../../table/commit/refs.ts'
+import { FirnError } from '../../../table/errors.ts'
+import { epochMillis, type SnapshotId } from '../../../table/ids.ts'
+import { faultyStore, type StoreCall } from '../../../table/io/faulty.ts'
+import { openMemoryStore } from '../../../table/io/memory.ts'
+import type { ObjectStore } from '../../../table/io/object-store.ts'
+import { planExpire, runExpire } from '../../../table/maintenance/expire.ts'
+import { planOrphans, runOrphans } from '../../../table/maintenance/orphans.ts'
+import type { Table } from '../../../table/table.ts'
+import {
+  appendEach,
+  DAY,
+  dataNames,
+  idsOf,
+  keysOf,
+  type Lab,
+  lab,
+  lostKeys,
+  referencedKeys,
+  smallFile,
+} from './expire-support.ts'
+
+const HOUR = 3_600_000
+const isMetadata = (key: string): boolean => /\/v\d+\.metadata\.json$/.test(key)
+
+/** The warehouse seen by somebody for whom `before` happens before the n-th put of a metadata file, from 1. */
+function interrupted({ store, clock }: Lab, n: number, before: () => Promise<unknown>): Promise<Table> {
+  let puts = 0
+  const watched: ObjectStore = {
+    ...store,
+    url: store.url,
+    get: (key, options) => store.get(key, options),
+    head: (key, options) => store.head(key, options),
+    list: (prefix, options) => store.list(prefix, options),
+    delete: (key, options) => store.delete(key, options),
+    put: async (key, body, options) => {
+      if (isMetadata(key) && ++puts === n) await before()
+      return store.put(key, body, options)
+    },
+  }
+  return openCatalog(watched, { clock }).loadTable('t.events')
+}
+
+async function twoOld(): Promise<Lab & { readonly first: SnapshotId }> {
+  const at = await lab()
+  const table = await appendEach(at.table, ['a', 'b'])
+  await at.clock.sleep(10 * DAY)
+  return { ...at, table, first: idsOf(table)[0]! }
+}
+
+describe('a tag and an expiry of one snapshot', () => {
+  test('the tag came before the warning: the snapshot is spared', async () => {
+    const at = await twoOld()
+    const table = await interrupted(at, 1, () => at.table.createTag('t', at.first))
+    const { result, table: after } = await runExpire(table, planExpire(at.table, {}, at.clock), {}, at.clock)
+    expect(result).toMatchObject({ snapshotIds: [], spared: [String(at.first)] })
+    expect(after.snapshotFor({ ref: 't' })?.snapshotId).toBe(at.first)
+    expect(after.metadata.properties).not.toHaveProperty(EXPIRING_PROPERTY)
+    expect(await lostKeys(after)).toEqual([])
+  })
+
+  test('the tag came between the warning and the removal: it is refused, and the snapshot goes', async () => {
+    const at = await twoOld()
+    let refused: unknown
+    const table = await interrupted(at, 2, async () => {
+      refused = await at.table.createTag('t', at.first).catch((error: unknown) => error)
+    })
+    const { result, table: after } = await runExpire(table, planExpire(at.table, {}, at.clock), {}, at.clock)
+    expect(refused).toMatchObject({ code: 'FIRN_SNAPSHOT_EXPIRING', kind: 'conflict' })
+    expect(result.snapshotIds).toEqual([String(at.first)])
+    expect(after.metadata.refs).not.toHaveProperty('t')
+  })
+
+  test('the warning came between the look and the commit of the tag: the tag stands, and so does the snapshot', async () => {
+    const at = await twoOld()
+    const table = await interrupted(at, 1, async () => {
+      // Another process, which has published and not yet removed.
+      await runExpire(await interrupted(at, 2, dies), planExpire(at.table, {}, at.clock), {}, at.clock).catch(() => {})
+    })
+    // Its first try lost against the warning; the second one sees it.
+    await expect(table.createTag('t', at.first)).rejects.toMatchObject({ code: 'FIRN_SNAPSHOT_EXPIRING' })
+    const { result } = await runExpire(table, planExpire(await table.refresh(), {}, at.clock), {}, at.clock)
+    expect(result.snapshotIds).toEqual([String(at.first)])
+  })
+
+  test('a tag that was committed although the warning stood is seen by the removal', async () => {
+    const at = await twoOld()
+    // As a catalog service may do it: the ref is all that a tag requires.
+    const tag = { action: 'set-snapshot-ref', name: 't', ref: { snapshotId: at.first, type: 'tag' } } as const
+    const table = await interrupted(at, 2, () =>
+      at.table.commitUpdates({ isOwn: () => false, requirements: [], prepare: () => [tag] }),
+    )
+    const { result, table: after } = await runExpire(table, planExpire(at.table, {}, at.clock), {}, at.clock)
+    expect(result).toMatchObject({ snapshotIds: [], spared: [String(at.first)] })
+    expect(await lostKeys(after)).toEqual([])
+  })
+})
+
+const dies = (): Promise<never> => Promise.reject(new Error('the process died'))
+
+describe('a run that died between its warning and its removal', () => {
+  async function warned(): Promise<Lab & { readonly first: SnapshotId }> {
+    const at = await twoOld()
+    const table = await interrupted(at, 2, dies)
+    await expect(runExpire(table, planExpire(at.table, {}, at.clock), {}, at.clock)).rejects.toThrow()
+    const left = await at.table.refresh()
+    expect(left.metadata.properties[EXPIRING_PROPERTY]).toBe(String(at.first))
+    return { ...at, table: left }
+  }
+
+  test('leaves the table as it was, and the next run finishes', async () => {
+    const at = await warned()
+    expect(idsOf(at.table)).toHaveLength(2)
+    const { result, table } = await runExpire(at.table, planExpire(at.table, {}, at.clock), {}, at.clock)
+    expect(result.snapshotIds).toEqual([String(at.first)])
+    expect(table.metadata.properties).not.toHaveProperty(EXPIRING_PROPERTY)
+  })
+
+  test('is taken for dead after an hour by a run that has nothing to remove, and refs are possible again', async () => {
+    const at = await warned()
+    const keepAll = { retainLast: 100 }
+    const early = await runExpire(at.table, planExpire(at.table, keepAll, at.clock), {}, at.clock)
+    await expect(early.table.createTag('t', at.first)).rejects.toMatchObject({ code: 'FIRN_SNAPSHOT_EXPIRING' })
+    await at.clock.sleep(HOUR)
+    const plan = planExpire(early.table, keepAll, at.clock)
+    expect(plan.abandoned).toEqual([String(at.first)])
+    const late = await runExpire(early.table, plan, {}, at.clock)
+    expect((await late.table.createTag('t', at.first)).metadata.refs).toHaveProperty('t')
+  })
+
+  test('and lives on after all: what it warned of is spared once another run has taken the warning back', async () => {
+    const at = await twoOld()
+    const table = await interrupted(at, 2, async () => {
+      // Its clock is ahead.
+      const clock: Clock = { ...at.clock, nowMillis: () => epochMillis(at.clock.nowMillis() + 2 * HOUR) }
+      const other = await openCatalog(at.store, { clock }).loadTable('t.events')
+      const keepAll = planExpire(other, { retainLast: 100 }, clock)
+      const { table: free } = await runExpire(other, keepAll, {}, clock)
+      await free.createTag('t', at.first)
+      await free.removeRef('t')
+    })
+    const { result, table: after } = await runExpire(table, planExpire(at.table, {}, at.clock), {}, at.clock)
+    expect(result).toMatchObject({ snapshotIds: [], spared: [String(at.first)] })
+    expect(idsOf(after)).toHaveLength(2)
+  })
+})
+
+describe('commits meanwhile', () => {
+  test('a rollback to an expired snapshot, just before the warning, keeps its files', async () => {
+    const at = await lab()
+    let table = await appendEach(at.table, ['a', 'b'])
+    const first = idsOf(table)[0]!
+    const removed = ['a', 'b'].map((name) => `${table.location}/data/${name}.parquet`)
+    table = (await table.replaceFiles(removed, [await smallFile(table, 'ab')], {})).table
+    await at.clock.sleep(10 * DAY)
+    const racing = await interrupted(at, 1, () => table.rollbackTo(first))
+    const { result, table: after } = await runExpire(racing, planExpire(table, {}, at.clock), {}, at.clock)
+    expect(result.snapshotIds).toContain(String(first))
+    expect(await lostKeys(after)).toEqual([])
+    expect(await dataNames(after)).toEqual(expect.arrayContaining(['a']))
+  })
+
+  test('another expiry of the same snapshots: both end well', async () => {
+    const at = await twoOld()
+    const plan = planExpire(at.table, {}, at.clock)
+    const table = await interrupted(at, 2, () => runExpire(at.table, plan, {}, at.clock))
+    const { table: after } = await runExpire(table, plan, {}, at.clock)
+    expect(idsOf(after)).toHaveLength(1)
+    expect(after.metadata.properties).not.toHaveProperty(EXPIRING_PROPERTY)
+    expect(await lostKeys(after)).toEqual([])
+  })
+
+  test('a later expiry takes retained snapshots away while the first one looks through them', async () => {
+    const at = await lab()
+    let table = await appendEach(at.table, ['a', 'b', 'c'])
+    await at.clock.sleep(10 * DAY)
+    const ids = idsOf(table)
+    const only = (...some: readonly SnapshotId[]) => planExpire(table, { snapshotIds: some }, at.clock)
+    const first = only(ids[0]!)
+    const second = only(ids[1]!)
+    let busy = false
+    const watched: ObjectStore = {
+      ...at.store,
+      url: at.store.url,
+      put: (key, body, options) => at.store.put(key, body, options),
+      head: (key, options) => at.store.head(key, options),
+      list: (prefix, options) => at.store.list(prefix, options),
+      delete: (key, options) => at.store.delete(key, options),
+      get: async (key, options) => {
+        if (!busy && key.includes(`snap-${ids[1]}-`)) {
+          busy = true
+          await runExpire(await table.refresh(), second, {}, at.clock)
+        }
+        return at.store.get(key, options)
+      },
+    }
+    const slow = await openCatalog(watched, { clock: at.clock }).loadTable('t.events')
+    table = (await runExpire(slow, first, {}, at.clock)).table
+    expect(busy).toBe(true)
+    expect(idsOf(table)).toEqual([ids[2]])
+    expect(await lostKeys(table)).toEqual([])
+  })
+
+  test('a commit whose snapshot expired before its writer looked is known by its run marker', async () => {
+    const at = await lab()
+    const table = await appendEach(at.table, ['a'])
+    const options = {
+      setProperties: { 'firn.last-run': 'run-1' },
+      runMarker: { property: 'firn.last-run', value: 'run-1' },
+    }
+    const file = await smallFile(table, 'mine')
+    await table.append([file], options)
+    let now = await appendEach(await table.refresh(), ['b'])
+    await at.clock.sleep(10 * DAY)
+    now = (await runExpire(now, planExpire(now, {}, at.clock), {}, at.clock)).table
+    expect(idsOf(now)).toHaveLength(1)
+    const again = await now.append([file], options)
+    expect(again).toMatchObject({ recovered: true, snapshot: undefined })
+    expect(idsOf(again.table)).toEqual(idsOf(now))
+  })
+})
+
+/** A history in which snapshots, refs, manifests, data files and metadata files all come to an end. */
+async function storied(): Promise<Lab> {
+  const at = await lab({ 'write.metadata.previous-versions-max': '3' })
+  let table = await appendEach(at.table, ['a', 'b', 'c'])
+  await table.createTag('first', idsOf(table)[0])
+  table = await table.createTag('short', idsOf(table)[1], { maxRefAgeMillis: DAY })
+  const removed = ['a', 'b'].map((name) => `${table.location}/data/${name}.parquet`)
+  table = (await table.replaceFiles(removed, [await smallFile(table, 'ab')], {})).table
+  table = (await table.commitFiles({ operation: 'delete', added: [], removed: [`${table.location}/data/c.parquet`] }))
+    .table
+  table = await appendEach(table, ['d', 'e', 'f', 'g', 'h'])
+  // Of a run that died before its commit.
+  await smallFile(table, 'never-committed')
+  await at.clock.sleep(10 * DAY)
+  return { ...at, table }
+}
+
+const maintain = async (store: ObjectStore, { clock }: Lab): Promise<void> => {
+  const table = await openCatalog(store, { clock }).loadTable('t.events')
+  const { table: expired } = await runExpire(table, planExpire(table, {}, clock), {}, clock)
+  await runOrphans(expired, await planOrphans(expired, {}, clock))
+}
+
+describe('expiry and removal of orphans', () => {
+  test('leave exactly what the table leads to, and the newest versions of its metadata', async () => {
+    const at = await storied()
+    await maintain(at.store, at)
+    const table = await at.table.refresh()
+    expect(await dataNames(table)).toEqual(['a', 'ab', 'd', 'e', 'f', 'g', 'h'])
+    const version = Number(/v(\d+)\.metadata\.json$/.exec(table.metadataLocation)![1])
+    const newest = Array.from({ length: 10 }, (_, i) => `metadata/v${version - i}.metadata.json`)
+    const owed = new Set([...(await referencedKeys(table)), ...newest])
+    expect(new Set(await keysOf(table.store))).toEqual(owed)
+  })
+
+  test('that die at any write lose nothing that is referenced; done again they leave nothing else', async () => {
+    const origin = await storied()
+    const calls = await writesOf(await copyOf(origin))
+    const expected = await dataNames(origin.table)
+    expect(calls.filter(({ operation }) => operation === 'delete').length).toBeGreaterThan(15)
+    for (const call of calls) {
+      // What a dead delete did is what the next one finds.
+      for (const kill of call.operation === 'put' ? (['before', 'after'] as const) : (['after'] as const)) {
+        const at = await copyOf(origin)
+        const weather = {
+          seed: 1,
+          clock: at.clock,
+          kill: ({ index }: StoreCall) => (index === call.index ? kill : undefined),
+        }
+        await maintain(faultyStore(at.store, weather), at).catch((error: unknown) => {
+          if (!FirnError.is(error)) throw error
+        })
+        const where = `dies ${kill} ${call.operation} ${call.key}`
+        expect(await lostKeys(await at.table.refresh()), where).toEqual([])
+        await at.clock.sleep(10 * DAY)
+        await maintain(at.store, at)
+        const table = await at.table.refresh()
+        expect(await lostKeys(table), where).toEqual([])
+        expect(table.metadata.properties, where).not.toHaveProperty(EXPIRING_PROPERTY)
+        const owed = await referencedKeys(table)
+        const rest = (await keysOf(table.store)).filter((key) => !owed.has(key) && !isMetadata(key))
+        expect(rest, where).toEqual([])
+        expect(await dataNames(table), where).toEqual(
+          expected.filter((name) => !['b', 'c', 'never-committed'].includes(name)),
+        )
+      }
+    }
+  }, 60_000)
+})
+
+/** The puts and deletes of a maintenance: between two of them the table does not change. */
+async function writesOf(at: Lab): Promise<readonly StoreCall[]> {
+  const calls: StoreCall[] = []
+  const note = (call: StoreCall): undefined => void calls.push(call)
+  await maintain(faultyStore(at.store, { seed: 1, clock: at.clock, kill: note }), at)
+  return calls.filter(({ operation }) => operation === 'put' || operation === 'delete')
+}
+
+let copies = 0
+
+/** The same objects under the same URL, in another store. */
+async function copyOf({ store, clock }: Lab): Promise<Lab> {
+  const objects = openMemoryStore(`copy-${process.pid}-${copies++}`, { clock })
+  for (const key of await keysOf(store)) await objects.put(key, (await store.get(key)).bytes)
+  const copy: ObjectStore = {
+    url: store.url,
+    put: (key, body, options) => objects.put(key, body, options),
+    get: (key, options) => objects.get(key, options),
+    head: (key, options) => objects.head(key, options),
+    list: (prefix, options) => objects.list(prefix, options),
+    delete: (key, options) => objects.delete(key, options),
+  }
+  const catalog = openCatalog(copy, { clock })
+  await clock.sleep(10 * DAY)
+  return { clock, store: copy, catalog, table: await catalog.loadTable('t.events') }
+}
