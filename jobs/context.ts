@@ -34,6 +34,8 @@ export interface CommandContext {
   write(chunk: string | Uint8Array): Promise<void>
   /** True when a person watches standard output. */
   readonly terminal: boolean
+  /** Show a plan on standard error and ask whether to go on; `undefined` when nobody is there to answer. */
+  confirm(plan: string, question: string): Promise<boolean | undefined>
   /** Set an exit code without an error, e.g. for a check that did its work and found a problem. */
   fail(exitCode: number): void
 }
@@ -47,11 +49,13 @@ export interface ContextHandle {
 export interface ContextOptions {
   readonly signal: AbortSignal
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean }
-  readonly stderr: NodeJS.WritableStream
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean }
+  /** Where answers come from; none: nobody is asked. */
+  readonly stdin?: (NodeJS.ReadableStream & { readonly isTTY?: boolean }) | undefined
   readonly clock?: Clock
 }
 
-export function createContext({ signal, stdout, stderr, clock = systemClock }: ContextOptions): ContextHandle {
+export function createContext({ signal, stdout, stderr, stdin, clock = systemClock }: ContextOptions): ContextHandle {
   let active: Active | undefined
   let exitCode = 0
   const need = (): Active => {
@@ -76,6 +80,11 @@ export function createContext({ signal, stdout, stderr, clock = systemClock }: C
     openTable: (nameOrLocation) => need().openTable(nameOrLocation),
     print: (result) => stdout.write(renderResult(result, need().config, stdout.isTTY === true)),
     write: (chunk) => writeChunk(stdout, chunk),
+    confirm: async (plan, question) => {
+      if (stdin?.isTTY !== true || stderr.isTTY !== true) return undefined
+      const { askYesNo } = await import('./ask.ts')
+      return await askYesNo(`${plan}${question} [y/N] `, { stdin, stderr, signal })
+    },
     fail: (code) => {
       exitCode = Math.max(exitCode, code)
     },

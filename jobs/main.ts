@@ -3,11 +3,15 @@ import { Command, CommanderError, Option } from 'commander'
 import { averagesCommand } from './commands/averages.ts'
 import { compactCommand } from './commands/compact.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { expireCommand } from './commands/expire.ts'
 import { exportCommand } from './commands/export.ts'
 import { checkFormat } from './commands/formats.ts'
 import { initCommand } from './commands/init.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { landCommand } from './commands/land.ts'
+import { manifestsCommand } from './commands/manifests.ts'
+import { orphansCommand } from './commands/orphans.ts'
+import { rewriteCommand } from './commands/rewrite.ts'
 import { runCommand } from './commands/run.ts'
 import { sampleCommand } from './commands/sample.ts'
 import { scanCommand } from './commands/scan.ts'
@@ -31,6 +35,10 @@ const COMMANDS: readonly ((ctx: CommandContext) => Command)[] = [
   averagesCommand,
   verifyCommand,
   tagCommand,
+  rewriteCommand,
+  expireCommand,
+  orphansCommand,
+  manifestsCommand,
   runCommand,
   doctorCommand,
   exportCommand,
@@ -38,30 +46,35 @@ const COMMANDS: readonly ((ctx: CommandContext) => Command)[] = [
 
 /** Run one command line and end the process with its exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
-  const { stdout, stderr } = process
+  const { stdin, stdout, stderr } = process
   // `firn scan … | head` closes our pipe early: that is the reader's choice, not an error.
   stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
   const interrupt = interruptible()
-  const exitCode = await execute(argv, { stdout, stderr, cwd: process.cwd(), signal: interrupt.signal })
+  const exitCode = await execute(argv, { stdin, stdout, stderr, cwd: process.cwd(), signal: interrupt.signal })
   await Promise.all([flushed(stdout), flushed(stderr)])
   process.exit(interrupt.exitCode ?? exitCode)
 }
 
 export interface Execution {
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean }
-  readonly stderr: NodeJS.WritableStream
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean }
+  /** A terminal is asked before anything is deleted or rewritten. */
+  readonly stdin?: (NodeJS.ReadableStream & { readonly isTTY?: boolean }) | undefined
   /** Where `.env`, `firn.config.json` and the default warehouse are. */
   readonly cwd: string
   readonly signal: AbortSignal
 }
 
 /** Run one command line in this process. Never throws. @returns the exit code. */
-export async function execute(argv: readonly string[], { stdout, stderr, cwd, signal }: Execution): Promise<number> {
+export async function execute(
+  argv: readonly string[],
+  { stdin, stdout, stderr, cwd, signal }: Execution,
+): Promise<number> {
   let verbose = argv.includes('-v') || argv.includes('--verbose')
   try {
     const env = loadEnvironment(cwd)
     verbose ||= isTruthy(env['FIRN_VERBOSE'])
-    const handle = createContext({ signal, stdout, stderr })
+    const handle = createContext({ signal, stdin, stdout, stderr })
     await buildProgram(handle, { env, cwd, stdout, stderr }).parseAsync([...argv], { from: 'user' })
     return handle.exitCode
   } catch (error) {

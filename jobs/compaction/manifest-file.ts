@@ -7,7 +7,6 @@ import {
   isPrimitive,
   type PrimitiveType,
   type Schema,
-  specById,
   type TableMetadata,
 } from '../../table/index.ts'
 import type { ManifestFile } from './manifest.ts'
@@ -26,7 +25,9 @@ export function manifestFile(dataFile: DataFile, written: WrittenDetails, metada
   const schema = currentSchema(metadata)
   const order = metadata.sortOrders.find((each) => each.orderId === dataFile.sortOrderId)
   const nameOf = (id: number): string => schema.fields.find((field) => field.id === id)?.name ?? String(id)
-  const partition = specById(metadata, dataFile.specId).fields.map((field, index) => {
+  // a spec that came since `metadata` was read has no name here
+  const spec = metadata.partitionSpecs.find(({ specId }) => specId === dataFile.specId)
+  const partition = (spec?.fields ?? []).map((field, index) => {
     const value = dataFile.partition[index] ?? null
     return [field.name, field.transform === 'day' ? boundText('date', value) : jsonValue(value)] as const
   })

@@ -1,0 +1,96 @@
+/**
+ * Commands that delete or rewrite: the plan is shown first. A terminal is asked; anywhere else `--yes` must say that
+ * the plan is wanted. `--dry-run` ends with the plan.
+ */
+import type { Command } from 'commander'
+import { newRunId } from '../../table/clock.ts'
+import { FirnError } from '../../table/errors.ts'
+import type { RunId } from '../../table/ids.ts'
+import type { Table } from '../../table/index.ts'
+import { type CommandContext, parseTableTarget } from '../context.ts'
+
+export interface ApprovalFlags {
+  readonly dryRun: boolean
+  readonly yes: boolean
+}
+
+export function addApproval(command: Command): Command {
+  return command
+    .option('--dry-run', 'print the plan; change nothing', false)
+    .option('--yes', 'do not ask; needed where nobody can be asked', false)
+}
+
+export interface PlannedWork {
+  /** Of the JSON document, `firn.<command>/1`. */
+  readonly schema: string
+  readonly table: string
+  /** Plain JSON in snake case. */
+  readonly plan: unknown
+  /** The plan as a person reads it. */
+  readonly text: string
+  readonly nothingToDo: boolean
+  /** Like `Delete these files?` */
+  readonly question: string
+}
+
+export interface FinishedWork {
+  /** Plain JSON in snake case. */
+  readonly result: unknown
+  readonly text: string
+  /** Of a run that did only some of its plan. Default: 0. */
+  readonly exitCode?: number
+}
+
+/**
+ * Print the plan, or carry it out and print what came of it. What was carried out has a run record.
+ * @throws {FirnError} `FIRN_CONFIRMATION_NEEDED` (invalid); what `work` throws.
+ */
+export async function approveAndRun(
+  ctx: CommandContext,
+  { dryRun, yes }: ApprovalFlags,
+  planned: PlannedWork,
+  work: (runId: RunId) => Promise<FinishedWork>,
+): Promise<void> {
+  const { schema, table, plan, nothingToDo } = planned
+  const document = { schema, table, dry_run: dryRun, nothing_to_do: nothingToDo, plan }
+  const show = (text: string): void => ctx.print({ json: { ...document, result: null }, text })
+  if (nothingToDo) return show(planned.text)
+  if (dryRun) return show(`${planned.text}dry run: nothing was changed\n`)
+  if (!yes) {
+    const answer = await ctx.confirm(planned.text, planned.question)
+    if (answer === undefined) throw needsYes(planned)
+    if (!answer) return show('nothing was changed\n')
+  }
+  const { recordRun } = await import('../runs.ts')
+  const { clock, log, signal } = ctx
+  const job = schema.replace(/^firn\.(.*)\/\d+$/, '$1')
+  let exitCode = 0
+  const run = await recordRun({ store: ctx.warehouse(), job, subject: table, clock, log, signal }, async (begun) => {
+    begun()
+    const runId = newRunId(clock)
+    const done = await work(runId)
+    exitCode = done.exitCode ?? 0
+    const value = { ...document, run_id: runId, result: done.result }
+    return { value, json: value, outcome: 'ok', text: done.text, runId }
+  })
+  if (run.result === undefined) throw run.error
+  ctx.print({ json: run.result, text: run.text })
+  if (exitCode !== 0) ctx.fail(exitCode)
+}
+
+function needsYes({ schema, table, text }: PlannedWork): FirnError {
+  const command = schema.replace(/^firn\.(.*)\/\d+$/, '$1')
+  const [summary] = text.trimEnd().split('\n').slice(-1)
+  const message = `${command} of ${table} is not carried out without a yes: ${summary}`
+  return new FirnError('invalid', 'FIRN_CONFIRMATION_NEEDED', message, {
+    help: 'look at the plan with --dry-run, then add --yes',
+  })
+}
+
+/** The table by its name: what was opened by location cannot be written to. */
+export async function openToWrite(ctx: CommandContext, name: string): Promise<Table> {
+  if (parseTableTarget(name).kind === 'name') return await ctx.openTable(name)
+  throw new FirnError('invalid', 'FIRN_TABLE_READ_ONLY', `a table is changed by its name, not as ${name}`, {
+    help: 'name it namespace.table, and its warehouse by --warehouse URL',
+  })
+}

@@ -1,0 +1,178 @@
+/**
+ * JSON manifests and quarantine objects that nothing needs any more.
+ *
+ * Of an expired snapshot the manifest goes, unless it lists refused records: those can still be wanted back. What is
+ * left of runs that never committed goes days later, and refused records of such a run only where the table's history
+ * proves that it never committed.
+ */
+import { FirnError } from '../../table/errors.ts'
+import { type EpochMillis, type SnapshotId, snapshotId } from '../../table/ids.ts'
+import { ancestorsOf, snapshotById, type Table, type TableMetadata } from '../../table/index.ts'
+import type { AbortableOptions, ObjectInfo, ObjectStore } from '../../table/io/object-store.ts'
+import { type JsonManifest, manifestKey, readManifest } from '../compaction/manifest.ts'
+
+/** How far clocks of writers and of the store may be apart. */
+const CLOCK_SKEW_MILLIS = 3_600_000
+
+export interface RemovedManifests {
+  readonly deleted: number
+  /** Kept: they list refused records, or cannot be read. */
+  readonly kept: number
+}
+
+/** After the snapshots `ids` have been removed from the table. */
+export async function removeManifestsOf(
+  store: ObjectStore,
+  tableName: string,
+  ids: readonly SnapshotId[],
+  options: AbortableOptions = {},
+): Promise<RemovedManifests> {
+  let deleted = 0
+  let kept = 0
+  for (const id of ids) {
+    const manifest = await readable(store, tableName, id, options)
+    if (manifest === undefined) continue
+    if (manifest === 'damaged' || manifest.quarantined.length > 0) {
+      kept++
+      continue
+    }
+    await store.delete(manifestKey(tableName, id), options)
+    deleted++
+  }
+  return { deleted, kept }
+}
+
+async function readable(
+  store: ObjectStore,
+  tableName: string,
+  id: SnapshotId,
+  options: AbortableOptions,
+): Promise<JsonManifest | 'damaged' | undefined> {
+  try {
+    return await readManifest(store, tableName, id, options)
+  } catch (error) {
+    if (!FirnError.is(error, 'FIRN_MANIFEST_CORRUPT')) throw error
+    return 'damaged'
+  }
+}
+
+/** Of the warehouse, beside the table's own orphans. */
+export interface WarehouseOrphan {
+  /** In the warehouse. */
+  readonly key: string
+  readonly kind: 'json-manifest' | 'quarantine'
+  readonly sizeBytes: number
+  readonly etag: string
+  readonly lastModifiedMillis: number
+}
+
+export interface WarehouseOrphans {
+  readonly orphans: readonly WarehouseOrphan[]
+  readonly bytes: number
+  /** JSON manifests of snapshots that the table does not have, kept for the refused records that they list. */
+  readonly kept: number
+}
+
+/**
+ * @param store the warehouse.
+ * @param olderThanMillis nothing that was written later is listed.
+ */
+export async function planWarehouseOrphans(
+  store: ObjectStore,
+  table: Table,
+  tableName: string,
+  olderThanMillis: EpochMillis,
+  options: AbortableOptions = {},
+): Promise<WarehouseOrphans> {
+  // The listing first: what is committed while it runs is then in the metadata that it is compared with.
+  const manifests = await listed(store, `_manifests/${tableName}/`, options)
+  const quarantine = await listed(store, `_quarantine/${tableName}/`, options)
+  const { metadata } = await table.refresh(options)
+  const orphans: WarehouseOrphan[] = []
+  const wanted = new Set<string>()
+  let kept = 0
+  let unknown = false
+  for (const info of manifests) {
+    const id = idOfKey(info.key)
+    const manifest = id === undefined ? undefined : await readable(store, tableName, id, options)
+    if (manifest === 'damaged') unknown = true
+    if (id === undefined || manifest === undefined || manifest === 'damaged') continue
+    const isOld = info.lastModifiedMillis < olderThanMillis
+    const isCommitted = snapshotById(metadata, id) !== undefined
+    const mayGo = manifest.quarantined.length === 0 || neverCommitted(metadata, id, info.lastModifiedMillis)
+    if (isOld && !isCommitted && mayGo) {
+      orphans.push(orphanOf(info, 'json-manifest'))
+      continue
+    }
+    if (isOld && !isCommitted) kept++
+    for (const { path } of manifest.quarantined) wanted.add(path)
+  }
+  // Refused records that no manifest lists count for nothing; but a damaged manifest may list them.
+  for (const info of unknown ? [] : quarantine) {
+    if (info.lastModifiedMillis < olderThanMillis && !wanted.has(info.key)) orphans.push(orphanOf(info, 'quarantine'))
+  }
+  return { orphans, bytes: orphans.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), kept }
+}
+
+const orphanOf = (
+  { key, sizeBytes, etag, lastModifiedMillis }: ObjectInfo,
+  kind: WarehouseOrphan['kind'],
+): WarehouseOrphan => ({ key, kind, sizeBytes, etag, lastModifiedMillis })
+
+async function listed(store: ObjectStore, prefix: string, options: AbortableOptions): Promise<ObjectInfo[]> {
+  const found: ObjectInfo[] = []
+  for await (const info of store.list(prefix, options)) found.push(info)
+  return found
+}
+
+function idOfKey(key: string): SnapshotId | undefined {
+  const digits = /\/(\d{1,19})\.json$/.exec(key)?.[1]
+  return digits === undefined ? undefined : snapshotId(BigInt(digits))
+}
+
+/**
+ * True when main's history, as far as it is still whole, began before the manifest was written and does not have the
+ * snapshot: a commit would have come after that beginning. An expired snapshot lies before it.
+ */
+export function neverCommitted(metadata: TableMetadata, id: SnapshotId, writtenMillis: number): boolean {
+  if (metadata.snapshots.some((snapshot) => snapshot.snapshotId === id || snapshot.parentSnapshotId === id))
+    return false
+  const history = [...ancestorsOf(metadata, metadata.refs['main']?.snapshotId)]
+  const oldest = history.at(-1)
+  if (oldest === undefined) return false
+  return writtenMillis > snapshotById(metadata, oldest)!.timestampMillis + CLOCK_SKEW_MILLIS
+}
+
+/**
+ * Delete what was planned, as far as it is planned again on the table as it is now.
+ * @returns what was deleted.
+ */
+export async function removeWarehouseOrphans(
+  store: ObjectStore,
+  table: Table,
+  tableName: string,
+  planned: readonly WarehouseOrphan[],
+  olderThanMillis: EpochMillis,
+  options: AbortableOptions = {},
+): Promise<{ readonly deleted: number; readonly bytesFreed: number }> {
+  if (planned.length === 0) return { deleted: 0, bytesFreed: 0 }
+  const now = await planWarehouseOrphans(store, table, tableName, olderThanMillis, options)
+  const still = new Map(now.orphans.map((orphan) => [orphan.key, orphan.etag]))
+  let deleted = 0
+  let bytesFreed = 0
+  // manifests last: while one is there, the next run finds the refused records that it lists
+  const order = planned.toSorted((a, b) => Number(a.kind === 'json-manifest') - Number(b.kind === 'json-manifest'))
+  for (const { key, etag, sizeBytes } of order) {
+    if (still.get(key) !== etag) continue
+    options.signal?.throwIfAborted()
+    try {
+      await store.delete(key, { ifMatch: etag, signal: options.signal })
+    } catch (error) {
+      if (!FirnError.is(error, 'FIRN_PRECONDITION_FAILED')) throw error
+      continue
+    }
+    deleted++
+    bytesFreed += sizeBytes
+  }
+  return { deleted, bytesFreed }
+}
