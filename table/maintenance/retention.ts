@@ -37,6 +37,9 @@ export function applyRetention(metadata: TableMetadata, rules: RetentionRules, n
   if (!Number.isSafeInteger(minimum) || minimum < 1) {
     throw new FirnError('invalid', 'FIRN_INVALID_OPTION', `snapshots to keep: expected 1 or more, got ${minimum}`)
   }
+  if (!Number.isFinite(cutoff)) {
+    throw new FirnError('invalid', 'FIRN_INVALID_OPTION', `expire before: expected a time in ms, got ${cutoff}`)
+  }
   if (rules.snapshotIds !== undefined) return exactly(metadata, rules.snapshotIds)
   const expiredRefs = Object.entries(metadata.refs).flatMap(([name, ref]) =>
     name !== 'main' && isTooOld(metadata, ref, now) ? [name] : [],
