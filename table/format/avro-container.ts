@@ -69,8 +69,8 @@ export const SYNC_BYTES: number = 16
 const MAX_BLOCK_BYTES = 256 << 20
 /** Blocks below this are inflated where they are: the way to the thread pool and back takes longer. */
 const INLINE_BYTES = 4096
-/** Blocks in the thread pool at once. */
-const DEPTH = 16
+/** Blocks of a file in the thread pool at once; several files are read by turns. */
+const DEPTH = 4
 
 const inflate: (data: Buffer, options: ZlibOptions) => Promise<Buffer> = promisify(inflateRaw)
 const unzstd: (data: Buffer, options: ZstdOptions) => Promise<Buffer> = promisify(zstdDecompress)

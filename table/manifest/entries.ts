@@ -5,7 +5,7 @@ import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import { prefetch } from '../scan/prefetch.ts'
 import { keyOfPath } from '../spec/location.ts'
 import { currentSchema, specById, type TableMetadata } from '../spec/metadata.ts'
-import { type ManifestEntry, readManifest } from './manifest.ts'
+import { type ManifestEntry, visitManifest } from './manifest.ts'
 import type { ManifestFile } from './manifest-list.ts'
 
 /** Manifests read at once. */
@@ -20,13 +20,28 @@ export interface ResolvedEntry extends ManifestEntry {
 }
 
 /** The entries of each manifest, in order, read ahead. */
-export async function* readEntries(
+export const readEntries = (
   store: ObjectStore,
   metadata: TableMetadata,
   manifests: readonly ManifestFile[],
   options: AbortableOptions = {},
-): AsyncGenerator<readonly ResolvedEntry[], void, undefined> {
-  const read = async (manifest: ManifestFile, signal: AbortSignal): Promise<readonly ResolvedEntry[]> => {
+): AsyncGenerator<readonly ResolvedEntry[], void, undefined> =>
+  pickEntries(store, metadata, manifests, (entry) => entry, options)
+
+/**
+ * What `pick` makes of the entries of each manifest, in order, read ahead. Entries that it makes nothing of take no
+ * memory.
+ * @param pick sees several manifests by turns; a FirnError of its own goes through.
+ */
+export async function* pickEntries<T>(
+  store: ObjectStore,
+  metadata: TableMetadata,
+  manifests: readonly ManifestFile[],
+  pick: (entry: ResolvedEntry) => T | undefined,
+  options: AbortableOptions = {},
+): AsyncGenerator<readonly T[], void, undefined> {
+  const schema = currentSchema(metadata)
+  const read = async (manifest: ManifestFile, signal: AbortSignal): Promise<readonly T[]> => {
     if (manifest.keyMetadata !== undefined) {
       throw new FirnError('invalid', 'FIRN_ENCRYPTED', `${manifest.manifestPath} is encrypted, which is not supported`)
     }
@@ -35,10 +50,13 @@ export async function* readEntries(
       const message = `${manifest.manifestPath}: expected ${manifest.manifestLength} bytes, got ${bytes.length}`
       throw new FirnError('corrupt', 'FIRN_MANIFEST_LENGTH_MISMATCH', message)
     }
-    const spec = specById(metadata, manifest.partitionSpecId)
-    const schema = currentSchema(metadata)
-    const entries = await readManifest(bytes, manifest.manifestPath, manifest.partitionSpecId, spec, schema)
-    return entries.map((entry) => resolveEntry(entry, manifest))
+    const specId = manifest.partitionSpecId
+    const picked: T[] = []
+    await visitManifest(bytes, manifest.manifestPath, specId, specById(metadata, specId), schema, (entry) => {
+      const one = pick(resolveEntry(entry, manifest))
+      if (one !== undefined) picked.push(one)
+    })
+    return picked
   }
   yield* prefetch(manifests, read, { depth: MANIFEST_DEPTH, signal: options.signal })
 }

@@ -158,11 +158,35 @@ function entryToAvro(entry: ManifestEntry, spec: PartitionSpec, schema: Schema):
 }
 
 /**
+ * Every entry in order, as soon as it is decoded: what `visit` does not keep takes no memory.
  * @param where the manifest's URL, for messages.
  * @param spec the manifest's own, not the table's current one.
  * @param schema has the source columns as the table has them now; one that it lacks is taken from the manifest.
  * @throws {FirnError} `FIRN_AVRO_CORRUPT` (corrupt); `FIRN_AVRO_CODEC_UNSUPPORTED` (invalid).
  */
+export async function visitManifest(
+  bytes: Uint8Array,
+  where: string,
+  specId: number,
+  spec: PartitionSpec,
+  schema: Schema,
+  visit: (entry: ManifestEntry) => void,
+): Promise<void> {
+  const file = openAvro(bytes, where)
+  const types = partitionTypesFor(file.metadata.get('schema'), spec, schema, where)
+  try {
+    const read = compileEntries(file.schema, { specId, spec, types })
+    for await (const { count, data, later } of file.blocks()) {
+      const cursor = new AvroCursor(data)
+      for (let index = 0; index < count; index++) visit(read(cursor, later))
+      if (cursor.remaining !== 0) throw new AvroDecodeError('a block holds more than its records')
+    }
+  } catch (cause) {
+    throw avroCorrupt(where, bytes.length, cause)
+  }
+}
+
+/** All entries of a manifest; see `visitManifest`. */
 export async function readManifest(
   bytes: Uint8Array,
   where: string,
@@ -170,19 +194,8 @@ export async function readManifest(
   spec: PartitionSpec,
   schema: Schema,
 ): Promise<readonly ManifestEntry[]> {
-  const file = openAvro(bytes, where)
-  const types = partitionTypesFor(file.metadata.get('schema'), spec, schema, where)
   const entries: ManifestEntry[] = []
-  try {
-    const read = compileEntries(file.schema, { specId, spec, types })
-    for await (const { count, data, later } of file.blocks()) {
-      const cursor = new AvroCursor(data)
-      for (let index = 0; index < count; index++) entries.push(read(cursor, later))
-      if (cursor.remaining !== 0) throw new AvroDecodeError('a block holds more than its records')
-    }
-  } catch (cause) {
-    throw avroCorrupt(where, bytes.length, cause)
-  }
+  await visitManifest(bytes, where, specId, spec, schema, (entry) => entries.push(entry))
   return entries
 }
 

@@ -1,7 +1,7 @@
 /** From a snapshot and a filter to the data files that may hold matching rows. Spec: "Scan Planning". */
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
-import { type ResolvedEntry, readEntries } from '../manifest/entries.ts'
+import { pickEntries, type ResolvedEntry, readEntries } from '../manifest/entries.ts'
 import { type ManifestFile, mayHaveLiveFiles } from '../manifest/manifest-list.ts'
 import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
 import { currentSchema, schemaById, specById, type TableMetadata } from '../spec/metadata.ts'
@@ -58,16 +58,16 @@ export async function planFiles(
   )
   const deletes = await planDeletes(store, metadata, manifests, schema, options)
   const nameMapping = nameMappingOf(metadata.properties)
-  const tasks: FileScanTask[] = []
   const data = manifests.filter((manifest) => manifest.content === 'data')
-  for await (const entries of readEntries(store, metadata, data, options)) {
-    for (const { status, dataFile, sequenceNumber } of entries) {
-      if (status === 'deleted') continue
-      const spec = specById(metadata, dataFile.specId)
-      if (filter !== undefined && !fileMayMatch(filter, dataFile, spec, schema)) continue
-      const deleted = deletes.deletesFor(dataFile, sequenceNumber)
-      tasks.push(taskOf(dataFile, deleted, sequenceNumber, spec, nameMapping))
-    }
+  const taskFor = ({ status, dataFile, sequenceNumber }: ResolvedEntry): FileScanTask | undefined => {
+    if (status === 'deleted') return undefined
+    const spec = specById(metadata, dataFile.specId)
+    if (filter !== undefined && !fileMayMatch(filter, dataFile, spec, schema)) return undefined
+    return taskOf(dataFile, deletes.deletesFor(dataFile, sequenceNumber), sequenceNumber, spec, nameMapping)
+  }
+  const tasks: FileScanTask[] = []
+  for await (const some of pickEntries(store, metadata, data, taskFor, options)) {
+    for (const task of some) tasks.push(task)
   }
   return tasks
 }
