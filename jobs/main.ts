@@ -1,7 +1,11 @@
 /** The command line: wiring, signals, exit codes. `bin.ts` calls `main` once the Node version is known to be right. */
 import { Command, CommanderError, Option } from 'commander'
 import { averagesCommand } from './commands/averages.ts'
+import { branchCommand } from './commands/branch.ts'
+import { changesCommand } from './commands/changes.ts'
 import { compactCommand } from './commands/compact.ts'
+import { copyCommand } from './commands/copy.ts'
+import { deleteCommand } from './commands/delete.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { expireCommand } from './commands/expire.ts'
 import { exportCommand } from './commands/export.ts'
@@ -12,6 +16,7 @@ import { landCommand } from './commands/land.ts'
 import { manifestsCommand } from './commands/manifests.ts'
 import { orphansCommand } from './commands/orphans.ts'
 import { rewriteCommand } from './commands/rewrite.ts'
+import { rollbackCommand } from './commands/rollback.ts'
 import { runCommand } from './commands/run.ts'
 import { sampleCommand } from './commands/sample.ts'
 import { scanCommand } from './commands/scan.ts'
@@ -34,7 +39,11 @@ const COMMANDS: readonly ((ctx: CommandContext) => Command)[] = [
   sampleCommand,
   averagesCommand,
   verifyCommand,
+  changesCommand,
   tagCommand,
+  branchCommand,
+  rollbackCommand,
+  deleteCommand,
   rewriteCommand,
   expireCommand,
   orphansCommand,
@@ -42,6 +51,7 @@ const COMMANDS: readonly ((ctx: CommandContext) => Command)[] = [
   runCommand,
   doctorCommand,
   exportCommand,
+  copyCommand,
 ]
 
 /** Run one command line and end the process with its exit code. */
