@@ -94,6 +94,8 @@ export async function produceSnapshot(
     requirements: (base) => snapshotRequirements(base, metadata, options),
     prepare: async (base, attempt, timestampMillis, committed = base) => {
       change.check?.(committed)
+      // Expiry may have dropped their partition spec since: then nobody could read the manifest.
+      checkAddedFiles(base, change.added)
       const head = headOf(base, options.branch)
       const { manifests, removed, replaced } = await manifestsOfTry(parts, base, head, committed)
       const removedFiles = removed.map((entry) => entry.dataFile)
