@@ -1,20 +1,21 @@
 /**
- * A table that gets a file every hour and keeps 120 snapshots: what an append and a plan cost after 10, 100 and 1,000
- * of them. They are to stay flat. Older snapshots are expired once a day, which is not part of an append's figures.
+ * A table that gets a file every hour and keeps 120 snapshots: what an append and a plan cost after 10, 100, 200 and
+ * 1,000 of them. From 200 on, when all 120 snapshots are there, they are to stay flat. Older snapshots are expired after
+ * every append, which is not part of an append's figures.
  */
 
 import { systemClock } from '../../table/clock.ts'
-import { openCatalog, type Table } from '../../table/index.ts'
+import { openCatalog, parseWhere, type Table } from '../../table/index.ts'
 import { openMemoryStore } from '../../table/io/memory.ts'
 import { planExpire, runExpire } from '../../table/maintenance/expire.ts'
 import { countingStore, noCounts, type StoreCounts } from './counting-store.ts'
-import { definition, hourlyFile } from './table-files.ts'
+import { dayOf, definition, hourlyFile } from './table-files.ts'
 
-const STEPS = [10, 100, 1000]
+const STEPS = [10, 100, 200, 1000]
 const RETAINED_SNAPSHOTS = 120
-/** Appends that a figure is the mean of. */
-const WINDOW = 10
-const PLANS = 5
+/** Appends that a figure is the mean of: one of 99 merges the manifests of the others. */
+const WINDOW = 99
+const PLANS = 9
 
 export interface AppendCost {
   readonly appends: number
@@ -23,9 +24,15 @@ export interface AppendCost {
   /** Means over the last appends. */
   readonly commitMillis: number
   readonly commit: StoreCounts
-  /** Median, and requests of one plan. */
-  readonly planMillis: number
-  readonly plan: StoreCounts
+  readonly newestDay: PlanCost
+  readonly everything: PlanCost
+}
+
+export interface PlanCost {
+  /** Median. */
+  readonly millis: number
+  readonly counts: StoreCounts
+  readonly files: number
 }
 
 export async function measureAppends(): Promise<readonly AppendCost[]> {
@@ -42,8 +49,8 @@ export async function measureAppends(): Promise<readonly AppendCost[]> {
     const started = performance.now()
     table = (await table.append([hourlyFile(table.location, hour)])).table
     window = [...window, { millis: performance.now() - started, counts: take() }].slice(-WINDOW)
-    if (hour % 24 === 23) table = await expire(table)
-    if (STEPS.includes(hour + 1)) costs.push(await costOf(table, hour + 1, window, take))
+    if (hour >= RETAINED_SNAPSHOTS) table = await expire(table)
+    if (STEPS.includes(hour + 1)) costs.push(await costOf(table, hour, window, take))
   }
   return costs
 }
@@ -56,25 +63,20 @@ async function expire(table: Table): Promise<Table> {
 
 async function costOf(
   table: Table,
-  appends: number,
+  hour: number,
   window: readonly { millis: number; counts: StoreCounts }[],
   take: () => StoreCounts,
 ): Promise<AppendCost> {
-  const times: number[] = []
-  let plan = noCounts()
-  for (let index = 0; index < PLANS; index++) {
-    take()
-    const started = performance.now()
-    const tasks = await table.scan().planFiles()
-    times.push(performance.now() - started)
-    plan = take()
-    if (tasks.length !== appends) throw new Error(`the plan has ${tasks.length} files, expected ${appends}`)
+  const everything = await planCost(table, undefined, take)
+  const newestDay = await planCost(table, `at >= '${dayOf(hour)}T00:00:00Z'`, take)
+  if (everything.files !== hour + 1 || newestDay.files !== (hour % 24) + 1) {
+    throw new Error(`after ${hour + 1} appends the plans have ${everything.files} and ${newestDay.files} files`)
   }
   const mean = (value: (counts: StoreCounts) => number): number =>
     window.reduce((sum, { counts }) => sum + value(counts), 0) / window.length
   return {
-    appends,
-    manifests: plan.get - 1,
+    appends: hour + 1,
+    manifests: everything.counts.get - 1,
     snapshots: table.metadata.snapshots.length,
     commitMillis: window.reduce((sum, { millis }) => sum + millis, 0) / window.length,
     commit: {
@@ -86,7 +88,22 @@ async function costOf(
       bytesRead: mean(({ bytesRead }) => bytesRead),
       bytesWritten: mean(({ bytesWritten }) => bytesWritten),
     },
-    planMillis: times.sort((a, b) => a - b)[times.length >> 1]!,
-    plan,
+    newestDay,
+    everything,
   }
+}
+
+async function planCost(table: Table, where: string | undefined, take: () => StoreCounts): Promise<PlanCost> {
+  const selection = where === undefined ? {} : { where: parseWhere(where, table.schemaFor()) }
+  const times: number[] = []
+  let counts = noCounts()
+  let files = 0
+  for (let index = 0; index < PLANS; index++) {
+    take()
+    const started = performance.now()
+    files = (await table.scan(selection).planFiles()).length
+    times.push(performance.now() - started)
+    counts = take()
+  }
+  return { millis: times.sort((a, b) => a - b)[times.length >> 1]!, counts, files }
 }

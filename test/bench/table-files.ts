@@ -28,6 +28,10 @@ export const definition = (properties: Readonly<Record<string, string>> = {}): T
 const FIRST_DAY = 20_000
 const HOUR_MICROS = 3_600_000_000n
 
+/** The date of an hour. */
+export const dayOf = (hour: number): string =>
+  new Date((FIRST_DAY + Math.floor(hour / 24)) * 86_400_000).toISOString().slice(0, 10)
+
 /** The file of one hour; `copy` tells several of one hour apart. Statistics for every column. */
 export function hourlyFile(location: string, hour: number, copy = 0): DataFile {
   const day = FIRST_DAY + Math.floor(hour / 24)
@@ -43,7 +47,7 @@ export function hourlyFile(location: string, hour: number, copy = 0): DataFile {
   const name = `${String(copy).padStart(5, '0')}-${hour}-6f9619ff-8b86-d011-b42d-00c04fc964ff.parquet`
   return {
     content: 'data',
-    filePath: `${location}/data/at_day=${new Date(day * 86_400_000).toISOString().slice(0, 10)}/${name}`,
+    filePath: `${location}/data/at_day=${dayOf(hour)}/${name}`,
     fileFormat: 'PARQUET',
     specId: 0,
     partition: [day],
