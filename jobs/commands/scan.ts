@@ -6,12 +6,15 @@ import { csvHeader, csvLine, renderTable, toJson, toJsonLines } from '../render.
 import { integerArgument } from '../times.ts'
 import { printsBatches } from './formats.ts'
 import { splitNames } from './names.ts'
+import { pointId } from './point.ts'
 import { addSelectors, type SelectorOptions, selectorOf } from './selectors.ts'
 
 interface ScanFlags extends SelectorOptions {
   readonly columns?: readonly string[]
   readonly where?: string
   readonly limit?: number
+  readonly fromSnapshot?: string
+  readonly count?: boolean
 }
 
 export function scanCommand(ctx: CommandContext): Command {
@@ -21,13 +24,16 @@ export function scanCommand(ctx: CommandContext): Command {
   return addSelectors(printsBatches(command))
     .option('--columns <names>', 'comma-separated columns', splitNames)
     .option('--where <filter>', `like "word_count > 100 and author = 'Ada'"`)
+    .option('--from-snapshot <snapshot>', 'only rows appended after it: a snapshot id, a tag, or a time')
+    .option('--count', 'print how many rows there are instead')
     .option('--limit <rows>', 'at most this many rows', integerArgument(0))
     .addHelpText(
       'after',
       '\n--output jsonl, csv and arrow (an IPC stream) write rows as they are read.\n\nExample:\n  $ firn scan news.articles --columns article_id,word_count --limit 10 --output jsonl',
     )
     .action(async (table: string, flags: ScanFlags) => {
-      await printScan(ctx, await openScan(ctx, table, flags))
+      if (flags.count === true) await printCount(ctx, table, flags)
+      else await printScan(ctx, await openScan(ctx, table, flags))
     })
 }
 
@@ -36,12 +42,23 @@ export async function openScan(ctx: CommandContext, name: string, flags: ScanFla
   const table = await ctx.openTable(name)
   const selector = selectorOf(flags)
   const { parseWhere } = await import('../../table/index.ts')
+  const { fromSnapshot: from } = flags
   return table.scan({
     ...selector,
+    ...(from === undefined ? {} : { fromSnapshotId: pointId(table, from, '--from-snapshot') }),
     ...(flags.columns === undefined ? {} : { columns: [...flags.columns] }),
     ...(flags.where === undefined ? {} : { where: parseWhere(flags.where, table.schemaFor(selector)) }),
     ...(flags.limit === undefined ? {} : { limit: flags.limit }),
   })
+}
+
+async function printCount(ctx: CommandContext, name: string, flags: ScanFlags): Promise<void> {
+  if (ctx.config.output === 'arrow') {
+    const { FirnError } = await import('../../table/errors.ts')
+    throw new FirnError('invalid', 'FIRN_USAGE', 'a count is not printed as arrow', { help: 'use --output json' })
+  }
+  const rows = await (await openScan(ctx, name, flags)).count({ signal: ctx.signal })
+  ctx.print({ json: { rows }, rows: [{ rows }], text: String(rows) })
 }
 
 /** Rows of a table are written in blocks of this many; the first block decides the widths of its columns. */

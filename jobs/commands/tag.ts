@@ -1,54 +1,57 @@
 /** `firn tag <table> <name>`: a name for a snapshot, which then stays readable until the tag goes. */
 import { Command } from 'commander'
-import type { SnapshotId } from '../../table/ids.ts'
 import type { CommandContext } from '../context.ts'
 import { durationArgument } from '../times.ts'
+import { addApproval, openToWrite } from './approve.ts'
+import { checkOneAction, deleteRef, existingRef, type RefFlags, snapshotToName } from './refs.ts'
 import { snapshotArgument } from './selectors.ts'
 
-interface TagFlags {
-  readonly snapshot?: SnapshotId
-  readonly maxAge?: number
-  readonly dryRun: boolean
-}
-
 export function tagCommand(ctx: CommandContext): Command {
-  return new Command('tag')
+  const command = new Command('tag')
     .description('name a snapshot, e.g. the one a model was trained on')
     .argument('<table>', 'namespace.name')
     .argument('<name>', 'the tag')
     .option('--snapshot <id>', 'the snapshot (default: the current one)', snapshotArgument)
     .option('--max-age <duration>', 'the tag goes when it is older, like 90d (default: never)', durationArgument)
-    .option('--dry-run', 'print what would be tagged; change nothing', false)
+    .option('--update', 'give an existing tag this --max-age (none: for ever)', false)
+    .option('--delete', 'remove the tag', false)
     .addHelpText('after', '\nExample:\n  $ firn tag news.articles training-2026-01 --max-age 365d')
-    .action((table: string, name: string, flags: TagFlags) => tag(ctx, table, name, flags))
+    .action((table: string, name: string, flags: RefFlags) => tag(ctx, command, table, name, flags))
+  return addApproval(command)
 }
 
-async function tag(ctx: CommandContext, tableName: string, name: string, flags: TagFlags): Promise<void> {
-  const { FirnError } = await import('../../table/errors.ts')
-  const table = await ctx.openTable(tableName)
-  const snapshot = table.snapshotFor(flags.snapshot === undefined ? {} : { snapshotId: flags.snapshot })
-  if (snapshot === undefined) {
-    throw new FirnError('invalid', 'FIRN_TABLE_EMPTY', `${tableName} has no snapshot to tag`, {
-      help: `compact records into it first: firn compact ${tableName}`,
-    })
-  }
+async function tag(
+  ctx: CommandContext,
+  command: Command,
+  tableName: string,
+  name: string,
+  flags: RefFlags,
+): Promise<void> {
+  checkOneAction(command, ['update', 'delete', 'snapshot'])
+  const { signal } = ctx
+  const table = await openToWrite(ctx, tableName)
+  if (flags.delete) return await deleteRef(ctx, table, tableName, 'tag', name, flags)
+  const snapshotId = flags.update
+    ? existingRef(table, tableName, 'tag', name).snapshotId
+    : snapshotToName(table, tableName, 'tag', flags.snapshot)
   const json = {
     schema: 'firn.tag/1',
     table: tableName,
     tag: name,
-    snapshot_id: snapshot.snapshotId,
+    snapshot_id: snapshotId,
     max_ref_age_ms: flags.maxAge ?? null,
   }
   if (flags.dryRun) {
-    ctx.print({
-      json: { ...json, dry_run: true },
-      text: `would tag snapshot ${snapshot.snapshotId} of ${tableName} as ${name}`,
-    })
+    const text = `would tag snapshot ${snapshotId} of ${tableName} as ${name}`
+    ctx.print({ json: { ...json, dry_run: true }, text })
     return
   }
-  await table.createTag(name, snapshot.snapshotId, {
-    signal: ctx.signal,
-    ...(flags.maxAge === undefined ? {} : { maxRefAgeMillis: flags.maxAge }),
-  })
-  ctx.print({ json, text: `tagged snapshot ${snapshot.snapshotId} of ${tableName} as ${name}` })
+  if (flags.update) await table.setRefRetention(name, { maxRefAgeMillis: flags.maxAge ?? null }, { signal })
+  else {
+    await table.createTag(name, snapshotId, {
+      signal,
+      ...(flags.maxAge === undefined ? {} : { maxRefAgeMillis: flags.maxAge }),
+    })
+  }
+  ctx.print({ json, text: `tagged snapshot ${snapshotId} of ${tableName} as ${name}` })
 }

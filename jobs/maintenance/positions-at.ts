@@ -1,0 +1,132 @@
+/**
+ * How far a table had consumed its streams when one of its snapshots was made, and whether staging still holds what
+ * came after. Properties have no history; JSON manifests do.
+ */
+import { comparePositions, type StreamIncarnation } from '../../ingest/index.ts'
+import { FirnError } from '../../table/errors.ts'
+import type { SnapshotId } from '../../table/ids.ts'
+import { ancestorsOf, ROLLED_BACK_TO, snapshotById, type Table } from '../../table/index.ts'
+import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
+import { readManifest } from '../compaction/manifest.ts'
+import { planCompaction } from '../compaction/plan.ts'
+import {
+  COMPACTED_AT_PROPERTY,
+  isEnded,
+  type Positions,
+  positionsProperty,
+  printPositions,
+  type ShardPositions,
+  sequenceOf,
+} from '../compaction/positions.ts'
+import { listStaging } from '../compaction/staged.ts'
+import { Findings } from '../verify/problems.ts'
+import { verifyStaging } from '../verify/staging.ts'
+
+const refuse = (message: string, help: string): FirnError =>
+  new FirnError('failed', 'FIRN_REPROCESS_IMPOSSIBLE', message, { help })
+
+const WITHOUT = 'Go back without --reprocess: the files are restored, nothing is compacted again.'
+
+/**
+ * The positions after `target` was committed: of its own JSON manifest, else of its nearest ancestor that has them.
+ * @param current positions of the table now; their incarnations are the ones looked for.
+ * @throws {FirnError} `FIRN_REPROCESS_IMPOSSIBLE` (failed) when an incarnation's position then cannot be told;
+ *   `FIRN_MANIFEST_CORRUPT` (corrupt).
+ */
+export async function positionsAt(
+  store: ObjectStore,
+  table: Table,
+  tableName: string,
+  target: SnapshotId,
+  current: Positions,
+  options: AbortableOptions = {},
+): Promise<Positions> {
+  const { metadata } = table
+  const wanted = new Set(Object.keys(current))
+  const found: Record<string, ShardPositions> = {}
+  let oldest = target
+  for (const id of ancestorsOf(metadata, target)) {
+    oldest = id
+    if (wanted.size === 0) break
+    const { summary } = snapshotById(metadata, id)!
+    const manifest = await readManifest(store, tableName, id, options)
+    // Such a snapshot may have moved them: what is before it is not what was then.
+    if (manifest === undefined && (summary[COMPACTED_AT_PROPERTY] ?? summary[ROLLED_BACK_TO]) !== undefined) {
+      throw refuse(`snapshot ${id} of ${tableName} has lost its JSON manifest: its positions are not known`, WITHOUT)
+    }
+    for (const [incarnation, positions] of Object.entries(manifest?.positions?.after ?? {})) {
+      if (wanted.delete(incarnation)) found[incarnation] = positions
+    }
+  }
+  if (wanted.size === 0) return found
+  const first = snapshotById(metadata, oldest)
+  if (first?.parentSnapshotId !== undefined) {
+    const missing = [...wanted].join(', ')
+    throw refuse(
+      `positions of ${missing} at snapshot ${target} of ${tableName} are not known: older snapshots expired`,
+      WITHOUT,
+    )
+  }
+  // The whole history is there, and nothing of these had been read.
+  return { ...found, ...Object.fromEntries([...wanted].map((incarnation) => [incarnation, {}])) }
+}
+
+/**
+ * That a compaction which starts at `from` reads every record up to `to`, and beyond.
+ * @throws {FirnError} `FIRN_REPROCESS_IMPOSSIBLE` (failed): chunks have been pruned, or are damaged.
+ */
+export async function assertStagingHolds(
+  store: ObjectStore,
+  from: Positions,
+  to: Positions,
+  options: AbortableOptions = {},
+): Promise<void> {
+  const incarnations = Object.keys(from).map(parseIncarnation)
+  const staging = await listStaging(store, incarnations, from, options)
+  const plan = planned(staging, from)
+  const [late] = plan.lateStarts
+  if (late !== undefined)
+    throw pruned(`${late.stream}@${late.created}, shard ${late.shardId}: begins after ${late.after}`)
+  for (const [incarnation, shards] of Object.entries(to)) {
+    for (const [shardId, position] of Object.entries(shards)) {
+      const reached = plan.positions.after[incarnation]?.[shardId] ?? from[incarnation]?.[shardId]
+      if (reached === undefined || isBefore(reached, position)) {
+        throw pruned(
+          `${incarnation}, shard ${shardId}: the table stands at ${position}, staging ends at ${reached ?? 'nothing'}`,
+        )
+      }
+    }
+  }
+  // Every link of every chain, also of chains that begin after `from`.
+  const starts = staging.map(({ stream, created, chains }) => {
+    const incarnation = `${stream}@${created}`
+    const begun = chains.map(({ shardId, chunks }) => [shardId, chunks[0]!.after] as const)
+    return [positionsProperty(incarnation), printPositions({ ...Object.fromEntries(begun), ...from[incarnation] })]
+  })
+  const findings = new Findings()
+  await verifyStaging(store, Object.fromEntries(starts) as Record<string, string>, findings, options)
+  const [problem] = findings.problems
+  if (problem !== undefined) throw pruned(`${problem.object}: ${problem.message}`)
+}
+
+function planned(...args: Parameters<typeof planCompaction>): ReturnType<typeof planCompaction> {
+  try {
+    return planCompaction(...args)
+  } catch (error) {
+    if (!FirnError.is(error, 'FIRN_CHAIN_BROKEN')) throw error
+    throw pruned(error.message)
+  }
+}
+
+const pruned = (what: string): FirnError =>
+  refuse(`staging no longer holds what would be compacted again: ${what}`, WITHOUT)
+
+function isBefore(a: string, b: string): boolean {
+  const order = comparePositions(sequenceOf(a), sequenceOf(b))
+  return order < 0 || (order === 0 && isEnded(b) && !isEnded(a))
+}
+
+function parseIncarnation(name: string): StreamIncarnation {
+  const at = name.lastIndexOf('@')
+  return { stream: name.slice(0, at), created: Number(name.slice(at + 1)) }
+}

@@ -1,0 +1,144 @@
+/**
+ * Going back to an older snapshot of main: its files become current with a new snapshot. Positions stay, so that
+ * nothing is ingested twice; with `reprocess` they go back too, so that the records are compacted again.
+ */
+
+import type { Clock } from '../../table/clock.ts'
+import { newSnapshotId } from '../../table/clock.ts'
+import { FirnError } from '../../table/errors.ts'
+import type { RunId, SnapshotId } from '../../table/ids.ts'
+import { allEntries, type DataFile, isAncestor, type Snapshot, snapshotId, type Table } from '../../table/index.ts'
+import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
+import { type ManifestFile, plainManifest, readManifest, writeManifest } from '../compaction/manifest.ts'
+import { manifestFile } from '../compaction/manifest-file.ts'
+import {
+  COMPACTED_AT_PROPERTY,
+  LAST_RUN_PROPERTY,
+  type Positions,
+  positionsOf,
+  positionsProperty,
+  printPositions,
+} from '../compaction/positions.ts'
+import { assertStagingHolds, positionsAt } from './positions-at.ts'
+import { runSummary } from './record-manifest.ts'
+
+export interface RollbackPlan {
+  readonly target: Snapshot
+  readonly current: Snapshot
+  /** Live at the target and not now, and the snapshot that added each. */
+  readonly restored: readonly { readonly file: DataFile; readonly addedBy: SnapshotId }[]
+  /** Live now and not at the target. */
+  readonly removed: readonly DataFile[]
+  readonly positions: { readonly before: Positions; readonly after: Positions }
+}
+
+export interface RollbackOptions extends AbortableOptions {
+  /** The warehouse. */
+  readonly store: ObjectStore
+  readonly table: Table
+  readonly tableName: string
+}
+
+/**
+ * @throws {FirnError} `FIRN_TABLE_EMPTY`, `FIRN_NOT_AN_ANCESTOR` (invalid); `FIRN_REPROCESS_IMPOSSIBLE` (failed).
+ */
+export async function planRollback(
+  { store, table, tableName, signal }: RollbackOptions,
+  target: Snapshot,
+  { reprocess }: { readonly reprocess: boolean },
+): Promise<RollbackPlan> {
+  const { metadata } = table
+  const current = table.currentSnapshot()
+  if (current === undefined) throw new FirnError('invalid', 'FIRN_TABLE_EMPTY', `${tableName} has no snapshot yet`)
+  if (!isAncestor(metadata, target.snapshotId, current.snapshotId)) {
+    const message = `snapshot ${target.snapshotId} is not in the history of main of ${tableName}`
+    throw new FirnError('invalid', 'FIRN_NOT_AN_ANCESTOR', message, {
+      help: `Going back is possible to snapshots that main stood on: firn inspect history ${tableName}`,
+    })
+  }
+  const now = await liveFiles(table, current, { signal })
+  const then = await liveFiles(table, target, { signal })
+  const before = positionsOf(metadata.properties)
+  const after = reprocess ? await positionsAt(store, table, tableName, target.snapshotId, before, { signal }) : before
+  if (reprocess) await assertStagingHolds(store, after, before, { signal })
+  return {
+    target,
+    current,
+    restored: [...then].filter(([path]) => !now.has(path)).map(([, live]) => live),
+    removed: [...now].filter(([path]) => !then.has(path)).map(([, { file }]) => file),
+    positions: { before, after },
+  }
+}
+
+/** True when the target is what the table holds already, and no position is to move. */
+export const isNoRollback = ({ restored, removed, positions: { before, after } }: RollbackPlan): boolean =>
+  restored.length === 0 && removed.length === 0 && changedPositions(before, after).length === 0
+
+type Live = RollbackPlan['restored'][number]
+
+async function liveFiles(table: Table, of: Snapshot, options: AbortableOptions): Promise<Map<string, Live>> {
+  const entries = await allEntries(table, { snapshotId: of.snapshotId }, options)
+  const live = entries.filter(({ status }) => status !== 'deleted')
+  return new Map(
+    live.map((entry) => [entry.dataFile.filePath, { file: entry.dataFile, addedBy: snapshotId(entry.snapshotId) }]),
+  )
+}
+
+function changedPositions(before: Positions, after: Positions): readonly (readonly [string, string])[] {
+  return Object.entries(after)
+    .map(([incarnation, shards]) => [incarnation, printPositions(shards)] as const)
+    .filter(([incarnation, text]) => text !== printPositions(before[incarnation] ?? {}))
+}
+
+/**
+ * Writes the JSON manifest, then commits. A run that consumed more meanwhile, or any change of files, is a conflict:
+ * nobody asked to undo that.
+ * @throws {FirnError} `FIRN_REQUIREMENT_FAILED`, `FIRN_COMMIT_CONFLICT` (conflict); as `Table.rollbackTo`.
+ */
+export async function runRollback(
+  options: RollbackOptions & { readonly runId: RunId; readonly clock: Clock },
+  plan: RollbackPlan,
+): Promise<{ readonly snapshotId: SnapshotId; readonly table: Table }> {
+  const { store, table, tableName, runId, clock, signal } = options
+  const { target, positions, restored, removed } = plan
+  const id = newSnapshotId(clock)
+  const manifest = {
+    ...plainManifest({
+      table: tableName,
+      snapshot_id: String(id),
+      operation: 'overwrite',
+      run_id: runId,
+      added: await describeRestored(options, restored),
+      removed: removed.map(({ filePath }) => filePath),
+    }),
+    positions,
+    rolled_back_to: String(target.snapshotId),
+  }
+  await writeManifest(store, manifest, { signal })
+  const { properties } = table.metadata
+  const watched = [...Object.keys(positions.before).map(positionsProperty), COMPACTED_AT_PROPERTY, LAST_RUN_PROPERTY]
+  const moved = changedPositions(positions.before, positions.after)
+  const { table: after } = await table.rollbackTo(target.snapshotId, {
+    snapshotId: id,
+    summary: runSummary(runId),
+    // unchanged ones too: the JSON manifest says what they were
+    requireProperties: Object.fromEntries(watched.map((name) => [name, properties[name]])),
+    setProperties: Object.fromEntries(moved.map(([incarnation, text]) => [positionsProperty(incarnation), text])),
+    signal,
+  })
+  return { snapshotId: id, table: after }
+}
+
+/** With the digests that the JSON manifests of the snapshots that added them know. */
+async function describeRestored(
+  { store, table, tableName, signal }: RollbackOptions,
+  restored: readonly Live[],
+): Promise<readonly ManifestFile[]> {
+  const known = new Map<string, ManifestFile>()
+  for (const id of new Set(restored.map(({ addedBy }) => addedBy))) {
+    for (const file of (await readManifest(store, tableName, id, { signal }))?.added ?? []) known.set(file.path, file)
+  }
+  return restored.map(
+    ({ file }) => known.get(file.filePath) ?? manifestFile(file, { sha256: null, rowGroups: [] }, table.metadata),
+  )
+}
