@@ -5,6 +5,7 @@ import {
   type AvroComplexSchema,
   AvroFieldReader,
   type AvroRecord,
+  type AvroSchema,
   optional,
   readAvro,
   required,
@@ -196,13 +197,18 @@ export async function readManifestList(bytes: Uint8Array, where: string): Promis
   const file = await readAvro(bytes, where)
   try {
     const fields = new AvroFieldReader(file.schema, where)
-    return file.records.map((record) => manifestFromAvro(record, fields, where))
+    const summaries = fields.has(507) ? summaryReader(fields.schemaOf(507), where) : undefined
+    return file.records.map((record) => manifestFromAvro(record, fields, summaries))
   } catch (cause) {
     throw avroCorrupt(where, bytes.length, cause)
   }
 }
 
-function manifestFromAvro(record: AvroRecord, fields: AvroFieldReader, where: string): ManifestFile {
+function manifestFromAvro(
+  record: AvroRecord,
+  fields: AvroFieldReader,
+  summaries: AvroFieldReader | undefined,
+): ManifestFile {
   const count = (id: number): number | undefined => {
     const value = fields.optional(record, id)
     return value === null ? undefined : toNumber(value, id)
@@ -226,7 +232,7 @@ function manifestFromAvro(record: AvroRecord, fields: AvroFieldReader, where: st
     addedRowsCount: count(512),
     existingRowsCount: count(513),
     deletedRowsCount: count(514),
-    partitions: summariesFromAvro(fields, record, where),
+    partitions: summaries === undefined ? [] : summariesFromAvro(fields, record, summaries),
     ...(keyMetadata === null ? {} : { keyMetadata: Uint8Array.from(keyMetadata as Uint8Array) }),
     ...(firstRowId === undefined ? {} : { firstRowId }),
   }
@@ -237,12 +243,18 @@ function toNumber(value: unknown, id: number): number {
   throw new Error(`field id ${id} is no number`)
 }
 
-function summariesFromAvro(fields: AvroFieldReader, record: AvroRecord, where: string): readonly PartitionSummary[] {
-  const value = fields.optional(record, 507) as readonly AvroRecord[] | null
-  if (value === null || value.length === 0) return []
-  const union = fields.schemaOf(507)
-  const array = (Array.isArray(union) ? union.find((member) => member !== 'null') : union) as AvroComplexSchema
-  const members = new AvroFieldReader(array['items'] as AvroComplexSchema, where)
+/** Of the records in a list's member 507. */
+function summaryReader(schema: AvroSchema, where: string): AvroFieldReader {
+  const array = Array.isArray(schema) ? schema.find((member) => member !== 'null') : schema
+  return new AvroFieldReader((array as AvroComplexSchema)['items'] as AvroSchema, where)
+}
+
+function summariesFromAvro(
+  fields: AvroFieldReader,
+  record: AvroRecord,
+  members: AvroFieldReader,
+): readonly PartitionSummary[] {
+  const value = (fields.optional(record, 507) ?? []) as readonly AvroRecord[]
   return value.map((summary) => {
     const nan = members.optional(summary, 518)
     const lower = members.optional(summary, 510)
