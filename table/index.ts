@@ -20,6 +20,7 @@ export { type ErrorCode, type ErrorKind, FirnError } from './errors.ts'
 export { arrowField, arrowSchema, arrowType } from './format/arrow-schema.ts'
 export { bytesAt, type IcebergValue, isValidAt, valueAt } from './format/arrow-values.ts'
 export { parseJson, printJson } from './format/json.ts'
+export { describeParquet, type RowGroupInfo } from './format/parquet-reader.ts'
 export {
   type EpochMicros,
   type EpochMillis,
