@@ -1,10 +1,10 @@
 /** What a new table must be, so that every engine reads it. Follows Java's PartitionSpec.Builder and Schema. */
 import { FirnError } from '../errors.ts'
 import { arrowSchema } from '../format/arrow-schema.ts'
-import { NO_PARTITION_ID, type PartitionSpec } from '../spec/partition.ts'
+import { NO_PARTITION_ID, type PartitionField, type PartitionSpec } from '../spec/partition.ts'
 import { childrenOf, fieldChain, type Schema } from '../spec/schema.ts'
 import type { SortOrder } from '../spec/sort.ts'
-import { canApply } from '../spec/transform.ts'
+import { canApply, parseTransform } from '../spec/transform.ts'
 import { fixedLengthOf, isPrimitive, type NestedField, type PrimitiveType } from '../spec/types.ts'
 
 export interface TableDefinition {
@@ -67,6 +67,10 @@ function checkPartitioning({ schema, partitionSpec }: TableDefinition): void {
   const { fields } = partitionSpec
   if (!allDiffer(fields.map((field) => field.name))) throw invalid('partition names must differ')
   if (!allDiffer(fields.map((field) => field.fieldId))) throw invalid('partition field ids must differ')
+  const redundant = fields.find((field, index) => fields.slice(0, index).some((other) => isRedundant(other, field)))
+  if (redundant !== undefined) {
+    throw invalid(`partition ${redundant.name} is redundant beside another field of the same column`)
+  }
   for (const field of fields) {
     if (field.name === '') throw invalid('a partition field needs a name')
     if (field.fieldId <= NO_PARTITION_ID) throw invalid(`partition field id ${field.fieldId}: they begin at 1000`)
@@ -80,6 +84,15 @@ function checkPartitioning({ schema, partitionSpec }: TableDefinition): void {
       throw invalid(`partition ${field.name} has the name of another column`)
     }
   }
+}
+
+/** As in Java: one column is not partitioned by twice as it is, nor by two spans of time. */
+function isRedundant(a: PartitionField, b: PartitionField): boolean {
+  const family = ({ transform }: PartitionField): string => {
+    const kind = parseTransform(transform)?.kind ?? transform
+    return ['year', 'month', 'day', 'hour'].includes(kind) ? 'time' : kind
+  }
+  return a.sourceId === b.sourceId && family(a) === family(b) && ['identity', 'time'].includes(family(a))
 }
 
 function checkSorting({ schema, sortOrder }: TableDefinition): void {

@@ -11,7 +11,7 @@ import { describeManifest, type ManifestFile, mayHaveLiveFiles, readManifestList
 
 /**
  * The manifests of a snapshot: those of its list or, in old tables of format version 1, those that it names itself.
- * @throws {FirnError} `FIRN_AVRO_CORRUPT` (corrupt).
+ * @throws {FirnError} `FIRN_AVRO_CORRUPT` (corrupt); `FIRN_ENCRYPTED` (invalid).
  */
 export async function snapshotManifests(
   store: ObjectStore,
@@ -19,6 +19,11 @@ export async function snapshotManifests(
   snapshot: Snapshot,
   options: AbortableOptions = {},
 ): Promise<readonly ManifestFile[]> {
+  // A snapshot with encrypted files names the key of its list (format version 3).
+  if (snapshot.unknown?.['key-id'] !== undefined) {
+    const message = `snapshot ${snapshot.snapshotId} is encrypted, which is not supported`
+    throw new FirnError('invalid', 'FIRN_ENCRYPTED', message)
+  }
   const path = snapshot.manifestList
   if (path === undefined) return namedManifests(store, metadata, snapshot, options)
   const { bytes } = await store.get(keyOfPath(metadata.location, path), { signal: options.signal })

@@ -12,7 +12,7 @@ import { createDeleteReader } from '../scan/deletes.ts'
 import { type ColumnReference, columnsOf, type Expression, evaluate } from '../scan/expression.ts'
 import type { FileScanTask } from '../scan/plan.ts'
 import { openFileTask, type TaskReader } from '../scan/read.ts'
-import { currentSchema, specById, type TableMetadata } from '../spec/metadata.ts'
+import { currentSchema, defaultSortOrder, specById, type TableMetadata } from '../spec/metadata.ts'
 import { projectSchema, type Schema } from '../spec/schema.ts'
 import { isPrimitive, type PrimitiveValue } from '../spec/types.ts'
 import type { WriteContext } from './context.ts'
@@ -82,6 +82,7 @@ export async function takeOut(
         targetFileSizeBytes: targetFileSizeBytes(metadata),
         rowGroupRows: Math.min(Math.max(...reader.rowGroupRows, 1), MAX_ROW_GROUP_ROWS),
         properties: metadata.properties,
+        sortOrder: defaultSortOrder(metadata),
       })
       for (let group = 0; group < reader.rowGroupRows.length; group++) {
         const batch = await reader.read(group, { signal })

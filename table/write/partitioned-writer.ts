@@ -6,7 +6,7 @@ import { FirnError } from '../errors.ts'
 import { takeRows } from '../format/arrow-take.ts'
 import type { AbortableOptions } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
-import { currentSchema, defaultSpec, type TableMetadata } from '../spec/metadata.ts'
+import { currentSchema, defaultSortOrder, defaultSpec, type TableMetadata } from '../spec/metadata.ts'
 import type { PartitionSpec, PartitionTuple } from '../spec/partition.ts'
 import type { Schema } from '../spec/schema.ts'
 import { applyTransform } from '../spec/transform.ts'
@@ -62,6 +62,7 @@ export function partitionedWriter(
       fileNamePrefix: `${prefix}-${files++}`,
       targetFileSizeBytes: targetFileSizeBytes(metadata),
       properties: metadata.properties,
+      sortOrder: defaultSortOrder(metadata),
     })
     open.set(key, writer)
     return writer

@@ -86,3 +86,19 @@ test('ids differ over all depths, names among siblings, and a struct has fields'
   expect(refused(define([named()]))).toMatch('no fields')
   expect(refused(define([named('s')]))).toBe(undefined)
 })
+
+test('two spans of time, or a column twice as it is, make no two partition fields of one column; buckets may', () => {
+  const twice = (...transforms: readonly string[]): TableDefinition => {
+    const at: NestedField = { id: 9, name: 'at', required: true, type: 'timestamptz' }
+    const fields = transforms.map((transform, index) => ({
+      sourceId: 9,
+      fieldId: 1000 + index,
+      name: `part${index}`,
+      transform,
+    }))
+    return define([at], { partitionSpec: { specId: 0, fields } })
+  }
+  expect(refused(twice('day', 'day'))).toMatch('part1 is redundant')
+  expect(refused(twice('month', 'hour'))).toMatch('part1 is redundant')
+  expect(refused(twice('day', 'bucket[4]', 'bucket[16]'))).toBe(undefined)
+})

@@ -79,3 +79,10 @@ async function oldestFile(table: Table): Promise<string> {
   const tasks = await table.scan().planFiles()
   return tasks.at(-1)!.file.filePath
 }
+
+test('an encrypted snapshot is refused by name, not read as if it were damaged', async () => {
+  const { table } = await eventsTable(freshStore(), testClock())
+  const one = (await table.append(await writeRows(table, [{ id: 'a', at: 0n }], [0]))).table
+  const encrypted = { ...one.currentSnapshot()!, unknown: { 'key-id': 'k1' } }
+  await expect(snapshotManifests(one.store, one.metadata, encrypted)).rejects.toMatchObject({ code: 'FIRN_ENCRYPTED' })
+})

@@ -79,6 +79,16 @@ describe('deleteWhere', () => {
     expect(rewritten).toMatchObject({ sortOrderId: 1, specId: 0, recordCount: 1 })
   })
 
+  test('columns that the table is sorted by keep their bounds where others have none', async () => {
+    const { table } = await eventsTable(freshStore(), testClock())
+    const counted = await table.setProperties({ 'write.metadata.metrics.default': 'counts' })
+    const one = await add(counted, [row('a', 0, 1), row('b', 0, 2)])
+    const { table: less } = await one.deleteWhere(where('n = 1'))
+    await less.upsert([batchOf(EVENTS, [row('c', 3, 5)])], { key: ['id'] })
+    const after = await filesOf(less)
+    expect(after.map((file) => [...file.lowerBounds.keys()])).toEqual([[1], [1]])
+  })
+
   test('whole files alone make the operation "delete"; nothing to delete makes no snapshot', async () => {
     const { table } = await eventsTable(freshStore(), testClock())
     const one = await add(table, [row('a', 0, 1)])
