@@ -1,0 +1,153 @@
+/** Which JSON manifests and quarantine objects go: never one that may still be wanted. */
+import { expect, test } from 'vitest'
+import { manifestKey, plainManifest, writeManifest } from '../../../jobs/compaction/manifest.ts'
+import {
+  neverCommitted,
+  planWarehouseOrphans,
+  removeManifestsOf,
+  removeWarehouseOrphans,
+} from '../../../jobs/maintenance/json-manifests.ts'
+import { epochMillis, type ObjectStore, openCatalog, planExpire, runExpire, snapshotId } from '../../../table/index.ts'
+import { openMemoryStore } from '../../../table/io/memory.ts'
+import {
+  articleRecords,
+  fixedClock,
+  loadTable,
+  NOON,
+  runCompaction,
+  stage,
+  TABLE,
+  type Warehouse,
+} from '../compaction/fixture.ts'
+
+const DAY = 86_400_000
+let stores = 0
+
+/** A warehouse whose clock can be moved: objects are as old as it says. */
+function agingWarehouse(): Warehouse & { at(days: number): void } {
+  let now = NOON
+  const clock = { ...fixedClock(NOON), nowMillis: () => epochMillis(now) }
+  const store = openMemoryStore(`json-manifests-${process.pid}-${stores++}`, { clock })
+  return { store, clock, catalog: openCatalog(store, { clock }), at: (days) => (now = NOON + days * DAY) }
+}
+
+let sequence = 1
+async function compactOne(warehouse: Warehouse, bad = 0): Promise<bigint> {
+  const records = [...articleRecords(0, 3), ...Array.from({ length: bad }, () => articleRecords(0, 1)[0]!)]
+  const numbered = records.map((record, index) => ({
+    ...record,
+    sequence: String(sequence++),
+    ...(index >= 3 ? { data: 'not json' } : {}),
+  }))
+  await stage(warehouse, { [`s${sequence}`]: { records: numbered, ended: true } })
+  return BigInt((await runCompaction(warehouse, { maxBadRatio: 1 })).snapshot_id!)
+}
+
+async function uncommitted(store: ObjectStore, id: string, refused?: string): Promise<string> {
+  const of = { table: TABLE, snapshot_id: id, operation: 'append', run_id: 'r', added: [], removed: [] }
+  const quarantined = refused === undefined ? [] : [{ path: refused, rows: 1, bytes: 1, reasons: {} }]
+  if (refused !== undefined) await store.put(refused, Buffer.from('x'))
+  return writeManifest(store, { ...plainManifest(of), quarantined })
+}
+
+const plan = async (warehouse: Warehouse, olderThanDays: number) =>
+  planWarehouseOrphans(warehouse.store, await loadTable(warehouse), TABLE, epochMillis(NOON + olderThanDays * DAY))
+const keysOf = (found: { readonly orphans: readonly { readonly key: string }[] }): string[] =>
+  found.orphans.map(({ key }) => key).sort()
+
+test('refused records of a run go once the history proves that it never committed', async () => {
+  const warehouse = agingWarehouse()
+  await compactOne(warehouse)
+  const refused = `_quarantine/${TABLE}/lost-0.jsonl.zst`
+  // within an hour of the oldest snapshot clocks may be wrong
+  warehouse.at(0.02)
+  const early = await uncommitted(warehouse.store, '70', `_quarantine/${TABLE}/early-0.jsonl.zst`)
+  warehouse.at(1)
+  const lost = await uncommitted(warehouse.store, '71', refused)
+  await compactOne(warehouse, 1)
+  warehouse.at(2)
+  const young = await uncommitted(warehouse.store, '72', `_quarantine/${TABLE}/young-0.jsonl.zst`)
+  warehouse.at(5)
+  const found = await plan(warehouse, 1.5)
+  expect(keysOf(found)).toEqual([lost, refused])
+  expect(found.kept).toBe(1)
+  const table = await loadTable(warehouse)
+  const before = epochMillis(NOON + 1.5 * DAY)
+  expect(await removeWarehouseOrphans(warehouse.store, table, TABLE, found.orphans, before)).toMatchObject({
+    deleted: 2,
+  })
+  for (const key of [early, young]) expect(await warehouse.store.head(key)).toBeDefined()
+  expect(keysOf(await plan(warehouse, 1.5))).toEqual([])
+})
+
+test('nothing of a snapshot that was committed and expired counts as never committed', async () => {
+  const warehouse = agingWarehouse()
+  const first = await compactOne(warehouse, 1)
+  warehouse.at(1)
+  const second = await compactOne(warehouse, 1)
+  warehouse.at(2)
+  const third = await compactOne(warehouse, 1)
+  warehouse.at(9)
+  const table = await loadTable(warehouse)
+  const ids = [first, second, third].map(snapshotId)
+  const expire = planExpire(table, { olderThan: epochMillis(NOON + 1.5 * DAY) }, warehouse.clock)
+  const { table: after } = await runExpire(table, expire, { graceMillis: 0 }, warehouse.clock)
+  expect(after.metadata.snapshots.map((snapshot) => snapshot.snapshotId)).toEqual([third])
+  // even if the clock of the store ran days ahead, the parent of what is left was committed
+  expect(ids.map((id) => neverCommitted(after.metadata, id, NOON + 8 * DAY))).toEqual([true, false, false])
+  // with honest clocks none was written after the history began
+  expect(keysOf(await plan(warehouse, 8))).toEqual([])
+  expect(await removeManifestsOf(warehouse.store, TABLE, ids.slice(0, 2))).toEqual({ deleted: 0, kept: 2 })
+})
+
+test('a table without history proves nothing, and a damaged manifest may list anything', async () => {
+  const warehouse = agingWarehouse()
+  await compactOne(warehouse)
+  const { metadata } = await loadTable(warehouse)
+  expect(neverCommitted({ ...metadata, refs: {}, snapshots: [] }, snapshotId(1n), NOON + 9 * DAY)).toBe(false)
+  await warehouse.store.put(`_quarantine/${TABLE}/stray-0.jsonl.zst`, Buffer.from('x'))
+  warehouse.at(9)
+  expect(keysOf(await plan(warehouse, 8))).toEqual([`_quarantine/${TABLE}/stray-0.jsonl.zst`])
+  await warehouse.store.put(manifestKey(TABLE, '99'), Buffer.from('{'))
+  expect(keysOf(await plan(warehouse, 20))).toEqual([])
+  expect(await removeManifestsOf(warehouse.store, TABLE, [snapshotId(99n)])).toEqual({ deleted: 0, kept: 1 })
+})
+
+test('what changed between plan and run stays', async () => {
+  const warehouse = agingWarehouse()
+  await compactOne(warehouse)
+  warehouse.at(1)
+  const key = await uncommitted(warehouse.store, '71')
+  warehouse.at(9)
+  const found = await plan(warehouse, 8)
+  expect(keysOf(found)).toEqual([key])
+  await warehouse.store.put(key, Buffer.from('{"another": "object"}'))
+  const table = await loadTable(warehouse)
+  const removed = await removeWarehouseOrphans(
+    warehouse.store,
+    table,
+    TABLE,
+    found.orphans,
+    epochMillis(NOON + 8 * DAY),
+  )
+  expect(removed).toEqual({ deleted: 0, bytesFreed: 0 })
+  expect(await warehouse.store.head(key)).toBeDefined()
+})
+
+test('a run that commits after all, between plan and run, keeps its manifest', async () => {
+  const warehouse = agingWarehouse()
+  await compactOne(warehouse)
+  warehouse.at(1)
+  const refused = `_quarantine/${TABLE}/late-0.jsonl.zst`
+  const key = await uncommitted(warehouse.store, '71', refused)
+  warehouse.at(9)
+  const found = await plan(warehouse, 8)
+  expect(keysOf(found)).toEqual([key, refused])
+  const table = await loadTable(warehouse)
+  await table.append([], { snapshotId: snapshotId(71n), setProperties: { late: 'yes' } })
+  const before = epochMillis(NOON + 8 * DAY)
+  expect(await removeWarehouseOrphans(warehouse.store, table, TABLE, found.orphans, before)).toMatchObject({
+    deleted: 0,
+  })
+  for (const kept of [key, refused]) expect(await warehouse.store.head(kept)).toBeDefined()
+})
