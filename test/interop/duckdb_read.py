@@ -2,7 +2,7 @@
 import duckdb
 import duckdb_extensions
 
-from digest import arrow_values, digest_columns, digest_texts, read_job, text_of, write_result
+from digest import arrow_values, digest_columns, digest_texts, read_all, read_job, text_of, write_result
 
 
 def quoted(text):
@@ -43,7 +43,8 @@ def read_table(connection, spec):
     snapshots = {}
     for snapshot_id in ids:
         at = f"iceberg_scan({folder}, snapshot_from_id = {snapshot_id}::UBIGINT)"
-        snapshots[str(snapshot_id)] = read(connection, at, spec["columns"])
+        columns = spec["snapshot_columns"].get(str(snapshot_id), spec["columns"])
+        snapshots[str(snapshot_id)] = read(connection, at, columns)
     entries = connection.execute(f"SELECT count(*) FROM iceberg_metadata({folder})").fetchone()[0]
     return {
         "current": read(connection, current, spec["columns"]),
@@ -62,7 +63,7 @@ def main():
     connection.execute("SET TimeZone = 'UTC'")
     for statement in job.get("duckdb", []):
         connection.execute(statement)
-    write_result({spec["name"]: read_table(connection, spec) for spec in job["tables"]})
+    write_result(read_all(job, lambda spec: read_table(connection, spec)))
 
 
 main()

@@ -1,9 +1,17 @@
 /** What another engine must find in a table: digests of every snapshot, and which rows pass which filter. */
-import type { SnapshotId } from '../../table/ids.ts'
-import type { Table } from '../../table/index.ts'
-import { decimalOf, type PrimitiveType, type PrimitiveValue } from '../../table/spec/types.ts'
-import { readRows } from '../table/support.ts'
-import { type Column, canonicalText, type Digests, digestRows, digestTexts, type Row } from './digest.ts'
+import type { Data, RecordBatch } from 'apache-arrow'
+import { type IcebergValue, valueAt } from '../../table/format/arrow-values.ts'
+import type { TableScan } from '../../table/index.ts'
+import { decimalOf, type NestedField, type PrimitiveType, type PrimitiveValue } from '../../table/spec/types.ts'
+import {
+  type Column,
+  canonicalText,
+  type Digests,
+  digestRows,
+  digestTexts,
+  type FlatColumn,
+  type Row,
+} from './digest.ts'
 
 export interface ExpectedTable {
   readonly name: string
@@ -11,8 +19,11 @@ export interface ExpectedTable {
   readonly folder: string
   readonly columns: readonly Column[]
   /** Unique and never null. */
-  readonly key: Column
+  readonly key: FlatColumn
   readonly snapshots: readonly ExpectedSnapshot[]
+  /** Of the current schema, where the newest snapshot has another. */
+  readonly now?: Digests
+  readonly refs?: readonly ExpectedRef[]
   /** Of the current snapshot. */
   readonly filters: readonly Filter[]
   /** Engines that cannot read it, whoever wrote it. */
@@ -21,11 +32,23 @@ export interface ExpectedTable {
 
 export interface ExpectedSnapshot {
   readonly id: string
+  /** Where they are not the table's. */
+  readonly columns?: readonly Column[]
   readonly digests: Digests
-  /** Data files that the snapshot reads. */
-  readonly files: number
+  /** Data files that the snapshot reads; `undefined` where entries of files that are gone stand beside them. */
+  readonly files: number | undefined
   /** Mean of `word_count`, where the table has one. */
   readonly averageWordCount?: number
+}
+
+/** A branch or tag. Spark reads a branch by the table's current schema, others by that of the snapshot. */
+export interface ExpectedRef {
+  readonly name: string
+  readonly type: 'branch' | 'tag'
+  readonly columns: readonly Column[]
+  readonly digests: Digests
+  readonly nowColumns: readonly Column[]
+  readonly now: Digests
 }
 
 export interface Filter {
@@ -40,20 +63,28 @@ export interface Filter {
   readonly keys: string
 }
 
-/** The rows of a snapshot by our own reader. */
-export async function ownRows(table: Table, columns: readonly Column[], snapshotId: SnapshotId): Promise<Row[]> {
-  const rows = await readRows(table.scan({ snapshotId }))
-  const bytes = columns.filter(({ type }) => type === 'binary' || type.startsWith('fixed'))
-  return rows.map((row) => {
-    const copy: Record<string, PrimitiveValue> = { ...row }
-    // `readRows` gives bytes as hexadecimal
-    for (const { name } of bytes) if (copy[name] !== null) copy[name] = Buffer.from(copy[name] as string, 'hex')
-    return copy
-  })
+/** The rows of a scan by our own reader. */
+export async function ownRows(scan: TableScan): Promise<Row<IcebergValue>[]> {
+  const rows: Row<IcebergValue>[] = []
+  for await (const batch of scan.batches()) rows.push(...rowsOfBatch(scan.schema.fields, batch))
+  return rows
 }
 
+/** Bytes are views of the batch. */
+export const rowsOfBatch = (fields: readonly NestedField[], batch: RecordBatch): Row<IcebergValue>[] =>
+  Array.from({ length: batch.numRows }, (_, row) =>
+    Object.fromEntries(
+      fields.map(({ name, type }, index) => [name, valueAt(type, batch.data.children[index] as Data, row)]),
+    ),
+  )
+
 /** @throws {Error} that names the columns that differ. */
-export function mustEqual(where: string, columns: readonly Column[], found: readonly Row[], wanted: Digests): void {
+export function mustEqual(
+  where: string,
+  columns: readonly Column[],
+  found: readonly Row<IcebergValue>[],
+  wanted: Digests,
+): void {
   const { count, sha256 } = digestRows(columns, found)
   const wrong = Object.keys(sha256).filter(
     (name) => wanted.sha256[name] !== undefined && sha256[name] !== wanted.sha256[name],
@@ -68,17 +99,20 @@ export function mustEqual(where: string, columns: readonly Column[], found: read
 const FILTERED: readonly string[] = ['int', 'long', 'date', 'timestamp', 'timestamptz', 'string']
 
 export interface FilterRequest {
-  readonly columns: readonly Column[]
-  readonly key: Column
+  readonly columns: readonly FlatColumn[]
+  readonly key: FlatColumn
   readonly rows: readonly Row[]
   /** The table is partitioned by hour, day or month of a column. */
   readonly byTime: boolean
+  /** The table is partitioned by truncated decimals. */
+  readonly byTruncatedDecimal?: boolean
   /** Literals a column. */
   readonly literals: number
 }
 
 /** Literals that partitions, bounds and row groups are pruned by; a wrong bound makes rows disappear. */
-export function filtersOf({ columns, key, rows, byTime, literals }: FilterRequest): Filter[] {
+export function filtersOf(request: FilterRequest): Filter[] {
+  const { columns, key, rows, literals } = request
   return columns.flatMap(({ name, type }) => {
     if (!FILTERED.includes(type) && !decimalOf(type)) return []
     const distinct = new Map(rows.map((row) => [canonicalText(type, row[name] ?? null), row[name] ?? null]))
@@ -89,11 +123,20 @@ export function filtersOf({ columns, key, rows, byTime, literals }: FilterReques
       const op = index % 2 === 0 ? '=' : '>='
       const passing = rows.filter((row) => passes(row[name] ?? null, op, value))
       const keys = digestTexts(passing.map((row) => canonicalText(key.type, row[key.name] ?? null)))
-      // DuckDB 1.5.5 rounds such a literal up to the next hour, day or month, and prunes the partition with its rows
-      const without = byTime && typeof value === 'bigint' && value < 0n ? ['duckdb'] : []
+      const without = failsInDuckdb(request, type, value) ? ['duckdb'] : []
       return { column: name, type, op, literal: literalOf(type, value), without, keys }
     })
   })
+}
+
+/**
+ * DuckDB 1.5.5 rounds a time before 1970 up to the next hour, day or month and prunes the partition with its rows. Of a
+ * truncated decimal it takes a negative one for a large positive one, and loses rows beyond 64 bits.
+ */
+function failsInDuckdb(request: FilterRequest, type: PrimitiveType, value: PrimitiveValue): boolean {
+  if (typeof value !== 'bigint') return false
+  if (decimalOf(type)) return request.byTruncatedDecimal === true && (value < 0n || value >= 1n << 63n)
+  return request.byTime && value < 0n
 }
 
 /** `count` of `values`, evenly from first to last. */

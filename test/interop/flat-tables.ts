@@ -4,7 +4,7 @@ import { openCatalog, openStore, type Table } from '../../table/index.ts'
 import { applyTransform } from '../../table/spec/transform.ts'
 import type { PrimitiveType, PrimitiveValue } from '../../table/spec/types.ts'
 import { writeRows } from '../table/support.ts'
-import { type Column, digestRows, type Row } from './digest.ts'
+import { digestRows, type FlatColumn, type Row } from './digest.ts'
 import { type ExpectedSnapshot, type ExpectedTable, filtersOf, mustEqual, ownRows } from './expected.ts'
 import { type InteropTable, rowsBetween, rowsWithoutBounds, TABLES } from './values.ts'
 
@@ -29,7 +29,7 @@ export async function writeFlatTables(warehouse: string): Promise<ExpectedTable[
 }
 
 async function fillTable(created: Table, definition: InteropTable): Promise<ExpectedTable> {
-  const columns = definition.fields.map(({ name, type }): Column => ({ name, type: type as PrimitiveType }))
+  const columns = definition.fields.map(({ name, type }): FlatColumn => ({ name, type: type as PrimitiveType }))
   // an empty snapshot first and in the middle: both are legal, and the first has a manifest list without entries
   const batches: readonly (readonly Row[])[] = [
     [],
@@ -54,7 +54,7 @@ async function fillTable(created: Table, definition: InteropTable): Promise<Expe
     files += added.length
     const { snapshotId } = appended.snapshot!
     const digests = digestRows(columns, rows)
-    mustEqual(`${definition.name} at ${snapshotId}`, columns, await ownRows(table, columns, snapshotId), digests)
+    mustEqual(`${definition.name} at ${snapshotId}`, columns, await ownRows(table.scan({ snapshotId })), digests)
     snapshots.push({ id: String(snapshotId), digests, files })
   }
   const byTime = definition.partition.some(({ transform }) => transform !== 'identity')

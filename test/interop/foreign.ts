@@ -1,7 +1,10 @@
-/** Tables that Spark wrote, read by us through their folder: every snapshot, by the schema that it has. */
+/**
+ * Tables that another engine wrote, read by us through their folder or metadata file: every snapshot, by the schema that
+ * it has, by scans and, where nothing is deleted, as a training set.
+ */
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { systemClock } from '../../table/clock.ts'
+import { openDataset } from '../../loader/index.ts'
 import { snapshotId } from '../../table/ids.ts'
 import {
   type InspectRow,
@@ -12,15 +15,14 @@ import {
   inspectPartitions,
   inspectRefs,
   inspectSnapshots,
-  openStore,
-  openTableAt,
   parseWhere,
   type Table,
 } from '../../table/index.ts'
+import { isPrimitive } from '../../table/spec/types.ts'
 import { type Column, type Digests, digestRows } from './digest.ts'
-import { type EngineName, runScript } from './engines.ts'
-import { ownRows } from './expected.ts'
-import { inspectLikePyiceberg } from './inspect.ts'
+import { runScript } from './engines.ts'
+import { ownRows, rowsOfBatch } from './expected.ts'
+import { inspectLikePyiceberg, openPlace } from './inspect.ts'
 import type { Engines } from './install.ts'
 
 interface ForeignSnapshot {
@@ -31,51 +33,100 @@ interface ForeignSnapshot {
 
 interface ForeignTable {
   readonly name: string
-  /** Below the warehouse. */
+  /** Below the warehouse, or the URL of the metadata file. */
   readonly folder: string
   readonly snapshots: readonly ForeignSnapshot[]
   /** Of the current snapshot: rows, files, position deletes and their files of each partition. */
-  readonly partitions: readonly string[]
+  readonly partitions?: readonly string[]
   /** Of the current snapshot: content, rows and bytes of each file. */
-  readonly files: readonly string[]
+  readonly files?: readonly string[]
 }
 
-const engine: EngineName = 'spark'
+export interface ForeignRead {
+  readonly tables: number
+  readonly snapshots: number
+  /** Snapshots that were also read as training sets. */
+  readonly datasets: number
+  readonly differences: readonly string[]
+}
 
-/** @returns what was read, and one line per difference. */
+/** @param engine writes the tables, by `<engine>_write.py`. */
 export async function readForeignTables(
   engines: Engines,
+  engine: 'spark' | 'pyiceberg',
   folder: string,
-): Promise<{ snapshots: number; tables: number; differences: readonly string[] }> {
-  const warehouse = pathToFileURL(join(folder, 'foreign')).href
-  const tables = await runScript<readonly ForeignTable[]>({ engine, engines, warehouse, tables: [] }, 'spark_write', [])
+): Promise<ForeignRead> {
+  const warehouse = pathToFileURL(join(folder, `written-by-${engine}`)).href
+  const request = { engine, engines, warehouse, tables: [] }
+  const tables = await runScript<readonly ForeignTable[]>(request, `${engine}_write`, [])
   const differences: string[] = []
+  let datasets = 0
   for (const foreign of tables) {
-    const table = await openTableAt(openStore(`${warehouse}/${foreign.folder}`, { clock: systemClock }), {
-      clock: systemClock,
-    })
+    const url = urlOf(warehouse, foreign)
+    const table = await openPlace(url)
     for (const snapshot of foreign.snapshots) {
       const found = await compareSnapshot(table, snapshot)
       if (found !== undefined) differences.push(`${foreign.name} at ${snapshot.id}: ${found}`)
+      const dataset = await compareDataset(table, url, snapshot)
+      if (dataset === 'equal') datasets++
+      else if (dataset !== undefined) differences.push(`${foreign.name} at ${snapshot.id} as a dataset: ${dataset}`)
     }
     differences.push(...(await inspectEverything(foreign, table)))
   }
-  const places = tables.map((foreign) => ({ name: foreign.name, folder: `${warehouse}/${foreign.folder}` }))
+  const places = tables
+    .filter(({ name }) => !NOT_INSPECTED.includes(name))
+    .map((foreign) => ({ name: foreign.name, folder: urlOf(warehouse, foreign) }))
   differences.push(...(await inspectLikePyiceberg(engines, places)).differences)
   const snapshots = tables.reduce((sum, { snapshots: all }) => sum + all.length, 0)
-  return { snapshots, tables: tables.length, differences }
+  return { snapshots, tables: tables.length, datasets, differences }
+}
+
+/** PyIceberg 0.12 makes no metadata table of a table with a uuid. */
+const NOT_INSPECTED: readonly string[] = ['types']
+
+const urlOf = (warehouse: string, { folder }: ForeignTable): string =>
+  folder.includes('://') ? folder : `${warehouse}/${folder}`
+
+/** Flat columns, as a dataset has no others. @returns `undefined` where something is deleted: a dataset refuses that. */
+async function compareDataset(
+  table: Table,
+  url: string,
+  { id, columns, digests }: ForeignSnapshot,
+): Promise<string | undefined> {
+  try {
+    const flat = columns.filter(({ type }) => isPrimitive(type))
+    const names = flat.map(({ name }) => name)
+    const scan = table.scan({ snapshotId: snapshotId(BigInt(id)), columns: names })
+    const tasks = await scan.planFiles()
+    if (tasks.some(({ deletes }) => deletes.length > 0)) return undefined
+    const dataset = await openDataset({
+      table: url,
+      snapshot: { id },
+      columns: names,
+      batch: { size: 7 },
+      numWorkers: 0,
+    })
+    const rows: ReturnType<typeof rowsOfBatch> = []
+    for await (const batch of dataset.epoch(0)) rows.push(...rowsOfBatch(scan.schema.fields, batch))
+    const { count, sha256 } = digestRows(flat, rows)
+    const wrong = names.filter((column) => digests.sha256[column] !== sha256[column])
+    if (count !== digests.count) return `${count} rows, expected ${digests.count}`
+    return wrong.length === 0 ? 'equal' : `other values in ${wrong.join(', ')}`
+  } catch (error) {
+    return String(error)
+  }
 }
 
 async function compareSnapshot(table: Table, { id, columns, digests }: ForeignSnapshot): Promise<string | undefined> {
   try {
-    const rows = await ownRows(table, columns, snapshotId(BigInt(id)))
+    const rows = await ownRows(table.scan({ snapshotId: snapshotId(BigInt(id)) }))
     const found = digestRows(columns, rows)
     const wrong = Object.keys(digests.sha256).filter((name) => found.sha256[name] !== digests.sha256[name])
     if (found.count !== digests.count) return `${found.count} rows, expected ${digests.count}`
     if (wrong.length > 0) return `other values in ${wrong.join(', ')}`
     const counted = await table.scan({ snapshotId: snapshotId(BigInt(id)) }).count()
     if (counted !== digests.count) return `${counted} rows counted, expected ${digests.count}`
-    return await comparePruned(table, id, rows.length)
+    return columns.some(({ name }) => name === 'instant') ? await comparePruned(table, id, rows.length) : undefined
   } catch (error) {
     return String(error)
   }
@@ -117,6 +168,7 @@ async function inspectEverything(
       await inspectManifests(table, selector)
       await inspectPartitions(table, selector)
     }
+    if (spark.partitions === undefined || spark.files === undefined) return differences
     const partitions = texts(await inspectPartitions(table), PARTITION_COUNTS)
     if (partitions !== sorted(spark.partitions)) {
       differences.push(`${name}: partitions ${partitions}, expected ${sorted(spark.partitions)}`)

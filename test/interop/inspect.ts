@@ -6,12 +6,14 @@
 import { systemClock } from '../../table/clock.ts'
 import { snapshotId } from '../../table/ids.ts'
 import * as door from '../../table/index.ts'
+import { currentSchema } from '../../table/spec/metadata.ts'
+import { isPrimitive, type NestedField } from '../../table/spec/types.ts'
 import { runScript } from './engines.ts'
 import type { Engines } from './install.ts'
 
 interface TablePlace {
   readonly name: string
-  /** URL of the table. */
+  /** URL of the table or of its metadata file. */
   readonly folder: string
 }
 
@@ -20,16 +22,19 @@ type Tables = Readonly<Record<string, readonly Printed[]>>
 /** By `<metadata table>` or `<metadata table> <snapshot id>`; null where PyIceberg itself failed. */
 type Inspected = Readonly<Record<string, Readonly<Record<string, readonly Printed[] | null>>>>
 
+/** The table in a folder, or of one metadata file. */
+export async function openPlace(url: string): Promise<door.Table> {
+  const file = /^(.*)\/(metadata\/[^/]+\.metadata\.json)$/.exec(url)
+  const store = door.openStore(file?.[1] ?? url, { clock: systemClock })
+  return door.openTableAt(store, { clock: systemClock, ...(file === null ? {} : { metadataFile: file[2]! }) })
+}
+
 /** @returns how many metadata tables were compared, and one line per difference. */
 export async function inspectLikePyiceberg(
   engines: Engines,
   places: readonly TablePlace[],
 ): Promise<{ readonly compared: number; readonly differences: readonly string[] }> {
-  const opened = await Promise.all(
-    places.map(({ folder }) =>
-      door.openTableAt(door.openStore(folder, { clock: systemClock }), { clock: systemClock }),
-    ),
-  )
+  const opened = await Promise.all(places.map(({ folder }) => openPlace(folder)))
   const nothing = { columns: [], key: undefined as never, snapshots: [], filters: [], without: [] }
   // by metadata file: PyIceberg does not find compressed ones by the folder
   const tables = places.map(({ name }, index) => ({ ...nothing, name, folder: opened[index]!.metadataLocation }))
@@ -39,14 +44,36 @@ export async function inspectLikePyiceberg(
   let compared = 0
   for (const [index, { name }] of places.entries()) {
     const ours = await inspectAll(opened[index]!)
+    const flat = new Set(
+      currentSchema(opened[index]!.metadata)
+        .fields.filter(isFlat)
+        .map((field) => field.name),
+    )
     for (const kind of new Set([...Object.keys(ours), ...Object.keys(theirs[name]!)])) {
       const expected = theirs[name]![kind]
       if (expected === null) continue
       compared++
-      differences.push(...compare(`${name} ${kind}`, ours[kind], expected))
+      const found = ours[kind]?.map((row) => ofColumns(flat, row))
+      differences.push(
+        ...compare(
+          `${name} ${kind}`,
+          found,
+          expected?.map((row) => ofColumns(flat, row)),
+        ),
+      )
     }
   }
   return { compared, differences }
+}
+
+const isFlat = ({ type }: NestedField): boolean => isPrimitive(type)
+
+/** Of nested columns PyIceberg has one line without anything, we have those of the fields inside, as Java has. */
+function ofColumns(names: ReadonlySet<string>, row: Printed): Printed {
+  const { readable_metrics: metrics, ...rest } = row as { readonly [key: string]: Printed }
+  if (metrics === undefined || metrics === null) return row
+  const kept = Object.entries(metrics as { readonly [key: string]: Printed }).filter(([name]) => names.has(name))
+  return { ...rest, readable_metrics: Object.fromEntries(kept) }
 }
 
 async function inspectAll(table: door.Table): Promise<Tables> {

@@ -14,7 +14,7 @@ import { epochMillis } from '../../table/ids.ts'
 import { currentSchema, openCatalog, openStore, type Table } from '../../table/index.ts'
 import type { PrimitiveType } from '../../table/spec/types.ts'
 import { type FirnOptions, firnJson } from '../firn-process.ts'
-import { type Column, digestRows, type Row } from './digest.ts'
+import { digestRows, type FlatColumn, type Row } from './digest.ts'
 import type { S3Access } from './engines.ts'
 import { type ExpectedSnapshot, type ExpectedTable, filtersOf, mustEqual, ownRows } from './expected.ts'
 
@@ -89,7 +89,7 @@ async function compactOnce(firn: FirnOptions): Promise<void> {
 }
 
 /** Columns that follow from the articles alone, and their values by a definition that is not the product's. */
-const KNOWN: readonly Column[] = [
+const KNOWN: readonly FlatColumn[] = [
   { name: 'article_id', type: 'string' },
   { name: 'title', type: 'string' },
   { name: 'author', type: 'string' },
@@ -112,14 +112,14 @@ const knownRow = (article: Article): Row => ({
 async function expectedArticles(firn: FirnOptions, s3?: S3Access): Promise<ExpectedTable> {
   const table = await openTable(firn.warehouse, s3)
   const columns = currentSchema(table.metadata).fields.map(
-    ({ name, type }): Column => ({ name, type: type as PrimitiveType }),
+    ({ name, type }): FlatColumn => ({ name, type: type as PrimitiveType }),
   )
   const snapshots: ExpectedSnapshot[] = []
   const known: Row[] = []
   let rows: readonly Row[] = []
   for (const [cycle, { snapshotId }] of table.metadata.snapshots.entries()) {
     known.push(...articlesOf(cycle).map(knownRow))
-    rows = await ownRows(table, columns, snapshotId)
+    rows = (await ownRows(table.scan({ snapshotId }))) as Row[]
     mustEqual(`${TABLE} at ${snapshotId}`, KNOWN, rows, digestRows(KNOWN, known))
     const id = String(snapshotId)
     const averages = await firnJson<{ average_word_count: number }>(['averages', TABLE, '--snapshot', id], firn)

@@ -17,6 +17,7 @@ import { type Engines, installEngines, installRestEngines, type RestEngines } fr
 import { pipelineOverFiles, pipelineOverS3 } from './pipeline.ts'
 import { shareTableOverRest } from './rest.ts'
 import { compareSignatures } from './sigv4.ts'
+import { tellStories } from './stories.ts'
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
@@ -53,26 +54,24 @@ const BUCKET = 'my-bucket'
 /** The embedded S3 checks no signature; clients want some credentials nevertheless. */
 const CREDENTIALS = { region: 'us-east-1', accessKeyId: 'firn-interop', secretAccessKey: 'firn-interop-secret' }
 
-async function flatTables(folder: string): Promise<Warehouse> {
+async function tablesOfTests(folder: string): Promise<Warehouse> {
   // engines take a location as it stands: a folder's spaces and letters must reach them unencoded
   const { url } = openStore(pathToFileURL(join(folder, 'every type, ünï')).href)
-  return { title: 'every flat type, file://', url, tables: await writeFlatTables(url), readers: ALL }
+  const tables = [...(await writeFlatTables(url)), ...(await tellStories(url))]
+  return { title: 'every type and history, file://', url, tables, readers: ALL }
 }
 
 async function articlesOverFiles(folder: string): Promise<Warehouse> {
   return { title: 'pipeline, file://', readers: ALL, ...(await pipelineOverFiles(join(folder, 'files'))) }
 }
 
-async function readForeign(engines: Engines, folder: string): Promise<boolean> {
+async function readForeign(engines: Engines, writer: 'spark' | 'pyiceberg', folder: string): Promise<boolean> {
   const started = performance.now()
-  const { snapshots, tables, differences } = await readForeignTables(engines, folder)
+  const { snapshots, tables, datasets, differences } = await readForeignTables(engines, writer, folder)
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
-  const passed = differences.length === 0
-  say(
-    `${passed ? 'ok    ' : 'FAILED'} written by Spark: firn read ${tables} tables, ${snapshots} snapshots (${seconds} s)`,
-  )
-  for (const line of differences) say(`       ${line}`)
-  return passed
+  const what = `${tables} tables, ${snapshots} snapshots, ${datasets} of them as datasets`
+  report(`written by ${writer}: firn read ${what} (${seconds} s)`, differences)
+  return differences.length === 0
 }
 
 async function inspectBeside(engines: Engines, { title, tables }: Warehouse): Promise<boolean> {
@@ -114,12 +113,12 @@ async function main(): Promise<void> {
       return { title: 'pipeline, live on S3', url, tables, readers: ['pyiceberg', 'duckdb'], s3 }
     }
     const outcomes: boolean[] = []
-    for (const write of [() => articlesOverFiles(folder), articlesOverS3, () => flatTables(folder)]) {
+    for (const write of [() => articlesOverFiles(folder), articlesOverS3, () => tablesOfTests(folder)]) {
       const warehouse = await write()
       outcomes.push(await readEverywhere(engines, warehouse))
       if (warehouse.s3 === undefined) outcomes.push(await inspectBeside(engines, warehouse))
     }
-    outcomes.push(await readForeign(engines, folder))
+    for (const writer of ['spark', 'pyiceberg'] as const) outcomes.push(await readForeign(engines, writer, folder))
     outcomes.push(await overRest(engines, await installRestEngines(say), folder))
     if (outcomes.includes(false)) process.exitCode = 1
   } finally {
