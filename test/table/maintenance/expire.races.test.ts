@@ -150,6 +150,34 @@ describe('a run that died between its warning and its removal', () => {
     expect((await late.table.createTag('t', at.first)).metadata.refs).toHaveProperty('t')
   })
 
+  test('is forgotten by the next run after an hour, whatever that one warns of', async () => {
+    const at = await warned()
+    const table = await appendEach(at.table, ['c'])
+    await at.clock.sleep(HOUR)
+    const second = planExpire(table, { snapshotIds: [idsOf(table)[1]!] }, at.clock)
+    const { table: after } = await runExpire(await interrupted(at, 2, check), second, {}, at.clock)
+    async function check(): Promise<void> {
+      const { properties } = (await table.refresh()).metadata
+      expect(properties[EXPIRING_PROPERTY]).toBe(String(idsOf(table)[1]))
+    }
+    expect(idsOf(after)).toContain(at.first)
+  })
+
+  test('does not make another run remove more than it has planned', async () => {
+    const at = await lab()
+    let table = await appendEach(at.table, ['a', 'b', 'c'])
+    const [first, second, third] = idsOf(table) as [SnapshotId, SnapshotId, SnapshotId]
+    table = await table.createTag('t', second)
+    await at.clock.sleep(10 * DAY)
+    const plan = planExpire(table, {}, at.clock)
+    await table.removeRef('t')
+    const other = planExpire(await table.refresh(), { snapshotIds: [second] }, at.clock)
+    await expect(runExpire(await interrupted(at, 2, dies), other, {}, at.clock)).rejects.toThrow()
+    const { result, table: after } = await runExpire(table, plan, {}, at.clock)
+    expect(result.snapshotIds).toEqual([String(first)])
+    expect(idsOf(after)).toEqual([second, third])
+  })
+
   test('and lives on after all: what it warned of is spared once another run has taken the warning back', async () => {
     const at = await twoOld()
     const table = await interrupted(at, 2, async () => {

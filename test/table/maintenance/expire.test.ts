@@ -79,6 +79,19 @@ describe('what is freed', () => {
     expect(await dataNames(after)).toEqual(['a'])
   })
 
+  test('a list that another snapshot names too stays, as engines may share them', async () => {
+    const at = await lab()
+    const table = await appendEach(at.table, ['a', 'b'])
+    const [first, second] = table.metadata.snapshots as readonly [Snapshot, Snapshot]
+    const shared = [{ ...first, manifestList: second.manifestList! }, second]
+    const { table: after, result } = await expire(
+      at,
+      await putMetadata(table, { ...table.metadata, snapshots: shared }),
+    )
+    expect(result.deleted.manifestLists).toBe(0)
+    expect(await lostKeys(after)).toEqual([])
+  })
+
   test('statistics of expired snapshots go, those of others stay', async () => {
     const at = await lab()
     const table = await appendEach(at.table, ['a', 'b'])

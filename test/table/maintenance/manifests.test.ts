@@ -84,16 +84,18 @@ describe('a rewrite', () => {
     }
   })
 
-  test('leaves out what older snapshots deleted, and manifests that hold nothing else', async () => {
+  test('leaves out what older snapshots deleted', async () => {
     const at = await lab()
-    let table = await appendEach(at.table, ['a', 'b', 'c'])
+    const files = [await smallFile(at.table, 'a'), await smallFile(at.table, 'b')]
+    let table = await appendEach((await at.table.append(files)).table, ['c'])
     const removed = [`${table.location}/data/b.parquet`]
     table = (await table.commitFiles({ operation: 'delete', added: [], removed })).table
-    table = await appendEach(table, ['d'])
+    expect((await entriesOf(table)).map(({ status }) => status)).toContain('deleted')
     const after = (await rewritten(at, table)).table
-    expect((await entriesOf(after)).map(({ dataFile }) => dataFile.filePath.slice(-9))).toEqual(
-      ['a', 'c', 'd'].map((name) => `${name}.parquet`),
-    )
+    expect((await entriesOf(after)).map(({ dataFile }) => dataFile.filePath.slice(-9))).toEqual([
+      'a.parquet',
+      'c.parquet',
+    ])
   })
 
   test('sorts by partition and cuts at the target, so that a filter reads few of them', async () => {
@@ -269,6 +271,10 @@ describe('the plan', () => {
             },
           ],
   })
+  const withNulls = (one: ManifestFile): ManifestFile => ({
+    ...one,
+    partitions: one.partitions.map((summary) => ({ ...summary, containsNull: true })),
+  })
   async function planned(manifests: readonly ManifestFile[], target = 100) {
     const { table } = await lab()
     const groups = planGroups(table.metadata, manifests, target, false)
@@ -307,6 +313,11 @@ describe('the plan', () => {
         manifest('d', 90, [3, 4]),
       ],
       [],
+    ],
+    [
+      'a manifest with nulls begins with them',
+      [withNulls(manifest('a', 90, [8, 9])), manifest('b', 90, [1, 3]), manifest('c', 90, [2, 4])],
+      [['abc', 'scattered', 3]],
     ],
     ['without summaries nothing can be told', [manifest('a', 90), manifest('b', 90), manifest('c', 90)], []],
   ])('%s', async (_name, manifests, expected) => {

@@ -99,6 +99,15 @@ describe('what is an orphan', () => {
     expect((await planOrphans(foreign, {}, at.clock)).orphans).toEqual([])
   })
 
+  test('not old metadata files that the log names', async () => {
+    const at = await lab()
+    let { table } = at
+    for (let i = 0; i < 15; i++) table = await table.setProperties({ turn: String(i) })
+    await at.clock.sleep(4 * DAY)
+    table = await table.setProperties({ turn: 'last' })
+    expect((await planOrphans(table, {}, at.clock)).orphans).toEqual([])
+  })
+
   test('metadata files that the log has forgotten, but for versions that a stalled writer may stand on', async () => {
     const at = await lab({ 'write.metadata.previous-versions-max': '1' })
     let table = await appendEach(at.table, ['a'])
