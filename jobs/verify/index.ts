@@ -1,6 +1,6 @@
 /**
  * `firn verify`: everything that the table's snapshots refer to, read again and held against what was recorded.
- * Nothing is changed without `repair`. Each fault has a code (problems.ts); an intact table gives none.
+ * Nothing is changed: see repair.ts. Each fault has a code (problems.ts); an intact table gives none.
  */
 
 import { FirnError } from '../../table/errors.ts'
@@ -30,7 +30,7 @@ import {
   verifySnapshot,
 } from './snapshots.ts'
 import { verifyStaging } from './staging.ts'
-import { mendVersionHint, verifyVersionHint } from './version-hint.ts'
+import { verifyVersionHint } from './version-hint.ts'
 
 export type { Checked, Problem, ProblemCode } from './problems.ts'
 
@@ -40,8 +40,6 @@ export interface VerifyOptions extends AbortableOptions {
   readonly warehouse?: ObjectStore | undefined
   /** Only this snapshot; default: every snapshot of the table. */
   readonly selector?: SnapshotSelector | undefined
-  /** Mend what can be mended without a guess before the checks: the version hint. */
-  readonly repair?: boolean | undefined
 }
 
 export interface VerifyResult {
@@ -50,6 +48,7 @@ export interface VerifyResult {
   readonly checked: Checked
   /** Checks that could not be made, and why. */
   readonly skipped: readonly string[]
+  /** Faults of an earlier check that were mended before this one. */
   readonly repaired: readonly string[]
 }
 
@@ -57,8 +56,6 @@ export interface VerifyResult {
 export async function verifyTable(options: VerifyOptions): Promise<VerifyResult> {
   const { table, selector, signal } = options
   const findings = new Findings()
-  const mended = options.repair === true && (await mendVersionHint(table, { signal }))
-  const repaired = mended ? ['version-hint-stale'] : []
   const whole = selector === undefined || Object.values(selector).every((value) => value === undefined)
   const selected = whole ? table.metadata.snapshots : [table.snapshotFor(selector)].filter((each) => each !== undefined)
   const manifests: JsonManifest[] = []
@@ -86,7 +83,7 @@ export async function verifyTable(options: VerifyOptions): Promise<VerifyResult>
   await verifyDeleteFiles(table, [...deleteFiles.values()], findings, { signal })
   if (whole) await verifyHead(options, manifests, findings)
   const { problems, checked, skipped } = findings
-  return { ok: problems.length === 0, problems, checked, skipped, repaired }
+  return { ok: problems.length === 0, problems, checked, skipped, repaired: [] }
 }
 
 /** Newest first: the current snapshot mostly shares its manifests with all older ones. Results are oldest first. */
@@ -197,7 +194,11 @@ function verifyHistory(
       reached.clear() // that it is missing or damaged was said; where its run ended is not known
       continue
     }
-    if (manifest.positions === null) continue
+    if (manifest.positions === null) {
+      // a run always has them: this manifest was made again without
+      if (manifest.records !== null) reached.clear()
+      continue
+    }
     const object = `${warehouse.url}/${manifestKey(name!, manifest.snapshot_id)}`
     for (const [incarnation, before] of Object.entries(manifest.positions.before)) {
       const left = reached.get(incarnation)

@@ -4,11 +4,12 @@
  */
 import { FirnError } from '../../table/errors.ts'
 import type { Table } from '../../table/index.ts'
-import { type AbortableOptions, getIfExists } from '../../table/io/object-store.ts'
+import { type AbortableOptions, getIfExists, type ObjectStore } from '../../table/io/object-store.ts'
 import type { Findings } from './problems.ts'
 
 const HINT_KEY = 'metadata/version-hint.text'
-const VERSIONED = /^metadata\/v(\d+)(?:\.gz)?\.metadata\.json$/
+/** Also compressed, in both of Java's spellings. */
+const VERSIONED = /^metadata\/v(\d+)(?:\.gz\.metadata\.json|\.metadata\.json(?:\.gz)?)$/
 const TRIES = 3
 
 interface StaleHint {
@@ -19,17 +20,27 @@ interface StaleHint {
   readonly newest: string
 }
 
+/** Keys of the metadata files that the file catalog numbers. */
+export async function metadataVersions(
+  store: ObjectStore,
+  options: AbortableOptions,
+): Promise<ReadonlyMap<number, string>> {
+  const versions = new Map<number, string>()
+  for await (const { key } of store.list('metadata/v', options)) {
+    const version = VERSIONED.exec(key)?.[1]
+    if (version !== undefined) versions.set(Number(version), key)
+  }
+  return versions
+}
+
 /** `undefined` when the hint is right, or when the table belongs to a catalog without numbered metadata files. */
 async function staleHint({ store }: Table, options: AbortableOptions): Promise<StaleHint | undefined> {
   // The hint first: metadata files come before their hint, so a hint beyond the listing is ahead of the table.
   const hint = await getIfExists(store, HINT_KEY, options)
-  let newest: bigint | undefined
-  for await (const { key } of store.list('metadata/v', options)) {
-    const version = VERSIONED.exec(key)?.[1]
-    if (version !== undefined && (newest === undefined || BigInt(version) > newest)) newest = BigInt(version)
-  }
+  const versions = await metadataVersions(store, options)
+  const newest = Math.max(...versions.keys())
   const text = hint === undefined ? undefined : Buffer.from(hint.bytes).toString('utf8')
-  if (newest === undefined || text === String(newest)) return undefined
+  if (versions.size === 0 || text === String(newest)) return undefined
   return { text, etag: hint?.etag, newest: String(newest) }
 }
 

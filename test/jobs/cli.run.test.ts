@@ -108,7 +108,7 @@ test('verify --repair mends a stale version hint', async () => {
     await other.json(['compact', 'news.articles'])
     writeFileSync(other.path('.firn/warehouse/news/articles/metadata/version-hint.text'), '1')
     expect((await other.firn(['verify', 'news.articles'])).code).toBe(1)
-    const { code, stdout } = await other.firn(['verify', 'news.articles', '--repair'])
+    const { code, stdout } = await other.firn(['verify', 'news.articles', '--repair', '--yes'])
     expect([code, stdout]).toEqual([0, expect.stringContaining('repaired: version-hint-stale')])
     expect((await other.firn(['verify', 'news.articles'])).code).toBe(0)
   } finally {

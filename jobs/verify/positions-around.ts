@@ -1,0 +1,44 @@
+/** Positions before and after a commit, from the metadata files on both sides of it. */
+import type { Clock } from '../../table/clock.ts'
+import { openTableAt, type Snapshot, snapshotById, type Table, type TableMetadata } from '../../table/index.ts'
+import type { AbortableOptions } from '../../table/io/object-store.ts'
+import type { JsonManifest } from '../compaction/manifest.ts'
+import { positionsOf, printPositions } from '../compaction/positions.ts'
+import { metadataVersions } from './version-hint.ts'
+
+/**
+ * @param always also when the commit left the positions alone.
+ * @returns `undefined` when the positions did not move, or when the metadata files are gone, as they are once trimmed.
+ */
+export async function positionsAround(
+  { snapshotId }: Snapshot,
+  always: boolean,
+  { table, clock, signal }: { readonly table: Table; readonly clock: Clock } & AbortableOptions,
+): Promise<JsonManifest['positions'] | undefined> {
+  const versions = await metadataVersions(table.store, { signal })
+  const numbers = [...versions.keys()].sort((a, b) => a - b)
+  const load = async (version: number): Promise<TableMetadata> =>
+    (await openTableAt(table.store, { clock, metadataFile: versions.get(version)!, signal })).metadata
+  // A snapshot is in all versions from its commit on: it has not expired.
+  let [low, high] = [0, numbers.length - 1]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (snapshotById(await load(numbers[middle]!), snapshotId) === undefined) low = middle + 1
+    else high = middle
+  }
+  const at = numbers[low]
+  if (at === undefined || numbers[low - 1] !== at - 1) return undefined
+  const [old, young] = [await load(at - 1), await load(at)]
+  if (snapshotById(young, snapshotId) === undefined) return undefined
+  const after = positionsOf(young.properties)
+  // A stream that the run was the first to read had none.
+  const none = Object.fromEntries(Object.keys(after).map((name) => [name, {}]))
+  const positions = { before: { ...none, ...positionsOf(old.properties) }, after }
+  return always || textOf(positions.before) !== textOf(positions.after) ? positions : undefined
+}
+
+const textOf = (positions: Record<string, Readonly<Record<string, string>>>): string =>
+  Object.entries(positions)
+    .map(([name, shards]) => `${name} ${printPositions(shards)}`)
+    .sort()
+    .join('\n')
