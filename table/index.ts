@@ -85,9 +85,11 @@ export {
 export {
   type ExpireOptions,
   type ExpirePlan,
+  type ExpirePreview,
   type ExpireResult,
   type ExpireRunOptions,
   planExpire,
+  previewExpire,
   runExpire,
 } from './maintenance/expire.ts'
 export { type ManifestResult, type ManifestRunOptions, runManifests } from './maintenance/manifests.ts'

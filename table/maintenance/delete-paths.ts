@@ -1,4 +1,5 @@
 /** Deletion of many objects of a table. Idempotent: what is gone already is no error. */
+import { FirnError } from '../errors.ts'
 import { isOutsideKey } from '../io/keys.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import { prefetch } from '../scan/prefetch.ts'
@@ -27,10 +28,12 @@ export async function deletePaths(
   paths: readonly SizedPath[],
   options: AbortableOptions = {},
 ): Promise<Deleted> {
-  const keyed = paths.map(({ path, sizeBytes }) => ({ key: keyOfPath(location, path), sizeBytes }))
-  const inside = keyed.filter(({ key }) => !isOutsideKey(key))
+  const inside = paths.flatMap(({ path, sizeBytes }) => {
+    const key = keyWithin(location, path)
+    return key === undefined ? [] : [{ key, sizeBytes }]
+  })
   const remove = async (
-    { key, sizeBytes }: (typeof keyed)[number],
+    { key, sizeBytes }: (typeof inside)[number],
     signal: AbortSignal,
   ): Promise<number | undefined> => {
     const size = sizeBytes ?? (await store.head(key, { signal }))?.sizeBytes
@@ -45,4 +48,15 @@ export async function deletePaths(
     deleted++
   }
   return { deleted, bytes, outside: paths.length - inside.length }
+}
+
+/** `undefined` for a path that is not plainly one of the table's folder. */
+export function keyWithin(location: string, path: string): string | undefined {
+  try {
+    const key = keyOfPath(location, path)
+    return isOutsideKey(key) ? undefined : key
+  } catch (error) {
+    if (FirnError.is(error, 'FIRN_PATH_OUTSIDE_TABLE')) return undefined
+    throw error
+  }
 }

@@ -1,10 +1,11 @@
 /** What expired snapshots leave behind: found as reachable from them and from nothing that stays, and deleted. */
+import { applyUpdate } from '../commit/updates.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import { normaliseLocation } from '../spec/location.ts'
 import { statisticsPaths, type TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import type { Table } from '../table.ts'
-import { deletePaths, type SizedPath } from './delete-paths.ts'
+import { deletePaths, keyWithin, type SizedPath } from './delete-paths.ts'
 import { readWhileMoving } from './gc-guard.ts'
 import {
   type ContentFile,
@@ -61,10 +62,45 @@ export async function freeFiles(
   return { table: found.table, freed: { ...done, unreadable } }
 }
 
+/**
+ * What `freeFiles` would delete if `snapshots` went and nothing else happened. Reads as much as it; changes nothing.
+ * @throws {FirnError} as `freeFiles`.
+ */
+export async function filesToFree(
+  table: Table,
+  snapshots: readonly Snapshot[],
+  options: AbortableOptions,
+): Promise<Freed> {
+  const { store, metadata } = table
+  const unreadable: Unreadable[] = []
+  const note = (found: Unreadable): void => void unreadable.push(found)
+  const gone = snapshots.map(({ snapshotId }) => snapshotId)
+  const refs = Object.entries(metadata.refs).filter(([, { snapshotId }]) => !gone.includes(snapshotId))
+  const removal = { action: 'remove-snapshots', snapshotIds: gone } as const
+  const after = applyUpdate({ ...metadata, refs: Object.fromEntries(refs) }, removal)
+  const expired = await filesOfSnapshots(store, metadata, snapshots, options, note)
+  const groups = await onlyExpired({ store, metadata: after }, metadata, expired, options, note)
+  const deleted = { ...NOTHING_FREED.deleted }
+  let bytesFreed = 0
+  let outside = 0
+  for (const kind of Object.keys(deleted) as (keyof DeletedCounts)[]) {
+    for (const { path, sizeBytes } of groups[kind]) {
+      const key = keyWithin(metadata.location, path)
+      const size = sizeBytes ?? (key === undefined ? 0 : (await store.head(key, options))?.sizeBytes)
+      if (key === undefined) outside++
+      else if (size !== undefined) {
+        deleted[kind]++
+        bytesFreed += size
+      }
+    }
+  }
+  return { deleted, bytesFreed, unreadable, outside }
+}
+
 type Groups = Readonly<Record<keyof DeletedCounts, readonly SizedPath[]>>
 
 async function onlyExpired(
-  { store, metadata }: Table,
+  { store, metadata }: Pick<Table, 'store' | 'metadata'>,
   before: TableMetadata,
   expired: SnapshotFiles,
   options: AbortableOptions,

@@ -16,7 +16,7 @@ import { snapshotById, type TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import type { Table } from '../table.ts'
 import { abandonedIds, publishExpiring, removeExpired } from './expire-commit.ts'
-import { type DeletedCounts, type Freed, freeFiles, NOTHING_FREED } from './expire-files.ts'
+import { type DeletedCounts, type Freed, filesToFree, freeFiles, NOTHING_FREED } from './expire-files.ts'
 import { assertMayDelete } from './gc-guard.ts'
 import type { Unreadable } from './reachable.ts'
 import { applyRetention, type RetentionRules } from './retention.ts'
@@ -118,6 +118,25 @@ export function planExpire(table: Table, options: ExpireOptions, clock: Clock): 
 function describe(metadata: TableMetadata, id: SnapshotId): PlannedSnapshot {
   const { timestampMillis, summary } = snapshotById(metadata, id)!
   return { snapshotId: String(id), timestampMillis, operation: summary['operation'] ?? null }
+}
+
+/** What a run of a plan would free. */
+export type ExpirePreview = Freed
+
+/**
+ * The objects that `plan` would delete, were it run now and alone. Reads every manifest of the table, which a plan
+ * does not; changes nothing.
+ * @throws {FirnError} `FIRN_PLAN_STALE` (invalid); as reading manifests of snapshots that stay.
+ */
+export async function previewExpire(
+  table: Table,
+  plan: ExpirePlan,
+  options: AbortableOptions = {},
+): Promise<ExpirePreview> {
+  checkPlan(table, plan)
+  const wanted = new Set(plan.snapshots.map((snapshot) => snapshot.snapshotId))
+  const snapshots = table.metadata.snapshots.filter(({ snapshotId: id }) => wanted.has(String(id)))
+  return filesToFree(table, snapshots, { signal: options.signal })
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Expiry: which objects go and which stay. */
 import { describe, expect, test } from 'vitest'
 import type { SnapshotId } from '../../../table/ids.ts'
-import { planExpire, runExpire } from '../../../table/maintenance/expire.ts'
+import { planExpire, previewExpire, runExpire } from '../../../table/maintenance/expire.ts'
 import { runManifests } from '../../../table/maintenance/manifests.ts'
 import { planManifests } from '../../../table/maintenance/manifests-plan.ts'
 import type { ManifestFile } from '../../../table/manifest/manifest-list.ts'
@@ -26,7 +26,13 @@ import {
 /** Days later, everything that the rules let go. */
 async function expire({ clock }: Lab, table: Table, options: Parameters<typeof planExpire>[1] = {}) {
   await clock.sleep(10 * DAY)
-  return runExpire(table, printed(planExpire(table, options, clock)), {}, clock)
+  const plan = printed(planExpire(table, options, clock))
+  const preview = await previewExpire(table, plan)
+  const done = await runExpire(table, plan, {}, clock)
+  // What is shown is what is done.
+  const { deleted, bytesFreed, unreadable, outside } = done.result
+  expect(preview).toEqual({ deleted, bytesFreed, unreadable, outside })
+  return done
 }
 
 describe('what is freed', () => {
@@ -71,11 +77,12 @@ describe('what is freed', () => {
     const foreign = await commitForeign(table, [
       { ...entryOf(`${table.location}/data/pos.parquet`, 5, [0]), content: 'position-deletes' },
       entryOf('memory://elsewhere/data/x.parquet', 7, [0]),
+      entryOf(`${table.location}/data//doubled/../x.parquet`, 7, [0]),
     ])
     const { table: undone } = await foreign.rollbackTo(idsOf(table)[0]!)
     const { result, table: after } = await expire(at, undone)
     expect(result.deleted).toMatchObject({ dataFiles: 0, deleteFiles: 1, manifests: 2 })
-    expect(result.outside).toBe(1)
+    expect(result.outside).toBe(2)
     expect(await dataNames(after)).toEqual(['a'])
   })
 
