@@ -6,5 +6,7 @@ import { ancestorsOf, type Snapshot, snapshotById, type TableMetadata } from '..
  * before a gap says nothing about the runs after it.
  */
 export function unbrokenHistory(metadata: TableMetadata): readonly Snapshot[] {
-  return [...ancestorsOf(metadata, metadata.refs['main']?.snapshotId)].map((id) => snapshotById(metadata, id)!).reverse()
+  return [...ancestorsOf(metadata, metadata.refs['main']?.snapshotId)]
+    .map((id) => snapshotById(metadata, id)!)
+    .reverse()
 }

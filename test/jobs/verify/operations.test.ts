@@ -5,12 +5,22 @@ import { afterAll, expect, test } from 'vitest'
 import { manifestRecorder, runSummary } from '../../../jobs/maintenance/record-manifest.ts'
 import { verifyTable } from '../../../jobs/verify/index.ts'
 import { newRunId } from '../../../table/clock.ts'
-import { keyOfPath, parseWhere, planRewrite, runRewrite, type Table } from '../../../table/index.ts'
+import {
+  epochMillis,
+  keyOfPath,
+  parseWhere,
+  planExpire,
+  planRewrite,
+  runExpire,
+  runRewrite,
+  type Table,
+} from '../../../table/index.ts'
 import { commitFiles, positionDeletes } from '../../table/scan/delete-tables.ts'
 import {
   articleRecords,
   loadTable,
   memoryWarehouse,
+  NOON,
   runCompaction,
   stage,
   TABLE,
@@ -111,4 +121,16 @@ test('a delete file that is gone, or is another one; a rewrite leaves no need of
   await rewriteAll(warehouse, true)
   expect(await (await loadTable(warehouse)).scan().count()).toBe(59)
   expect((await verify(warehouse)).codes).toEqual([])
+})
+
+test('runs on both sides of snapshots that expired are not taken for neighbours', async () => {
+  const warehouse = await twoSnapshots()
+  await (await loadTable(warehouse)).createTag('first', (await loadTable(warehouse)).metadata.snapshots[0]!.snapshotId)
+  await stage(warehouse, { a: { records: articleRecords(0, 90) } })
+  await runCompaction(warehouse)
+  const table = await loadTable(warehouse)
+  const plan = planExpire(table, { olderThan: epochMillis(NOON + 1) }, warehouse.clock)
+  expect(plan.snapshots).toHaveLength(1)
+  await runExpire(table, plan, { graceMillis: 0 }, warehouse.clock)
+  expect(await verify(warehouse)).toMatchObject({ codes: [], checked: { snapshots: 2 } })
 })
