@@ -18,6 +18,7 @@ import { type Positions, positionsOf, printPositions } from '../compaction/posit
 import { datasetOfProperties } from '../datasets/index.ts'
 import { type LiveFile, verifyDataFiles } from './data-files.ts'
 import { verifyDeleteFiles } from './delete-files.ts'
+import { unbrokenHistory } from './history.ts'
 import { RUN_ID_MEMBER, verifyJsonManifest } from './json-manifest.ts'
 import { verifyRefs } from './pointers.ts'
 import { type Checked, Findings, type Problem } from './problems.ts'
@@ -187,7 +188,7 @@ function verifyHistory(
 ): void {
   const byId = new Map(manifests.map((manifest) => [manifest.snapshot_id, manifest]))
   const reached = new Map<string, string>()
-  for (const snapshot of metadata.snapshots) {
+  for (const snapshot of unbrokenHistory(metadata)) {
     if (snapshot.summary[RUN_ID_MEMBER] === undefined) continue
     const manifest = byId.get(String(snapshot.snapshotId))
     if (manifest === undefined) {

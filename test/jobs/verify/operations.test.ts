@@ -129,7 +129,7 @@ test('runs on both sides of snapshots that expired are not taken for neighbours'
   await stage(warehouse, { a: { records: articleRecords(0, 90) } })
   await runCompaction(warehouse)
   const table = await loadTable(warehouse)
-  const plan = planExpire(table, { olderThan: epochMillis(NOON + 1) }, warehouse.clock)
+  const plan = planExpire(table, { olderThan: epochMillis(NOON + 86_400_000) }, warehouse.clock)
   expect(plan.snapshots).toHaveLength(1)
   await runExpire(table, plan, { graceMillis: 0 }, warehouse.clock)
   expect(await verify(warehouse)).toMatchObject({ codes: [], checked: { snapshots: 2 } })
