@@ -1,6 +1,8 @@
 /**
  * Small manifests into few large ones, as part of a commit. The packing is Java's: by spec, in order, filled from the
- * oldest end, so that only the newest bin is short; that one waits until it has enough manifests.
+ * oldest end, so that only the newest bin is short. That one is merged by size: a manifest waits until there are enough
+ * of its like, so that a file is written again once for each power of `min-count-to-merge`, and not at every merge as
+ * in Java; and manifests stay narrow in time, which a plan of the newest day lives by.
  * Spec: table properties `commit.manifest.*`.
  */
 import type { SnapshotId } from '../ids.ts'
@@ -60,8 +62,36 @@ export function planMerge(
     return bins
       .reverse()
       .map((bin) => bin.reverse())
-      .flatMap((bin) => (bin.includes(newest) && bin.length < minCount ? bin.map((manifest) => [manifest]) : [bin]))
+      .flatMap((bin) => (bin.includes(newest) ? mergeNewest(bin, minCount) : [bin]))
   })
+}
+
+/** The newest manifests of the bin that still fills up, as one when there are enough of a size; the others alone. */
+function mergeNewest(bin: readonly ManifestFile[], minCount: number): readonly (readonly ManifestFile[])[] {
+  const sizes = bin.map((manifest) => sizeClass(manifest, minCount))
+  const indexOr = (index: number, otherwise: number): number => (index === -1 ? otherwise : index)
+  const largest = Math.max(...sizes)
+  let merged = 0
+  for (let size = 0; size <= largest; size++) {
+    const end = indexOr(
+      sizes.findIndex((other) => other > size),
+      bin.length,
+    )
+    // The newest ones, when they are smaller, count as the one that they will become; those in between do not wait.
+    const start = indexOr(sizes.slice(0, end).indexOf(size), end)
+    if (end - start + Math.min(start, 1) >= minCount) merged = end
+  }
+  const rest = bin.slice(merged).map((manifest) => [manifest])
+  return merged === 0 ? rest : [bin.slice(0, merged), ...rest]
+}
+
+/** 0 for manifests of single commits, 1 for those that were merged once or have as many files, and so on. */
+function sizeClass(manifest: ManifestFile, minCount: number): number {
+  const { addedFilesCount = 0, existingFilesCount = 0 } = manifest
+  const base = Math.max(2, minCount)
+  let size = 0
+  for (let files = addedFilesCount + existingFilesCount; files >= base; files /= base) size++
+  return size
 }
 
 export interface ManifestMerger {
