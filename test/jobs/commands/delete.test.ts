@@ -1,4 +1,5 @@
 /** `firn delete`, and the commands that look at what snapshots changed: changes, scan --count, --from-snapshot. */
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { complaint } from '../cli-support.ts'
 import { idsOf, type Lake, makeLake, TABLE } from './lake.ts'
@@ -71,4 +72,25 @@ test('an incremental scan has what was appended since, not what was rewritten', 
   expect(await lake.ids('--from-snapshot', 'now')).toEqual(idsOf(20, 22))
   expect(await changes('--from', first, '--to', 'now')).not.toEqual([])
   expect(complaint(await lake.home.firn(['changes', TABLE, '--from', '99'])).code).toBe('FIRN_SNAPSHOT_NOT_ANCESTOR')
+})
+
+test('nothing is committed that could not be recorded before', async () => {
+  const before = await lake.snapshots()
+  const folder = lake.home.path(`.firn/warehouse/_manifests/${TABLE}`)
+  renameSync(folder, `${folder}-away`)
+  writeFileSync(folder, 'in the way')
+  try {
+    for (const args of [
+      ['delete', TABLE, '--where', "article_id = 'a0001'"],
+      ['rewrite', TABLE, '--rewrite-all'],
+      ['rollback', TABLE, '--to', first],
+    ]) {
+      expect((await lake.home.firn([...args, '--yes'])).code).not.toBe(0)
+    }
+  } finally {
+    rmSync(folder)
+    renameSync(`${folder}-away`, folder)
+  }
+  expect(await lake.snapshots()).toEqual(before)
+  expect(await lake.problems()).toEqual([])
 })
