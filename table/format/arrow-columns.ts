@@ -133,6 +133,7 @@ export class PrimitiveBuilder {
     this.#length = length
     const isVariable = type === 'string' || type === 'binary'
     this.#width = fixedLengthOf(type) ?? 16
+    if (!isVariable && length * this.#width > MAX_OFFSET) throw tooLarge(column)
     this.#values = isVariable ? undefined : allocate(type, length, this.#width)
     this.#offsets = new Int32Array(isVariable ? length + 1 : 0)
   }

@@ -1,27 +1,18 @@
 /**
- * Thrift structures and column chunks of Parquet, decoded by hyparquet: pages to values and levels, before anything is
- * assembled of them. The only file that imports hyparquet; what the values mean is decided elsewhere.
+ * Column chunks of Parquet: pages to values and levels, before anything is assembled of them. What the values mean is
+ * decided elsewhere. Encodings that take more than a few lines are hyparquet's; no other file imports it.
  * Format: https://parquet.apache.org/docs/file-format/
  */
 import { brotliDecompressSync, crc32, gunzipSync, zstdDecompressSync } from 'node:zlib'
-import { parquetHeader } from 'hyparquet/src/column.js'
-import { decompressPage } from 'hyparquet/src/datapage.js'
-import { deltaBinaryUnpack, deltaByteArray, deltaLengthByteArray } from 'hyparquet/src/delta.js'
 import { byteStreamSplit } from 'hyparquet/src/encoding.js'
 import { readPlain } from 'hyparquet/src/plain.js'
-import { deserializeTCompactProtocol } from 'hyparquet/src/thrift.js'
-import type { CompressionCodec, Compressors, DecodedArray, PageHeader, ParquetType } from 'hyparquet/src/types.js'
+import type { DecodedArray, ParquetType } from 'hyparquet/src/types.js'
 import type { DecodedValues } from './arrow-columns.ts'
 import { lz4Block, lz4Hadoop } from './lz4.ts'
+import { deltaLengthStrings, deltaNumbers, deltaStrings } from './parquet-delta.ts'
 import { decodeHybrid } from './parquet-hybrid.ts'
+import { isPlausibleSize, type PageHeader, readPageHeader } from './parquet-page.ts'
 import { snappyDecompress } from './snappy.ts'
-
-/** Fields of a Thrift structure by number: `field_1`, …. Integers of 64 bits are bigint, binaries views of the bytes. */
-export type ThriftStruct = { readonly [field: `field_${number}`]: unknown }
-
-/** @throws {Error} when the bytes end early or are no compact Thrift. */
-export const readThrift = (bytes: Uint8Array, offset: number): ThriftStruct =>
-  deserializeTCompactProtocol({ view: viewOf(bytes), offset })
 
 /** What decoding a column chunk needs to know of its leaf column. */
 export interface LeafShape {
@@ -56,25 +47,29 @@ export interface LeafColumn {
  * @throws {Error} when they are damaged, or encoded or compressed in a way that is not read; callers name the object.
  */
 export function decodeChunk(bytes: Uint8Array, leaf: LeafShape, chunk: ChunkShape): LeafColumn {
-  const reader = { view: viewOf(bytes), offset: 0 }
   const levels = new Levels(leaf, chunk.numValues)
   const pages: DecodedValues[] = []
   let dictionary: DecodedArray | undefined
+  let at = 0
+  let fullBytes = 0
   while (levels.entries < chunk.numValues) {
-    const header = parquetHeader(reader)
-    const start = reader.offset
-    const { compressed_page_size: size, uncompressed_page_size: fullSize } = header
-    if (!isCount(size) || start + size > bytes.length) throw new Error('a page ends after its chunk')
-    if (!isCount(fullSize) || fullSize > chunk.uncompressedBytes) throw new Error('a page is larger than its chunk')
-    reader.offset += size
-    const compressed = bytes.subarray(start, reader.offset)
-    if (header.crc !== undefined && crc32(compressed) !== header.crc >>> 0) throw new Error('a page fails its checksum')
-    if (header.type === 'DICTIONARY_PAGE') dictionary = dictionaryOf(compressed, header, leaf, chunk)
-    else if (header.type !== 'INDEX_PAGE') {
-      const page = pageParts(compressed, header, leaf, chunk)
-      if (!isCount(page.entries) || page.entries > chunk.numValues - levels.entries) {
-        throw new Error(`a page of ${page.entries} values where ${chunk.numValues - levels.entries} are left`)
+    const header = readPageHeader(bytes, at)
+    at = header.end
+    fullBytes += header.fullSize
+    if (fullBytes > chunk.uncompressedBytes) throw new Error('pages are larger than their chunk')
+    // Pages of one chunk are held together: four times what one alone may claim.
+    if (!isPlausibleSize(fullBytes / 4, bytes.length))
+      throw new Error(`${fullBytes} bytes in a chunk of ${bytes.length}`)
+    const compressed = bytes.subarray(header.start, header.end)
+    if (header.checksum !== undefined && crc32(compressed) !== header.checksum) {
+      throw new Error('a page fails its checksum')
+    }
+    if (header.kind === 'dictionary') dictionary = dictionaryOf(compressed, header, leaf, chunk)
+    else if (header.kind === 'data') {
+      if (header.count > chunk.numValues - levels.entries) {
+        throw new Error(`a page of ${header.count} values where ${chunk.numValues - levels.entries} are left`)
       }
+      const page = pageParts(compressed, header, leaf, chunk)
       const present = levels.add(page)
       const values = valuesOf(page, leaf, present, dictionary)
       if (values.length !== present) throw new Error(`a page has ${values.length} of ${present} values`)
@@ -83,8 +78,6 @@ export function decodeChunk(bytes: Uint8Array, leaf: LeafShape, chunk: ChunkShap
   }
   return levels.done(pages)
 }
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
 /** A data page taken apart, nothing decoded yet. Ranges are `[start, end)` of their bytes. */
 interface PageParts {
@@ -97,55 +90,70 @@ interface PageParts {
 }
 
 function pageParts(compressed: Uint8Array, header: PageHeader, leaf: LeafShape, chunk: ChunkShape): PageParts {
-  const { data_page_header: v1, data_page_header_v2: v2, uncompressed_page_size: fullSize } = header
-  if (v2 !== undefined) {
-    const [repetitionEnd, size] = [v2.repetition_levels_byte_length, v2.definition_levels_byte_length]
-    const end = repetitionEnd + size
-    if (!isCount(repetitionEnd) || !isCount(size) || end > compressed.length || end > fullSize) {
-      throw new Error('the levels of a page end after it')
-    }
+  const { count: entries, encoding, fullSize, levels: apart } = header
+  if (apart !== undefined) {
+    const repetitionEnd = apart.repetition
+    const end = repetitionEnd + apart.definition
+    if (end > compressed.length || end > fullSize) throw new Error('the levels of a page end after it')
     const rest = compressed.subarray(end)
-    const values = v2.is_compressed === false ? rest : inflate(rest, fullSize - end, chunk.codec)
+    const values = apart.isCompressed ? inflate(rest, fullSize - end, chunk.codec) : rest
     return {
-      entries: v2.num_values,
-      encoding: v2.encoding,
+      entries,
+      encoding,
       levels: compressed,
       repetition: [0, repetitionEnd],
       definition: [repetitionEnd, end],
       values,
     }
   }
-  if (v1 === undefined) throw new Error(`a page of the type ${header.type}`)
   const page = inflate(compressed, fullSize, chunk.codec)
   const view = viewOf(page)
   let at = 0
-  const levels = (max: number, encoding: string): readonly [number, number] => {
+  const levels = (max: number, coding: string | undefined): readonly [number, number] => {
     if (max === 0) return [at, at]
-    if (encoding !== 'RLE') throw new Error(`levels encoded as ${encoding}`)
+    if (coding !== 'RLE') throw new Error(`levels encoded as ${String(coding)}`)
     const start = at + 4
     at = start + view.getUint32(at, true)
     if (at > page.length) throw new Error('the levels of a page end after it')
     return [start, at]
   }
-  const repetition = levels(leaf.maxRepetition, v1.repetition_level_encoding)
-  const definition = levels(leaf.maxDefinition, v1.definition_level_encoding)
-  const { num_values: entries, encoding } = v1
+  const repetition = levels(leaf.maxRepetition, header.repetitionEncoding)
+  const definition = levels(leaf.maxDefinition, header.definitionEncoding)
   return { entries, encoding, levels: page, repetition, definition, values: page.subarray(at) }
 }
 
-const inflate = (bytes: Uint8Array, length: number, codec: string): Uint8Array =>
+function inflate(bytes: Uint8Array, length: number, codec: string): Uint8Array {
   // Some writers leave a page of no values without even an empty frame.
-  length === 0 ? EMPTY : decompressPage(bytes, length, codec as CompressionCodec, COMPRESSORS)
+  if (length === 0) return EMPTY
+  const decompress = Object.hasOwn(CODECS, codec) ? CODECS[codec] : undefined
+  if (decompress === undefined) throw new Error(`compressed with ${codec}`)
+  const page = decompress(bytes, length)
+  if (page.length !== length) throw new Error(`a page of ${page.length} bytes, expected ${length}`)
+  return page
+}
 const EMPTY = new Uint8Array(0)
 
 function dictionaryOf(compressed: Uint8Array, header: PageHeader, leaf: LeafShape, chunk: ChunkShape): DecodedArray {
-  const count = header.dictionary_page_header?.num_values
-  // Of no type does a value take no byte, but booleans, which have no dictionary.
-  if (!isCount(count) || count > chunk.uncompressedBytes) throw new Error(`a dictionary of ${String(count)} values`)
-  return plainValues(inflate(compressed, header.uncompressed_page_size, chunk.codec), leaf, count)
+  const { count, fullSize } = header
+  // Nobody writes a value into it that no row has; those without a row would take memory for nothing.
+  if (count > chunk.numValues) throw new Error(`a dictionary of ${count} values for ${chunk.numValues}`)
+  return plainValues(inflate(compressed, fullSize, chunk.codec), leaf, count)
+}
+
+/** Bytes that a value takes at least. Booleans are packed. */
+const PLAIN_WIDTHS: Readonly<Record<string, number>> = {
+  INT32: 4,
+  INT64: 8,
+  INT96: 12,
+  FLOAT: 4,
+  DOUBLE: 8,
+  BYTE_ARRAY: 4,
 }
 
 function plainValues(page: Uint8Array, { physical, typeLength }: LeafShape, count: number): DecodedArray {
+  // Numbers are taken from the buffer that the page lies in, which may well go on behind it.
+  const width = PLAIN_WIDTHS[physical] ?? (physical === 'BOOLEAN' ? 1 / 8 : (typeLength ?? 0))
+  if (!(width > 0) || count * width > page.length) throw new Error(`${count} values in a page of ${page.length} bytes`)
   const values = readPlain({ view: viewOf(page), offset: 0 }, physical as ParquetType, count, typeLength)
   // Byte strings are views that damaged lengths can lead out of their page; they grow, so the last one tells.
   const last: unknown = Array.isArray(values) ? values.at(-1) : undefined
@@ -179,20 +187,17 @@ function valuesOf(
       decodeHybrid(page, 4, Math.min(4 + reader.view.getUint32(0, true), page.length), 1, bits)
       return Array.from(bits, (bit) => bit === 1)
     }
-    case 'DELTA_BINARY_PACKED': {
-      const values = leaf.physical === 'INT32' ? new Int32Array(count) : new BigInt64Array(count)
-      deltaBinaryUnpack(reader, count, values)
-      return values
-    }
+    case 'DELTA_BINARY_PACKED':
+      return deltaNumbers(page, count, leaf.physical !== 'INT32')
     case 'DELTA_LENGTH_BYTE_ARRAY':
-    case 'DELTA_BYTE_ARRAY': {
-      const values = new Array<Uint8Array>(count)
-      if (encoding === 'DELTA_BYTE_ARRAY') deltaByteArray(reader, count, values)
-      else deltaLengthByteArray(reader, count, values)
-      return values
-    }
-    case 'BYTE_STREAM_SPLIT':
+      return deltaLengthStrings(page, count)
+    case 'DELTA_BYTE_ARRAY':
+      return deltaStrings(page, count)
+    case 'BYTE_STREAM_SPLIT': {
+      const width = PLAIN_WIDTHS[leaf.physical] ?? leaf.typeLength ?? 0
+      if (!(width > 0) || count * width > page.length) throw new Error(`${count} values in ${page.length} bytes`)
       return byteStreamSplit(reader, count, leaf.physical as ParquetType, leaf.typeLength)
+    }
   }
   throw new Error(`${leaf.physical} encoded as ${encoding}`)
 }
@@ -263,12 +268,12 @@ const sized = (length: number): { chunkSize: number; maxOutputLength: number } =
   chunkSize: Math.min(Math.max(64, length + 64), 1 << 24),
   maxOutputLength: length + 64,
 })
-const COMPRESSORS: Compressors = {
+const CODECS: Readonly<Record<string, (input: Uint8Array, length: number) => Uint8Array>> = {
+  UNCOMPRESSED: (input) => input,
+  SNAPPY: snappyDecompress,
   ZSTD: (input, length) => zstdDecompressSync(input, sized(length)),
   GZIP: (input, length) => gunzipSync(input, sized(length)),
   BROTLI: (input, length) => brotliDecompressSync(input, sized(length)),
   LZ4_RAW: lz4Block,
   LZ4: lz4Hadoop,
-  // hyparquet's own goes round for ever on a literal whose four bytes of length are negative
-  SNAPPY: snappyDecompress,
 }

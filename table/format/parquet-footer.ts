@@ -3,7 +3,8 @@
  * Format: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift (`FileMetaData`)
  */
 import { FirnError } from '../errors.ts'
-import { type ChunkShape, type LeafShape, readThrift, type ThriftStruct } from './parquet-decode.ts'
+import type { ChunkShape, LeafShape } from './parquet-decode.ts'
+import { readThriftStruct, type ThriftStruct } from './thrift.ts'
 
 /** A column, a group or a leaf, of the file. */
 export interface FileNode {
@@ -64,7 +65,7 @@ export function parseFooter(bytes: Uint8Array, where: string): Footer {
     const magic = view.getUint32(bytes.length - 4, true)
     if (magic === 0x45524150) throw new Error('the footer is encrypted')
     if (magic !== 0x31524150) throw new Error('the file does not end in PAR1')
-    return footerOf(readThrift(bytes, bytes.length - 8 - view.getUint32(bytes.length - 8, true)))
+    return footerOf(readThriftStruct(bytes, bytes.length - 8 - view.getUint32(bytes.length - 8, true)).value)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new FirnError('corrupt', 'FIRN_PARQUET_CORRUPT', `${where}: the Parquet footer cannot be read: ${reason}`, {

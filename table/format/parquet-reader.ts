@@ -88,6 +88,11 @@ export async function openParquet(
   if (rowCount !== footer.rowCount) {
     throw corrupt(where, `the footer says ${footer.rowCount} rows, its row groups have ${rowCount}`)
   }
+  const most = mostRows(sizeBytes)
+  const large = rowGroups.findIndex((group) => group.rows > most)
+  if (large >= 0) {
+    throw corrupt(where, `row group ${large} claims ${rowGroups[large]!.rows} rows, the file has ${sizeBytes} bytes`)
+  }
   return {
     rowGroups,
     rowCount,
@@ -95,6 +100,13 @@ export async function openParquet(
     statistics: (rowGroup, schema, readOptions) => rowGroupStatistics(context, rowGroup, schema, readOptions),
   }
 }
+
+/**
+ * Rows or values that a column of a file may have: rows without a value take next to no bytes, but memory once they are
+ * read. Columns of one value in every row come to some hundred rows a byte.
+ */
+const mostRows = (sizeBytes: number): number => Math.min(MAX_GROUP_ROWS, Math.max(1 << 22, sizeBytes * 256))
+const MAX_GROUP_ROWS = 1 << 27
 
 /** The footer of a whole file in memory, as `openParquet` would see it. */
 export function describeParquet(bytes: Uint8Array, where: string): readonly RowGroupInfo[] {
@@ -145,8 +157,14 @@ async function readRowGroup(
   const { rows } = rowGroupAt(context, index)
   const plans = planColumns(context, schema, constants)
   const leaves = await decodeLeaves(context, index, new Set(plans.flatMap(leavesOf)), options)
-  const columns = plans.map((plan): Data => assembleColumn(plan, leaves, rows, context.where))
-  return batchOfColumns(schema, columns, rows)
+  try {
+    const columns = plans.map((plan): Data => assembleColumn(plan, leaves, rows, context.where))
+    return batchOfColumns(schema, columns, rows)
+  } catch (cause) {
+    if (cause instanceof FirnError) throw cause
+    // A value that is wider than its type, for one.
+    throw corrupt(context.where, `row group ${index} holds values that its columns cannot have`, cause)
+  }
 }
 
 function rowGroupAt({ footer, where }: FileContext, index: number): Footer['rowGroups'][number] {
@@ -177,6 +195,9 @@ async function decodeLeaves(
     const { numValues } = chunks[leaf]!
     if (numValues < rows || (shape!.maxRepetition === 0 && numValues !== rows)) {
       throw corrupt(context.where, `row group ${index}, column ${name} has ${numValues} values in ${rows} rows`)
+    }
+    if (numValues > mostRows(context.sizeBytes)) {
+      throw corrupt(context.where, `row group ${index}, column ${name} claims ${numValues} values`)
     }
     try {
       leaves.set(leaf, decodeChunk(chunkBytes, shape!, chunks[leaf]!))

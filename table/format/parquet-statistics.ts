@@ -5,8 +5,8 @@
 import { decodeLowerBound, decodeUnscaled, decodeUpperBound } from '../manifest/bounds.ts'
 import { decimalOf, isPrimitive, type PrimitiveType, type PrimitiveValue } from '../spec/types.ts'
 import type { ColumnPlan, PhysicalValue } from './parquet-columns.ts'
-import type { ThriftStruct } from './parquet-decode.ts'
 import type { ColumnChunk, FileNode } from './parquet-footer.ts'
+import type { ThriftStruct } from './thrift.ts'
 
 /** What is known of a column in a row group. */
 export interface ColumnRange {

@@ -2,9 +2,9 @@
 import { RecordBatch } from 'apache-arrow'
 import { expect, test } from 'vitest'
 import { arrowSchema } from '../../../table/format/arrow-schema.ts'
-import { readThrift, type ThriftStruct } from '../../../table/format/parquet-decode.ts'
 import { parseFooter } from '../../../table/format/parquet-footer.ts'
 import { annotateUuids } from '../../../table/format/parquet-uuid.ts'
+import { readThriftStruct, type ThriftStruct } from '../../../table/format/thrift.ts'
 import type { Schema } from '../../../table/spec/schema.ts'
 import type { IcebergType, NestedField } from '../../../table/spec/types.ts'
 import { createDataFileWriter, type DataFileWriter } from '../../../table/write/writer.ts'
@@ -97,7 +97,7 @@ test('uuid columns, and no others, carry the logical type in the file, at every 
   const { bytes } = await store.get(key, {})
   expect(bytes.length).toBe(file!.dataFile.fileSizeBytes)
   const footer = bytes.length - 8 - Buffer.from(bytes).readUInt32LE(bytes.length - 8)
-  const elements = readThrift(bytes, footer).field_2 as readonly ThriftStruct[]
+  const elements = readThriftStruct(bytes, footer).value.field_2 as readonly ThriftStruct[]
   const annotated = elements.filter((element) => (element.field_10 as ThriftStruct | undefined)?.field_14 !== undefined)
   expect(annotated.map((element) => element.field_9)).toEqual([1, 4])
 })

@@ -1,0 +1,158 @@
+/**
+ * Parquet's delta encodings. What they claim leads neither out of the page nor to more memory than the page may stand
+ * for.
+ * Format: https://parquet.apache.org/docs/file-format/data-pages/encodings/#DELTAENC
+ */
+import { isPlausibleSize } from './parquet-page.ts'
+
+interface Reader {
+  readonly bytes: Uint8Array
+  offset: number
+}
+
+const readerOf = (bytes: Uint8Array): Reader => ({ bytes, offset: 0 })
+
+/** Writers make blocks of 128 values. */
+const MAX_BLOCK_VALUES = 1 << 16
+
+/** `count` numbers of 32 or 64 bits. @throws {Error} when the page is damaged. */
+export function deltaNumbers(page: Uint8Array, count: number, is64: boolean): Int32Array | BigInt64Array {
+  const values = is64 ? new BigInt64Array(count) : new Int32Array(count)
+  unpack(readerOf(page), count, values)
+  return values
+}
+
+function unpack(reader: Reader, count: number, values: Int32Array | BigInt64Array): void {
+  const block = unsigned(reader)
+  const miniblocks = unsigned(reader)
+  const total = unsigned(reader)
+  const perMiniblock = block / miniblocks
+  if (block > MAX_BLOCK_VALUES || !(perMiniblock >= 8) || perMiniblock % 8 !== 0) {
+    throw new Error(`delta blocks of ${block} values in ${miniblocks} parts`)
+  }
+  if (total !== count) throw new Error(`${total} delta values, expected ${count}`)
+  const sum = values instanceof Int32Array ? sum32(values) : sum64(values)
+  const first = zigzag(reader)
+  if (count > 0) sum(0, first, 0, 0)
+  for (let filled = 1; filled < count; ) {
+    const least = zigzag(reader)
+    const widths = reader.bytes.subarray(reader.offset, reader.offset + miniblocks)
+    reader.offset += miniblocks
+    for (const width of widths) {
+      if (filled >= count) break
+      const wanted = Math.min(perMiniblock, count - filled)
+      // The last part may be cut behind the last value that counts.
+      if (width > 64 || (reader.bytes.length - reader.offset) * 8 < wanted * width) {
+        throw new Error('delta values end early')
+      }
+      for (let index = 0; index < wanted; index++) {
+        const [low, high] = bitsAt(reader.bytes, reader.offset, index * width, width)
+        sum(filled++, least, low, high)
+      }
+      reader.offset += (perMiniblock * width) / 8
+    }
+    if (widths.length < miniblocks) throw new Error('delta values end early')
+  }
+}
+
+/** Adds a delta, `least` and 64 bits in two halves, to the value before. Sums wrap, as the format wants. */
+type Sum = (index: number, least: bigint, low: number, high: number) => void
+
+function sum32(values: Int32Array): Sum {
+  let value = 0
+  return (index, least, low) => {
+    value = (value + Number(BigInt.asIntN(32, least)) + low) | 0
+    values[index] = value
+  }
+}
+
+function sum64(values: BigInt64Array): Sum {
+  let value = 0n
+  return (index, least, low, high) => {
+    value = BigInt.asIntN(64, value + least + (high === 0 ? BigInt(low) : (BigInt(high) << 32n) | BigInt(low)))
+    values[index] = value
+  }
+}
+
+/** `width` bits, lowest first, as two unsigned halves. */
+function bitsAt(bytes: Uint8Array, start: number, bit: number, width: number): readonly [number, number] {
+  let [low, high] = [0, 0]
+  for (let done = 0; done < width; ) {
+    const at = bit + done
+    const take = Math.min(8 - (at & 7), width - done)
+    const part = (bytes[start + (at >> 3)]! >> (at & 7)) & ((1 << take) - 1)
+    if (done < 32) low += part * 2 ** done
+    else high += part * 2 ** (done - 32)
+    done += take
+  }
+  // A part that crosses the halves was added to the lower one.
+  return [low % 2 ** 32, high + Math.floor(low / 2 ** 32)]
+}
+
+function unsigned(reader: Reader): number {
+  let value = 0
+  for (let shift = 0; shift < 35; shift += 7) {
+    const byte = next(reader)
+    value += (byte & 0x7f) * 2 ** shift
+    if (byte < 0x80) return value
+  }
+  throw new Error('a number without end')
+}
+
+function zigzag(reader: Reader): bigint {
+  let value = 0n
+  for (let shift = 0n; shift < 70n; shift += 7n) {
+    const byte = next(reader)
+    value |= BigInt(byte & 0x7f) << shift
+    if (byte < 0x80) return BigInt.asIntN(64, (value >> 1n) ^ -(value & 1n))
+  }
+  throw new Error('a number without end')
+}
+
+function next(reader: Reader): number {
+  const byte = reader.bytes[reader.offset++]
+  if (byte === undefined) throw new Error('delta values end early')
+  return byte
+}
+
+/** `count` byte strings: lengths first, then all bytes. @throws {Error} when the page is damaged. */
+export function deltaLengthStrings(page: Uint8Array, count: number): Uint8Array[] {
+  const reader = readerOf(page)
+  const lengths = new Int32Array(count)
+  unpack(reader, count, lengths)
+  return suffixes(page, reader.offset, lengths)
+}
+
+/** `count` byte strings, each beginning with so many bytes of the one before. @throws {Error} as above. */
+export function deltaStrings(page: Uint8Array, count: number): Uint8Array[] {
+  const reader = readerOf(page)
+  const [prefixes, lengths] = [new Int32Array(count), new Int32Array(count)]
+  unpack(reader, count, prefixes)
+  unpack(reader, count, lengths)
+  const values = suffixes(page, reader.offset, lengths)
+  let last = new Uint8Array(0)
+  let total = 0
+  for (let index = 0; index < count; index++) {
+    const [prefix, suffix] = [prefixes[index]!, values[index]!]
+    if (prefix < 0 || prefix > last.length) throw new Error(`a value takes ${prefix} of ${last.length} bytes over`)
+    total += prefix + suffix.length
+    if (!isPlausibleSize(total, page.length)) throw new Error(`values of ${total} bytes in a page of ${page.length}`)
+    if (prefix > 0) {
+      const value = new Uint8Array(prefix + suffix.length)
+      value.set(last.subarray(0, prefix))
+      value.set(suffix, prefix)
+      values[index] = value
+    }
+    last = values[index] as Uint8Array<ArrayBuffer>
+  }
+  return values
+}
+
+function suffixes(page: Uint8Array, start: number, lengths: Int32Array): Uint8Array[] {
+  let at = start
+  return Array.from(lengths, (length) => {
+    if (length < 0 || length > page.length - at) throw new Error('a value ends after its page')
+    at += length
+    return page.subarray(at - length, at)
+  })
+}
