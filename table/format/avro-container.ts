@@ -65,8 +65,10 @@ export interface AvroContainer {
 
 const MAGIC = Buffer.from('Obj\u0001')
 export const SYNC_BYTES: number = 16
-/** Far above what any writer makes of one block; a block that grows beyond it is a bomb. */
-const MAX_BLOCK_BYTES = 256 << 20
+/** What a block may come to when it is decompressed: real ones shrink to a tenth or so, and those beyond are bombs. */
+const mostBytes = (compressedBytes: number): number => (1 << 20) + compressedBytes * 100
+/** Records take memory, and a file with this many has other bytes for each: the name of a file, at least. */
+const mostRecords = (sizeBytes: number): number => (1 << 17) + sizeBytes / 8
 /** Blocks below this are inflated where they are: the way to the thread pool and back takes longer. */
 const INLINE_BYTES = 4096
 /** Blocks of a file in the thread pool at once; several files are read by turns. */
@@ -75,23 +77,24 @@ const DEPTH = 4
 const inflate: (data: Buffer, options: ZlibOptions) => Promise<Buffer> = promisify(inflateRaw)
 const unzstd: (data: Buffer, options: ZstdOptions) => Promise<Buffer> = promisify(zstdDecompress)
 /** Avro's writers make blocks of about 64 KB: one chunk takes one, so that nothing is put together from pieces. */
-const LIMITS = { chunkSize: 66 << 10, maxOutputLength: MAX_BLOCK_BYTES } as const
+const limits = (maxOutputLength: number): ZlibOptions & ZstdOptions => ({ chunkSize: 66 << 10, maxOutputLength })
 
 interface Codec {
-  readonly decompress: (data: Buffer) => Buffer
+  /** @param most bytes that may come out. */
+  readonly decompress: (data: Buffer, most: number) => Buffer
   /** In the thread pool. */
-  readonly decompressAside?: (data: Buffer) => Promise<Buffer>
+  readonly decompressAside?: (data: Buffer, most: number) => Promise<Buffer>
 }
 
 const CODECS: Readonly<Record<string, Codec>> = {
   null: { decompress: (data) => data },
   deflate: {
-    decompress: (data) => inflateRawSync(data, LIMITS),
-    decompressAside: (data) => inflate(data, LIMITS),
+    decompress: (data, most) => inflateRawSync(data, limits(most)),
+    decompressAside: (data, most) => inflate(data, limits(most)),
   },
   zstandard: {
-    decompress: (data) => zstdDecompressSync(data, LIMITS),
-    decompressAside: (data) => unzstd(data, LIMITS),
+    decompress: (data, most) => zstdDecompressSync(data, limits(most)),
+    decompressAside: (data, most) => unzstd(data, limits(most)),
   },
   snappy: {
     decompress: (data) => {
@@ -144,11 +147,15 @@ function codecOf(name: string, where: string): Codec {
 
 function compressedBlocks(cursor: AvroCursor, sync: Buffer): readonly CompressedBlock[] {
   const blocks: CompressedBlock[] = []
+  const most = mostRecords(cursor.bytes.length)
+  let records = 0
   while (cursor.remaining > 0) {
     const count = cursor.number()
     const data = cursor.take(cursor.length())
     if (count < 0) throw new AvroDecodeError(`a block of ${count} records`)
     if (!cursor.take(SYNC_BYTES).equals(sync)) throw new AvroDecodeError('a block does not end with the marker')
+    records += count
+    if (records > most) throw new AvroDecodeError(`${records} records or more in ${cursor.bytes.length} bytes`)
     blocks.push({ count, data })
   }
   return blocks
@@ -164,11 +171,16 @@ async function* decompressed(
     const data = await bytes
     // A record needs a byte, see `blockCount`.
     if (count > data.length) throw new AvroDecodeError(`${count} records in ${data.length} bytes`)
-    return { count, data, later: new LaterBytes(compressed, decompress, data) }
+    return {
+      count,
+      data,
+      later: new LaterBytes(compressed, (again) => decompress(again, mostBytes(again.length)), data),
+    }
   }
   for (const { count, data } of blocks) {
     const isAside = decompressAside !== undefined && data.length >= INLINE_BYTES
-    const bytes = isAside ? decompressAside(data) : decompress(data)
+    const most = mostBytes(data.length)
+    const bytes = isAside ? decompressAside(data, most) : decompress(data, most)
     if (bytes instanceof Promise) bytes.catch(() => {}) // reported at its turn
     ahead.push({ count, data, bytes })
     if (ahead.length >= DEPTH) yield await next()

@@ -124,17 +124,28 @@ function arrayOf(item: Readonly<Decoder>): Decoder {
     read: (cursor) => {
       const items: unknown[] = []
       for (let count = cursor.blockCount(); count > 0; count = cursor.blockCount()) {
-        for (let index = 0; index < count; index++) items.push(item.read(cursor))
+        for (let index = 0; index < count; index++) {
+          const start = cursor.position
+          items.push(item.read(cursor))
+          if (cursor.position === start) throw itemOfNothing()
+        }
       }
       return items
     },
     skip: (cursor) => {
       for (let count = cursor.blockCount(); count > 0; count = cursor.blockCount()) {
-        for (let index = 0; index < count; index++) item.skip(cursor)
+        for (let index = 0; index < count; index++) {
+          const start = cursor.position
+          item.skip(cursor)
+          if (cursor.position === start) throw itemOfNothing()
+        }
       }
     },
   }
 }
+
+/** Items without bytes: a few bytes could ask for endless many. Nothing that is read here has such. */
+const itemOfNothing = (): AvroDecodeError => new AvroDecodeError('an array has items of no bytes')
 
 function mapOf(value: Readonly<Decoder>): Decoder {
   const pairs = arrayOf({
