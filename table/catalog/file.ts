@@ -19,8 +19,8 @@ import { maximumBaseAgeMillis, planTrim, trim } from './trim.ts'
 
 const HINT_KEY = 'metadata/version-hint.text'
 const HINT_TRIES = 5
-/** More than any metadata file has; less than a small bomb unpacks to. */
-const MAX_METADATA_BYTES = 1 << 29
+/** Bytes of the text that compressed metadata may come to: real documents shrink to a tenth or so. */
+const mostText = (compressedBytes: number): number => Math.min(1 << 29, (16 << 20) + compressedBytes * 64)
 const metadataKey = (version: number): string => `metadata/v${version}.metadata.json`
 
 /** @param store rooted at the table's folder. */
@@ -226,7 +226,7 @@ export async function loadMetadataFile(
 function textOf(bytes: Uint8Array, where: string): string {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return Buffer.from(bytes).toString('utf8')
   try {
-    return gunzipSync(bytes, { maxOutputLength: MAX_METADATA_BYTES }).toString('utf8')
+    return gunzipSync(bytes, { maxOutputLength: mostText(bytes.length) }).toString('utf8')
   } catch (cause) {
     throw new FirnError('corrupt', 'FIRN_METADATA_CORRUPT', `${where}: damaged gzip`, { cause, detail: { where } })
   }

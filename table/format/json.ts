@@ -96,7 +96,10 @@ export class JsonReader {
 }
 
 function corruptJson(where: string, expected: string, got: unknown): FirnError {
-  const shown = got === undefined ? 'nothing' : printJson(got).slice(0, 80)
+  // What is no scalar may be as large, and nested as deep, as the whole document.
+  const kind = Array.isArray(got) ? 'an array' : 'an object'
+  const shown =
+    got === undefined ? 'nothing' : typeof got === 'object' && got !== null ? kind : printJson(got).slice(0, 80)
   return new FirnError('corrupt', 'FIRN_METADATA_CORRUPT', `${where}: expected ${expected}, got ${shown}`, {
     detail: { where },
     help: 'The file was not written by a conforming Iceberg writer, or it is damaged. Run: firn verify <table>',

@@ -90,6 +90,22 @@ const KNOWN = [
  * @throws {FirnError} `FIRN_METADATA_CORRUPT` (corrupt); `FIRN_FORMAT_VERSION_UNSUPPORTED` (invalid) above version 3.
  */
 export function parseMetadata(text: string, where: string): TableMetadata {
+  try {
+    return metadataFrom(text, where)
+  } catch (cause) {
+    if (!FirnError.is(cause)) {
+      const message = `${where}: it cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`
+      throw new FirnError('corrupt', 'FIRN_METADATA_CORRUPT', message, { cause, detail: { where } })
+    }
+    if (cause.message.includes(where)) throw cause
+    // Parsers of types and transforms do not know whose they are.
+    const { kind, code, message, detail, help } = cause
+    const options = { cause, detail: { ...detail, where }, ...(help === undefined ? {} : { help }) }
+    throw new FirnError(kind, code, `${where}: ${message}`, options)
+  }
+}
+
+function metadataFrom(text: string, where: string): TableMetadata {
   let json: unknown
   try {
     json = parseJson(text)
@@ -114,6 +130,11 @@ export function parseMetadata(text: string, where: string): TableMetadata {
         .array('partition-specs')
         .map((item, index) => parsePartitionSpec(item, `${where}.partition-specs[${index}]`))
     : [{ specId: 0, fields: parsePartitionFields(reader.objects('partition-spec')) }]
+  if (schemas.length === 0 || partitionSpecs.length === 0) {
+    throw new FirnError('corrupt', 'FIRN_METADATA_CORRUPT', `${where}: no schema or no partition spec`, {
+      detail: { where },
+    })
+  }
   const current = currentId(reader)
   const metadata: TableMetadata = {
     formatVersion,

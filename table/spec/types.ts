@@ -104,7 +104,10 @@ export function fixedLengthOf(type: IcebergType): number | undefined {
   return match ? Number(match[1]) : undefined
 }
 
-/** @throws {FirnError} `FIRN_TYPE_UNSUPPORTED` for a type that Iceberg v2 does not have. */
+/** A column that a file lacks takes this much for each row. */
+const MAX_FIXED_BYTES = 1 << 20
+
+/** @throws {FirnError} `FIRN_TYPE_UNSUPPORTED` for a type that Iceberg v2 does not have, or a `fixed` above 1 MiB. */
 export function parsePrimitiveType(text: string): PrimitiveType {
   if (SIMPLE.has(text)) return text as PrimitiveType
   const decimal = /^decimal\(\s*(\d+)\s*,\s*(\d+)\s*\)$/.exec(text)
@@ -112,8 +115,9 @@ export function parsePrimitiveType(text: string): PrimitiveType {
     return `decimal(${Number(decimal[1])}, ${Number(decimal[2])})`
   }
   const fixed = /^fixed\[\s*(\d+)\s*\]$/.exec(text)
-  if (fixed && Number(fixed[1]) >= 1) return `fixed[${Number(fixed[1])}]`
-  throw new FirnError('invalid', 'FIRN_TYPE_UNSUPPORTED', `type "${text}" is not a type of Iceberg format version 2`, {
+  if (fixed && Number(fixed[1]) >= 1 && Number(fixed[1]) <= MAX_FIXED_BYTES) return `fixed[${Number(fixed[1])}]`
+  const shown = text.length > 100 ? `${text.slice(0, 100)}…` : text
+  throw new FirnError('invalid', 'FIRN_TYPE_UNSUPPORTED', `type "${shown}" is not a type of Iceberg format version 2`, {
     detail: { type: text.slice(0, 100) },
   })
 }
