@@ -1,5 +1,5 @@
 /** Delete files, and snapshots with them, as another engine commits them: this package writes none. */
-import { newSnapshotId, systemClock } from '../../../table/clock.ts'
+import { type Clock, newSnapshotId, systemClock } from '../../../table/clock.ts'
 import { epochMillis } from '../../../table/ids.ts'
 import type { DataFile } from '../../../table/manifest/data-file.ts'
 import { type ManifestEntry, writeManifest } from '../../../table/manifest/manifest.ts'
@@ -24,7 +24,14 @@ const POSITIONS: readonly NestedField[] = [
   { id: DELETE_POSITION_ID, name: 'pos', required: true, type: 'long' },
 ]
 
-const unique = (): string => Buffer.from(systemClock.randomBytes(6)).toString('hex')
+let clock = systemClock
+
+/** Names and ids of what is made from now on come from this clock's randomness. */
+export function setClock(value: Clock): void {
+  clock = value
+}
+
+const unique = (): string => Buffer.from(clock.randomBytes(6)).toString('hex')
 
 async function writeFile(table: Table, fields: readonly NestedField[], rows: readonly TestRow[]): Promise<DataFile> {
   const schema: Schema = { schemaId: 0, identifierFieldIds: [], fields }
@@ -77,7 +84,7 @@ export async function commitFiles(
   const sequenceNumber = base.lastSequenceNumber + 1
   const parent = table.currentSnapshot()
   const snapshot = {
-    snapshotId: newSnapshotId(systemClock),
+    snapshotId: newSnapshotId(clock),
     ...(parent === undefined ? {} : { parentSnapshotId: parent.snapshotId }),
     sequenceNumber,
     timestampMillis: epochMillis(base.lastUpdatedMillis + 1),
