@@ -119,12 +119,13 @@ function planText(table: string, { snapshots, refs, retained, abandoned, cleanEx
 }
 
 function resultText(table: string, result: ExpireResult, manifests: RemovedManifests): string {
-  const { snapshotIds, refs, spared, deleted, bytesFreed, unreadable, outside } = result
+  const { snapshotIds, refs, spared, deleted, bytesFreed, unreadable, outside, failed } = result
   const files = Object.values(deleted).reduce((sum, count) => sum + count, 0)
   const notes = [
     refs.length === 0 ? '' : `removed with them: ${refs.join(', ')}\n`,
     spared.length === 0 ? '' : `${plural(spared.length, 'snapshot')} got a ref meanwhile and stay\n`,
     unreadable.length === 0 ? '' : `${plural(unreadable.length, 'object')} could not be read; run firn orphans later\n`,
+    failed.length === 0 ? '' : `${plural(failed.length, 'file')} could not be deleted; run firn orphans later\n`,
     outside === 0 ? '' : `${plural(outside, 'file')} outside of the table's folder left alone\n`,
     manifests.kept === 0 ? '' : `${plural(manifests.kept, 'JSON manifest')} kept for the refused records they list\n`,
   ].join('')

@@ -7,6 +7,8 @@ import { keyOfPath } from '../spec/location.ts'
 
 /** Requests in flight. */
 const DELETE_DEPTH = 16
+/** A store that answers so many deletes with a failure is down: the rest is not tried. */
+const MAX_FAILURES = 20
 
 export interface SizedPath {
   readonly path: string
@@ -19,9 +21,14 @@ export interface Deleted {
   readonly bytes: number
   /** Paths that do not lie in the table's folder: left alone, since they may belong to others. */
   readonly outside: number
+  /** Objects of which the store did not say that they are gone. */
+  readonly failed: readonly { readonly path: string; readonly reason: string }[]
 }
 
-/** @throws {FirnError} as `ObjectStore.delete`; what was deleted by then stays so. */
+/**
+ * One object that cannot be deleted now does not keep the others.
+ * @throws {FirnError} `FIRN_STORE_UNAVAILABLE` when the store is down; what was deleted by then stays so.
+ */
 export async function deletePaths(
   store: ObjectStore,
   location: string,
@@ -30,15 +37,19 @@ export async function deletePaths(
 ): Promise<Deleted> {
   const inside = paths.flatMap(({ path, sizeBytes }) => {
     const key = keyWithin(location, path)
-    return key === undefined ? [] : [{ key, sizeBytes }]
+    return key === undefined ? [] : [{ path, key, sizeBytes }]
   })
-  const remove = async (
-    { key, sizeBytes }: (typeof inside)[number],
-    signal: AbortSignal,
-  ): Promise<number | undefined> => {
-    const size = sizeBytes ?? (await store.head(key, { signal }))?.sizeBytes
-    if (size !== undefined) await store.delete(key, { signal })
-    return size
+  const failed: { path: string; reason: string }[] = []
+  const remove = async (file: (typeof inside)[number], signal: AbortSignal): Promise<number | undefined> => {
+    try {
+      const size = file.sizeBytes ?? (await store.head(file.key, { signal }))?.sizeBytes
+      if (size !== undefined) await store.delete(file.key, { signal })
+      return size
+    } catch (error) {
+      if (!FirnError.is(error, 'FIRN_STORE_UNAVAILABLE') || failed.length >= MAX_FAILURES) throw error
+      failed.push({ path: file.path, reason: error.message })
+      return undefined
+    }
   }
   let bytes = 0
   let deleted = 0
@@ -47,7 +58,7 @@ export async function deletePaths(
     bytes += size
     deleted++
   }
-  return { deleted, bytes, outside: paths.length - inside.length }
+  return { deleted, bytes, outside: paths.length - inside.length, failed }
 }
 
 /** `undefined` for a path that is not plainly one of the table's folder. */

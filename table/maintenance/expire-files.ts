@@ -29,6 +29,8 @@ export interface Freed {
   readonly bytesFreed: number
   readonly unreadable: readonly Unreadable[]
   readonly outside: number
+  /** Not deleted, because the store did not answer; left to the removal of orphans. */
+  readonly failed: readonly Unreadable[]
 }
 
 export const NOTHING_FREED: Freed = {
@@ -36,6 +38,7 @@ export const NOTHING_FREED: Freed = {
   bytesFreed: 0,
   unreadable: [],
   outside: 0,
+  failed: [],
 }
 
 /**
@@ -94,7 +97,7 @@ export async function filesToFree(
       }
     }
   }
-  return { deleted, bytesFreed, unreadable, outside }
+  return { deleted, bytesFreed, unreadable, outside, failed: [] }
 }
 
 type Groups = Readonly<Record<keyof DeletedCounts, readonly SizedPath[]>>
@@ -142,11 +145,13 @@ async function deleteGroups(
   const deleted = { ...NOTHING_FREED.deleted }
   let bytesFreed = 0
   let outside = 0
+  const failed: Unreadable[] = []
   for (const kind of Object.keys(deleted) as (keyof DeletedCounts)[]) {
     const done = await deletePaths(store, location, groups[kind], options)
     deleted[kind] = done.deleted
     bytesFreed += done.bytes
     outside += done.outside
+    failed.push(...done.failed)
   }
-  return { deleted, bytesFreed, outside }
+  return { deleted, bytesFreed, outside, failed }
 }

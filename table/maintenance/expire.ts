@@ -85,6 +85,8 @@ export interface ExpireResult {
   readonly unreadable: readonly Unreadable[]
   /** Files outside of the table's folder, which are never deleted. */
   readonly outside: number
+  /** Not deleted, because the store did not answer: left to the removal of orphans too. */
+  readonly failed: readonly Unreadable[]
   readonly removedSchemas: readonly number[]
   readonly removedSpecs: readonly number[]
 }

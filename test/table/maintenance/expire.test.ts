@@ -30,8 +30,8 @@ async function expire({ clock }: Lab, table: Table, options: Parameters<typeof p
   const preview = await previewExpire(table, plan)
   const done = await runExpire(table, plan, {}, clock)
   // What is shown is what is done.
-  const { deleted, bytesFreed, unreadable, outside } = done.result
-  expect(preview).toEqual({ deleted, bytesFreed, unreadable, outside })
+  const { deleted, bytesFreed, unreadable, outside, failed } = done.result
+  expect(preview).toEqual({ deleted, bytesFreed, unreadable, outside, failed })
   return done
 }
 

@@ -1,9 +1,16 @@
 /** Orphans are found and removed; nothing that the table may need is. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { openCatalog, openTableAt } from '../../../table/catalog/open.ts'
+import { type Clock, systemClock } from '../../../table/clock.ts'
+import { epochMillis } from '../../../table/ids.ts'
+import { openFileStore } from '../../../table/io/file.ts'
 import { ORPHAN_MIN_AGE_MILLIS, type OrphanPlan, planOrphans, runOrphans } from '../../../table/maintenance/orphans.ts'
 import type { Table } from '../../../table/table.ts'
 import { commitFiles as commitForeign, putMetadata } from '../scan/delete-tables.ts'
+import { eventsTable } from '../support.ts'
 import {
   appendEach,
   DAY,
@@ -123,6 +130,24 @@ describe('what is an orphan', () => {
     const expected = Array.from({ length: newest + 1 - 10 }, (_, i) => `metadata/v${i + 1}.metadata.json`)
     expect([...keysIn(plan)].sort()).toEqual(expected.sort())
   })
+})
+
+test('on a file system: what is left are the files of the table', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'firn-orphans-'))
+  try {
+    // Modification times are the machine's; the run is a week later.
+    const later: Clock = { ...systemClock, nowMillis: () => epochMillis(systemClock.nowMillis() + 7 * DAY) }
+    const store = openFileStore(folder)
+    const table = await appendEach((await eventsTable(store)).table, ['a', 'b'])
+    await smallFile(table, 'lost')
+    const opened = await openCatalog(store, { clock: later }).loadTable('t.events')
+    const plan = await planOrphans(opened, {}, later)
+    expect(keysIn(plan)).toEqual(['data/lost.parquet'])
+    expect((await runOrphans(opened, printed(plan))).result).toMatchObject({ deleted: 1, changed: [] })
+    expect(new Set(await keysOf(opened.store))).toEqual(await referencedKeys(opened))
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 })
 
 describe('refusals', () => {
