@@ -7,7 +7,7 @@
  */
 import { FirnError } from '../../table/errors.ts'
 import { type EpochMillis, type SnapshotId, snapshotId } from '../../table/ids.ts'
-import { ancestorsOf, snapshotById, type Table, type TableMetadata } from '../../table/index.ts'
+import { lineOf, predecessorOf, snapshotById, type Table, type TableMetadata } from '../../table/index.ts'
 import type { AbortableOptions, ObjectInfo, ObjectStore } from '../../table/io/object-store.ts'
 import { type JsonManifest, manifestKey, readManifest } from '../compaction/manifest.ts'
 
@@ -135,9 +135,9 @@ function idOfKey(key: string): SnapshotId | undefined {
  * snapshot: a commit would have come after that beginning. An expired snapshot lies before it.
  */
 export function neverCommitted(metadata: TableMetadata, id: SnapshotId, writtenMillis: number): boolean {
-  if (metadata.snapshots.some((snapshot) => snapshot.snapshotId === id || snapshot.parentSnapshotId === id))
+  if (metadata.snapshots.some((snapshot) => snapshot.snapshotId === id || predecessorOf(snapshot) === id))
     return false
-  const history = [...ancestorsOf(metadata, metadata.refs['main']?.snapshotId)]
+  const history = [...lineOf(metadata, metadata.refs['main']?.snapshotId)]
   const oldest = history.at(-1)
   if (oldest === undefined) return false
   return writtenMillis > snapshotById(metadata, oldest)!.timestampMillis + CLOCK_SKEW_MILLIS

@@ -7,7 +7,7 @@ import { FirnError } from '../../table/errors.ts'
 import type { SnapshotId } from '../../table/ids.ts'
 import { ancestorsOf, ROLLED_BACK_TO, snapshotById, type Table } from '../../table/index.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
-import { readManifest } from '../compaction/manifest.ts'
+import { type JsonManifest, readManifest } from '../compaction/manifest.ts'
 import { planCompaction } from '../compaction/plan.ts'
 import {
   COMPACTED_AT_PROPERTY,
@@ -28,47 +28,75 @@ const refuse = (message: string, help: string): FirnError =>
 const WITHOUT = 'Go back without --reprocess: the files are restored, nothing is compacted again.'
 
 /**
- * The positions after `target` was committed: of its own JSON manifest, else of its nearest ancestor that has them.
+ * The positions after `target` was committed: of its own JSON manifest, else of its nearest ancestor that has them. What
+ * has expired before it is not needed: the next run that read a stream says where it began.
  * @param current positions of the table now; their incarnations are the ones looked for.
+ * @param head the snapshot that they are of, a descendant of `target`.
  * @throws {FirnError} `FIRN_REPROCESS_IMPOSSIBLE` (failed) when an incarnation's position then cannot be told;
  *   `FIRN_MANIFEST_CORRUPT` (corrupt).
  */
 export async function positionsAt(
-  store: ObjectStore,
-  table: Table,
-  tableName: string,
+  { store, table, tableName, signal }: PositionsSource,
   target: SnapshotId,
+  head: SnapshotId,
   current: Positions,
-  options: AbortableOptions = {},
 ): Promise<Positions> {
   const { metadata } = table
-  const wanted = new Set(Object.keys(current))
   const found: Record<string, ShardPositions> = {}
-  let oldest = target
-  for (const id of ancestorsOf(metadata, target)) {
-    oldest = id
-    if (wanted.size === 0) break
+  const wanted = new Set(Object.keys(current))
+  const take = (positions: Positions): void => {
+    for (const [incarnation, shards] of Object.entries(positions)) {
+      if (wanted.delete(incarnation)) found[incarnation] = shards
+    }
+  }
+  /** `lost`: of a snapshot that may have moved them, which then nobody can tell. */
+  const moved = async (id: SnapshotId): Promise<JsonManifest['positions'] | 'lost'> => {
     const { summary } = snapshotById(metadata, id)!
-    const manifest = await readManifest(store, tableName, id, options)
-    // Such a snapshot may have moved them: what is before it is not what was then.
-    if (manifest === undefined && (summary[COMPACTED_AT_PROPERTY] ?? summary[ROLLED_BACK_TO]) !== undefined) {
-      throw refuse(`snapshot ${id} of ${tableName} has lost its JSON manifest: its positions are not known`, WITHOUT)
-    }
-    for (const [incarnation, positions] of Object.entries(manifest?.positions?.after ?? {})) {
-      if (wanted.delete(incarnation)) found[incarnation] = positions
-    }
+    const manifest = await readManifest(store, tableName, id, { signal })
+    if (manifest !== undefined) return manifest.positions
+    return (summary[COMPACTED_AT_PROPERTY] ?? summary[ROLLED_BACK_TO]) === undefined ? null : 'lost'
   }
-  if (wanted.size === 0) return found
-  const first = snapshotById(metadata, oldest)
-  if (first?.parentSnapshotId !== undefined) {
-    const missing = [...wanted].join(', ')
-    throw refuse(
-      `positions of ${missing} at snapshot ${target} of ${tableName} are not known: older snapshots expired`,
-      WITHOUT,
-    )
+  let oldest: SnapshotId | undefined = target
+  for (const id of ancestorsOf(metadata, target)) {
+    if (wanted.size === 0) return found
+    const positions = await moved(id)
+    oldest = positions === 'lost' ? undefined : id
+    if (positions === 'lost') break
+    take(positions?.after ?? {})
   }
-  // The whole history is there, and nothing of these had been read.
-  return { ...found, ...Object.fromEntries([...wanted].map((incarnation) => [incarnation, {}])) }
+  if (oldest !== undefined && snapshotById(metadata, oldest)?.parentSnapshotId === undefined) {
+    // The whole history is there, and nothing of these had been read.
+    take(Object.fromEntries([...wanted].map((incarnation) => [incarnation, {}])))
+    return found
+  }
+  for (const id of descendants(table, target, head)) {
+    if (wanted.size === 0) return found
+    const positions = await moved(id)
+    if (positions === 'lost') {
+      const what = `positions of ${[...wanted].join(', ')} at snapshot ${target} of ${tableName} are not known`
+      throw refuse(`${what}: snapshot ${id} has lost its JSON manifest`, WITHOUT)
+    }
+    take(positions?.before ?? {})
+  }
+  take(current)
+  return found
+}
+
+/** From the first after `target` to `head`. */
+function descendants({ metadata }: Table, target: SnapshotId, head: SnapshotId): readonly SnapshotId[] {
+  const path: SnapshotId[] = []
+  for (const id of ancestorsOf(metadata, head)) {
+    if (id === target) break
+    path.push(id)
+  }
+  return path.reverse()
+}
+
+export interface PositionsSource extends AbortableOptions {
+  /** The warehouse. */
+  readonly store: ObjectStore
+  readonly table: Table
+  readonly tableName: string
 }
 
 /**

@@ -8,7 +8,7 @@ import { newSnapshotId } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 import type { RunId, SnapshotId } from '../../table/ids.ts'
 import { allEntries, type DataFile, isAncestor, type Snapshot, snapshotId, type Table } from '../../table/index.ts'
-import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
+import type { AbortableOptions } from '../../table/io/object-store.ts'
 import { type ManifestFile, plainManifest, readManifest, writeManifest } from '../compaction/manifest.ts'
 import { manifestFile } from '../compaction/manifest-file.ts'
 import {
@@ -19,7 +19,7 @@ import {
   positionsProperty,
   printPositions,
 } from '../compaction/positions.ts'
-import { assertStagingHolds, positionsAt } from './positions-at.ts'
+import { assertStagingHolds, type PositionsSource, positionsAt } from './positions-at.ts'
 import { runSummary } from './record-manifest.ts'
 
 export interface RollbackPlan {
@@ -32,21 +32,17 @@ export interface RollbackPlan {
   readonly positions: { readonly before: Positions; readonly after: Positions }
 }
 
-export interface RollbackOptions extends AbortableOptions {
-  /** The warehouse. */
-  readonly store: ObjectStore
-  readonly table: Table
-  readonly tableName: string
-}
+export type RollbackOptions = PositionsSource
 
 /**
  * @throws {FirnError} `FIRN_TABLE_EMPTY`, `FIRN_NOT_AN_ANCESTOR` (invalid); `FIRN_REPROCESS_IMPOSSIBLE` (failed).
  */
 export async function planRollback(
-  { store, table, tableName, signal }: RollbackOptions,
+  options: RollbackOptions,
   target: Snapshot,
   { reprocess }: { readonly reprocess: boolean },
 ): Promise<RollbackPlan> {
+  const { store, table, tableName, signal } = options
   const { metadata } = table
   const current = table.currentSnapshot()
   if (current === undefined) throw new FirnError('invalid', 'FIRN_TABLE_EMPTY', `${tableName} has no snapshot yet`)
@@ -59,7 +55,7 @@ export async function planRollback(
   const now = await liveFiles(table, current, { signal })
   const then = await liveFiles(table, target, { signal })
   const before = positionsOf(metadata.properties)
-  const after = reprocess ? await positionsAt(store, table, tableName, target.snapshotId, before, { signal }) : before
+  const after = reprocess ? await positionsAt(options, target.snapshotId, current.snapshotId, before) : before
   if (reprocess) await assertStagingHolds(store, after, before, { signal })
   return {
     target,

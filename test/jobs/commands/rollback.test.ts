@@ -118,7 +118,11 @@ test('what cannot be done is refused before anything is written', async () => {
   rmSync(lake.home.path(chunks[0]!))
   expect(await refused(['--to', first, '--reprocess', '--yes'])).toBe('FIRN_REPROCESS_IMPOSSIBLE')
   // and the positions of a run whose JSON manifest is lost are not guessed
-  rmSync(lake.home.path(`.firn/warehouse/_manifests/${TABLE}/${first}.json`))
-  expect(await refused(['--to', first, '--reprocess', '--yes'])).toBe('FIRN_REPROCESS_IMPOSSIBLE')
+  for (const id of [first, second]) rmSync(lake.home.path(`.firn/warehouse/_manifests/${TABLE}/${id}.json`))
+  const lost = await lake.home.firn(['rollback', TABLE, '--to', first, '--reprocess', '--yes'])
+  expect(complaint(lost)).toMatchObject({
+    code: 'FIRN_REPROCESS_IMPOSSIBLE',
+    error: expect.stringMatching(/has lost its JSON manifest/),
+  })
   expect(await rollback('--to', first)).toMatchObject({ result: { snapshot_id: expect.any(String) } })
 })

@@ -1,10 +1,13 @@
 /** Rollback beside runs that compact at the same time, and what staging must still hold. */
 import { expect, test } from 'vitest'
+import { manifestKey } from '../../../jobs/compaction/manifest.ts'
+import { positionsOf } from '../../../jobs/compaction/positions.ts'
 import { inlineExecutor } from '../../../jobs/executor.ts'
+import { positionsAt } from '../../../jobs/maintenance/positions-at.ts'
 import { planRollback, runRollback } from '../../../jobs/maintenance/rollback.ts'
 import { verifyTable } from '../../../jobs/verify/index.ts'
 import { newRunId } from '../../../table/clock.ts'
-import type { Table } from '../../../table/index.ts'
+import { snapshotId, type Table } from '../../../table/index.ts'
 import {
   articleRecords,
   loadTable,
@@ -163,4 +166,30 @@ test.each([
   await expect(goBack(warehouse, true)).rejects.toMatchObject({ code: 'FIRN_REPROCESS_IMPOSSIBLE', kind: 'failed' })
   await goBack(warehouse, false)
   expect(await idsOf(warehouse)).toEqual(articles([0, 30]))
+})
+
+test('positions of then are found in what came before, in what came after, or not at all', async () => {
+  const warehouse = memoryWarehouse()
+  const ids: bigint[] = []
+  for (const end of [10, 20, 30, 40]) {
+    await stage(warehouse, { a: { records: articleRecords(0, end) } })
+    ids.push(BigInt((await runCompaction(warehouse)).snapshot_id!))
+  }
+  const { store } = warehouse
+  const table = await loadTable(warehouse)
+  const current = positionsOf(table.metadata.properties)
+  const at = (index: number) =>
+    positionsAt({ store, table, tableName: TABLE }, snapshotId(ids[index]!), snapshotId(ids[3]!), current)
+  const lose = (index: number) => store.delete(manifestKey(TABLE, String(ids[index])))
+  const position = (sequence: string) => ({ 'MyStream@7': { a: sequence } })
+  expect([await at(0), await at(1), await at(3)]).toEqual([position('10'), position('20'), position('40')])
+  await lose(1)
+  // not the one before it, which is nearer to the beginning: records would be compacted twice
+  expect(await at(1)).toEqual(position('20'))
+  await lose(2)
+  expect(await at(2)).toEqual(position('30'))
+  await expect(at(1)).rejects.toMatchObject({ code: 'FIRN_REPROCESS_IMPOSSIBLE' })
+  expect(await at(0)).toEqual(position('10'))
+  await lose(3)
+  expect(await at(3)).toEqual(position('40'))
 })
