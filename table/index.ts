@@ -13,7 +13,17 @@ export {
 export { openRestCatalog, type RestCatalog, type RestCatalogOptions, type SigV4Options } from './catalog/rest.ts'
 export { type Clock, newRunId, newSnapshotId, newUuid, systemClock } from './clock.ts'
 export type { Change } from './commit/commit.ts'
-export { ancestorsOf, EXPIRING_PROPERTY, isAncestor, type RefRetention } from './commit/refs.ts'
+export {
+  ancestorsOf,
+  EXPIRING_PROPERTY,
+  isAncestor,
+  lineOf,
+  predecessorOf,
+  type RefRetention,
+  ROLLED_BACK_FROM,
+  ROLLED_BACK_TO,
+  stoodOn,
+} from './commit/refs.ts'
 export type { TableRequirement } from './commit/requirements.ts'
 export type { TableUpdate } from './commit/updates.ts'
 export { type ErrorCode, type ErrorKind, FirnError } from './errors.ts'
@@ -208,7 +218,6 @@ export {
 export type { AppendOptions, FileChange } from './write/file-change.ts'
 export type { RemovedFile } from './write/filter-manifests.ts'
 export type { OverwriteOptions } from './write/overwrite.ts'
-export { ROLLED_BACK_TO } from './write/rollback.ts'
 export type { SnapshotOptions, UpcomingSnapshot } from './write/snapshot-options.ts'
 export type { Transaction } from './write/transaction.ts'
 export type { UpsertOptions } from './write/upsert.ts'

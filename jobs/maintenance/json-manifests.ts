@@ -7,7 +7,14 @@
  */
 import { FirnError } from '../../table/errors.ts'
 import { type EpochMillis, type SnapshotId, snapshotId } from '../../table/ids.ts'
-import { lineOf, predecessorOf, snapshotById, type Table, type TableMetadata } from '../../table/index.ts'
+import {
+  lineOf,
+  predecessorOf,
+  type Snapshot,
+  snapshotById,
+  type Table,
+  type TableMetadata,
+} from '../../table/index.ts'
 import type { AbortableOptions, ObjectInfo, ObjectStore } from '../../table/io/object-store.ts'
 import { type JsonManifest, manifestKey, readManifest } from '../compaction/manifest.ts'
 
@@ -135,8 +142,9 @@ function idOfKey(key: string): SnapshotId | undefined {
  * snapshot: a commit would have come after that beginning. An expired snapshot lies before it.
  */
 export function neverCommitted(metadata: TableMetadata, id: SnapshotId, writtenMillis: number): boolean {
-  if (metadata.snapshots.some((snapshot) => snapshot.snapshotId === id || predecessorOf(snapshot) === id))
-    return false
+  const names = (snapshot: Snapshot): boolean =>
+    snapshot.snapshotId === id || snapshot.parentSnapshotId === id || predecessorOf(snapshot) === id
+  if (metadata.snapshots.some(names)) return false
   const history = [...lineOf(metadata, metadata.refs['main']?.snapshotId)]
   const oldest = history.at(-1)
   if (oldest === undefined) return false

@@ -6,7 +6,7 @@ import { hash } from 'node:crypto'
 import type { Clock } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 import { snapshotId } from '../../table/ids.ts'
-import { snapshotById, type Table } from '../../table/index.ts'
+import { predecessorOf, snapshotById, type Table } from '../../table/index.ts'
 import { type AbortableOptions, getIfExists, type ObjectStore, putOnce } from '../../table/io/object-store.ts'
 import { type JsonManifest, manifestKey, readManifest } from '../compaction/manifest.ts'
 import { type LeftProblem, nextStep } from './next-steps.ts'
@@ -101,7 +101,8 @@ async function manifestStep(
   if (digits === undefined || table.name === undefined) return undefined
   const contents = await contentsOf(table, snapshotId(BigInt(digits)), known, { signal })
   if (contents === undefined) return undefined
-  const parent = contents.snapshot.parentSnapshotId
+  // For a rollback what it undid: the difference to that is what it did.
+  const parent = predecessorOf(contents.snapshot)
   const before = parent === undefined ? undefined : await contentsOf(table, parent, known, { signal })
   const key = manifestKey(table.name, contents.snapshot.snapshotId)
   const stored = await getIfExists(warehouse, key, { signal })

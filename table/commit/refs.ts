@@ -1,11 +1,17 @@
 /** Branches and tags: made, moved and dropped. Spec: "Snapshot References". */
 import { FirnError } from '../errors.ts'
-import type { SnapshotId } from '../ids.ts'
+import { type SnapshotId, snapshotId } from '../ids.ts'
 import { type SnapshotRef, snapshotById, type TableMetadata } from '../spec/metadata.ts'
+import type { Snapshot } from '../spec/snapshot.ts'
 import type { Change } from './commit.ts'
 
 /** Property by which expiry tells which snapshots it is about to remove: their ids. */
 export const EXPIRING_PROPERTY = 'firn.expiring'
+
+/** Member of a rollback's summary: the snapshot whose files it restored, which is its parent too. */
+export const ROLLED_BACK_TO = 'firn.rolled-back-to'
+/** Member of a rollback's summary: the newest snapshot of the branch before it, which is no ancestor any more. */
+export const ROLLED_BACK_FROM = 'firn.rolled-back-from'
 
 /** How long a ref and the snapshots of a branch are kept; `null`: as the table's properties say. */
 export interface RefRetention {
@@ -192,6 +198,35 @@ export function* ancestorsOf(metadata: TableMetadata, from: SnapshotId | undefin
     seen.add(id)
     yield id
   }
+}
+
+/**
+ * What a branch stood on one after the other, newest first, with what was undone; ends where one has expired. Unlike
+ * `ancestorsOf` it follows time: before a rollback comes what it undid.
+ */
+export function* lineOf(metadata: TableMetadata, from: SnapshotId | undefined): Generator<SnapshotId, void> {
+  const byId = new Map(metadata.snapshots.map((snapshot) => [snapshot.snapshotId, snapshot]))
+  const seen = new Set<SnapshotId>()
+  for (let id = from; id !== undefined && !seen.has(id); ) {
+    const snapshot = byId.get(id)
+    if (snapshot === undefined) return
+    seen.add(id)
+    yield id
+    id = predecessorOf(snapshot)
+  }
+}
+
+/** The snapshot that its branch stood on before it: the parent's, other than of a rollback. */
+export function predecessorOf({ summary, parentSnapshotId }: Snapshot): SnapshotId | undefined {
+  const undone = Object.hasOwn(summary, ROLLED_BACK_FROM) ? summary[ROLLED_BACK_FROM] : undefined
+  return undone !== undefined && /^-?\d{1,19}$/.test(undone) ? snapshotId(BigInt(undone)) : parentSnapshotId
+}
+
+/** Whether a branch that stands on `head` ever stood on `snapshotId`, as far as the table still knows. */
+export function stoodOn(metadata: TableMetadata, id: SnapshotId, head: SnapshotId | undefined): boolean {
+  if (isAncestor(metadata, id, head)) return true
+  for (const each of lineOf(metadata, head)) if (each === id) return true
+  return false
 }
 
 /** Whether `ancestor` is `of` or one that it stands on. */

@@ -173,6 +173,8 @@ export function manifestCounts(
 
 export interface PublishedTry {
   readonly snapshotId: SnapshotId
+  /** Default: the branch's newest. */
+  readonly parentSnapshotId?: SnapshotId
   readonly commitUuid: string
   readonly attempt: number
   readonly timestampMillis: EpochMillis

@@ -1,9 +1,10 @@
 /**
- * Going back: a new snapshot over the manifests of an old one. The branch moves on rather than back, so a writer that
- * stalled before the rollback cannot take its branch for unchanged.
+ * Going back: a new snapshot over the manifests of an old one. Its id is new, so a writer that stalled before the
+ * rollback cannot take its branch for unchanged. Its parent is the old one, not what is undone: whoever cleans up along
+ * parents, as other engines' expiry does, would take files that were removed and came back for removed.
  */
 import { type Clock, newSnapshotId, newUuid } from '../clock.ts'
-import { assertNotExpiring, isAncestor } from '../commit/refs.ts'
+import { assertNotExpiring, ROLLED_BACK_FROM, ROLLED_BACK_TO, stoodOn } from '../commit/refs.ts'
 import { totalsOf } from '../commit/summary.ts'
 import { FirnError } from '../errors.ts'
 import type { SnapshotId } from '../ids.ts'
@@ -14,11 +15,8 @@ import type { Snapshot } from '../spec/snapshot.ts'
 import { isOwnSnapshot, manifestCounts, publish, type SnapshotChange, snapshotRequirements } from './produce.ts'
 import { headOf, type SnapshotOptions } from './snapshot-options.ts'
 
-/** Member of a rollback's summary: the snapshot whose files it restored. */
-export const ROLLED_BACK_TO = 'firn.rolled-back-to'
-
 /**
- * @param target an ancestor of the branch's newest snapshot.
+ * @param target what the branch stands on, or stood on before another rollback.
  * @throws {FirnError} from its tries `FIRN_SNAPSHOT_NOT_FOUND` (not-found), `FIRN_NOT_AN_ANCESTOR` (invalid);
  *   `FIRN_COMMIT_CONFLICT` (conflict) when files came or went since the table was read: nobody asked to undo those.
  */
@@ -41,7 +39,7 @@ export function rollbackChange(
       assertNotExpiring(committed, target)
       const old = snapshotById(base, target)!
       const head = headOf(committed, options.branch)
-      if (!isAncestor(base, target, head?.snapshotId)) throw notAncestor(base, target, options.branch)
+      if (head === undefined || !stoodOn(base, target, head.snapshotId)) throw notAncestor(base, target, options.branch)
       await assertSameFiles(store, committed, headOf(planned, options.branch), head, abort)
       const manifests = await carriedManifests(store, base, old, abort)
       const listed = new Set(manifests.map((manifest) => manifest.manifestPath))
@@ -52,9 +50,11 @@ export function rollbackChange(
         ...manifestCounts(manifests, snapshotId, replaced),
         ...totalsOf(old),
         [ROLLED_BACK_TO]: String(target),
+        [ROLLED_BACK_FROM]: String(headOf(base, options.branch)?.snapshotId),
         operation: 'overwrite',
       }
-      return publish(store, base, { snapshotId, commitUuid, attempt, timestampMillis, manifests, summary }, options)
+      const work = { snapshotId, parentSnapshotId: target, commitUuid, attempt, timestampMillis, manifests, summary }
+      return publish(store, base, work, options)
     },
   }
 }

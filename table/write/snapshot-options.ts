@@ -78,15 +78,16 @@ export function nextSnapshot(
   branch: string | undefined,
   of: {
     readonly snapshotId: SnapshotId
+    readonly parentSnapshotId?: SnapshotId
     readonly timestampMillis: EpochMillis
     readonly manifestList: string
     readonly summary: Readonly<Record<string, string>>
   },
 ): Snapshot {
-  const parent = headOf(base, branch)
+  const parent = of.parentSnapshotId ?? headOf(base, branch)?.snapshotId
   return {
     snapshotId: of.snapshotId,
-    ...(parent === undefined ? {} : { parentSnapshotId: parent.snapshotId }),
+    ...(parent === undefined ? {} : { parentSnapshotId: parent }),
     sequenceNumber: base.lastSequenceNumber + 1,
     timestampMillis: of.timestampMillis,
     manifestList: of.manifestList,

@@ -1,6 +1,7 @@
 /** Branches, tags, going back and picking: what a table's history is after each. */
 import { describe, expect, test } from 'vitest'
 import { openCatalog } from '../../../table/catalog/open.ts'
+import { ancestorsOf, lineOf } from '../../../table/commit/refs.ts'
 import type { SnapshotId } from '../../../table/ids.ts'
 import type { ObjectStore } from '../../../table/io/object-store.ts'
 import { readEntries } from '../../../table/manifest/entries.ts'
@@ -117,12 +118,13 @@ describe('rollbackTo', () => {
     const { first, third } = await table3()
     const { table: back, snapshot } = await third.rollbackTo(head(first), { setProperties: { note: 'x' } })
     expect(await ids(back)).toEqual(['a'])
-    expect(snapshot).toMatchObject({ parentSnapshotId: head(third), sequenceNumber: 4 })
+    expect(snapshot).toMatchObject({ parentSnapshotId: head(first), sequenceNumber: 4 })
     expect(snapshot!.summary).toMatchObject({
       operation: 'overwrite',
       'total-records': '1',
       'total-data-files': '1',
       'firn.rolled-back-to': String(head(first)),
+      'firn.rolled-back-from': String(head(third)),
       'manifests-created': '0',
       'manifests-kept': '1',
       'manifests-replaced': '2',
@@ -133,6 +135,46 @@ describe('rollbackTo', () => {
     expect(await lists(head(back))).toEqual(await lists(head(first)))
     expect(await ids((await add(back, 'd')).table)).toEqual(['a', 'd'])
     expect(await ids((await (await back.refresh()).rollbackTo(head(third))).table)).toEqual(['a', 'b', 'c'])
+  })
+
+  test('files that were removed and came back are removed by no ancestor', async () => {
+    const { first } = await table3()
+    const emptied = (await (await first.refresh()).deleteWhere(parseWhere("id = 'a'", EVENTS))).table
+    const { table: back } = await emptied.rollbackTo(head(first))
+    const removed = new Set<string>()
+    for (const id of ancestorsOf(back.metadata, head(back))) {
+      const manifests = await snapshotManifests(back.store, back.metadata, back.snapshotFor({ snapshotId: id })!)
+      for await (const entries of readEntries(back.store, back.metadata, manifests)) {
+        for (const { status, dataFile } of entries) if (status === 'deleted') removed.add(dataFile.filePath)
+      }
+    }
+    const live = (await back.scan().planFiles()).map((task) => task.file.filePath)
+    expect(live).toHaveLength(1)
+    expect(live.filter((path) => removed.has(path))).toEqual([])
+  })
+
+  test('what was undone is not in what came since, and can be picked again', async () => {
+    const { first, second, third } = await table3()
+    const dev = await add(await third.createBranch('dev'), 'd', 'dev')
+    await add(dev.table, 'e')
+    const picked = (await (await dev.table.refresh()).cherryPick(dev.snapshot!.snapshotId)).table
+    const back = (await picked.rollbackTo(head(second))).table
+    expect(await readRows(back.scan({ fromSnapshotId: head(first), columns: ['id'] }))).toEqual([{ id: 'b' }])
+    const changes: number[][] = []
+    for await (const { added, removed } of back.changes(head(second))) changes.push([added.length, removed.length])
+    expect(changes).toEqual([[0, 0]])
+    expect(await ids((await back.cherryPick(dev.snapshot!.snapshotId)).table)).toEqual(['a', 'b', 'd'])
+  })
+
+  test('going back and on again: everything that the branch stood on can be gone to, in the order of time', async () => {
+    const { first, second, third } = await table3()
+    const one = (await third.rollbackTo(head(second))).table
+    const two = (await one.rollbackTo(head(first))).table
+    const { table: again } = await two.rollbackTo(head(third))
+    expect(await ids(again)).toEqual(['a', 'b', 'c'])
+    const line = [...lineOf(again.metadata, head(again))]
+    expect(line).toEqual([again, two, one, third, second, first].map(head))
+    expect([...ancestorsOf(again.metadata, head(again))]).toEqual([again, third, second, first].map(head))
   })
 
   test('what came since the table was read is not undone unseen', async () => {
