@@ -13,8 +13,8 @@ import { dayOf, definition, hourlyFile } from './table-files.ts'
 
 const STEPS = [10, 100, 200, 1000]
 const RETAINED_SNAPSHOTS = 120
-/** Appends that a figure is the mean of: one of 99 merges the manifests of the others. */
-const WINDOW = 99
+/** Appends that a figure is the mean of: one of 100 merges the manifests of the others. */
+const WINDOW = 100
 const PLANS = 9
 
 export interface AppendCost {
@@ -23,9 +23,17 @@ export interface AppendCost {
   readonly snapshots: number
   /** Means over the last appends. */
   readonly commitMillis: number
+  /** Of all threads: what a busy machine does not change. */
+  readonly commitCpuMillis: number
   readonly commit: StoreCounts
   readonly newestDay: PlanCost
   readonly everything: PlanCost
+}
+
+interface Append {
+  readonly millis: number
+  readonly cpuMillis: number
+  readonly counts: StoreCounts
 }
 
 export interface PlanCost {
@@ -43,12 +51,15 @@ export async function measureAppends(): Promise<readonly AppendCost[]> {
   }
   let table = await openCatalog(store, { clock: systemClock }).createTable('bench.hourly', definition(properties))
   const costs: AppendCost[] = []
-  let window: { millis: number; counts: StoreCounts }[] = []
+  let window: Append[] = []
   for (let hour = 0; hour < STEPS.at(-1)!; hour++) {
     take()
+    const usedBefore = process.cpuUsage()
     const started = performance.now()
     table = (await table.append([hourlyFile(table.location, hour)])).table
-    window = [...window, { millis: performance.now() - started, counts: take() }].slice(-WINDOW)
+    const millis = performance.now() - started
+    const { user, system } = process.cpuUsage(usedBefore)
+    window = [...window, { millis, cpuMillis: (user + system) / 1000, counts: take() }].slice(-WINDOW)
     if (hour >= RETAINED_SNAPSHOTS) table = await expire(table)
     if (STEPS.includes(hour + 1)) costs.push(await costOf(table, hour, window, take))
   }
@@ -64,7 +75,7 @@ async function expire(table: Table): Promise<Table> {
 async function costOf(
   table: Table,
   hour: number,
-  window: readonly { millis: number; counts: StoreCounts }[],
+  window: readonly Append[],
   take: () => StoreCounts,
 ): Promise<AppendCost> {
   const everything = await planCost(table, undefined, take)
@@ -72,13 +83,15 @@ async function costOf(
   if (everything.files !== hour + 1 || newestDay.files !== (hour % 24) + 1) {
     throw new Error(`after ${hour + 1} appends the plans have ${everything.files} and ${newestDay.files} files`)
   }
-  const mean = (value: (counts: StoreCounts) => number): number =>
-    window.reduce((sum, { counts }) => sum + value(counts), 0) / window.length
+  const meanOf = (value: (append: Append) => number): number =>
+    window.reduce((sum, append) => sum + value(append), 0) / window.length
+  const mean = (value: (counts: StoreCounts) => number): number => meanOf(({ counts }) => value(counts))
   return {
     appends: hour + 1,
     manifests: everything.counts.get - 1,
     snapshots: table.metadata.snapshots.length,
-    commitMillis: window.reduce((sum, { millis }) => sum + millis, 0) / window.length,
+    commitMillis: meanOf(({ millis }) => millis),
+    commitCpuMillis: meanOf(({ cpuMillis }) => cpuMillis),
     commit: {
       get: mean(({ get }) => get),
       head: mean(({ head }) => head),

@@ -51,10 +51,31 @@ function reportAppends(costs: readonly AppendCost[]): void {
     (counts.head + counts.list).toFixed(1),
     (counts.bytesRead / 1000).toFixed(1),
   ]
-  say(cells('appends', 'snapshots', 'manifests', 'commit ms', 'gets', 'puts', 'heads+lists', 'read kB', 'written kB'))
-  for (const { appends, snapshots, manifests, commitMillis, commit } of costs) {
+  say(
+    cells(
+      'appends',
+      'snapshots',
+      'manifests',
+      'commit ms',
+      'CPU ms',
+      'gets',
+      'puts',
+      'heads+lists',
+      'read kB',
+      'written kB',
+    ),
+  )
+  for (const { appends, snapshots, manifests, commitMillis, commitCpuMillis, commit } of costs) {
     const written = (commit.bytesWritten / 1000).toFixed(1)
-    say(cells(...[appends, snapshots, manifests].map(String), commitMillis.toFixed(1), ...per(commit), written))
+    say(
+      cells(
+        ...[appends, snapshots, manifests].map(String),
+        commitMillis.toFixed(1),
+        commitCpuMillis.toFixed(1),
+        ...per(commit),
+        written,
+      ),
+    )
   }
   say('')
   say(cells('appends', 'day: plan ms', 'gets', 'read kB', 'files', 'all: plan ms', 'gets', 'read kB', 'files'))
@@ -72,8 +93,8 @@ function reportAppends(costs: readonly AppendCost[]): void {
   const growth = (value: (cost: AppendCost) => number): string => `${(value(to) / value(from)).toFixed(2)} times`
   say('')
   say(
-    `from ${from.appends} to ${to.appends} appends: an append takes ${growth((cost) => cost.commitMillis)} as long, ` +
-      `${growth((cost) => requests(cost.commit))} the requests, ${growth((cost) => cost.commit.bytesWritten)} the bytes; ` +
+    `from ${from.appends} to ${to.appends} appends: an append takes ${growth((cost) => cost.commitMillis)} as long (${growth((cost) => cost.commitCpuMillis)} ` +
+      `by processor time), ${growth((cost) => requests(cost.commit))} the requests, ${growth((cost) => cost.commit.bytesWritten)} the bytes; ` +
       `the newest day's plan ${growth((cost) => cost.newestDay.millis)} as long`,
   )
   say('')
