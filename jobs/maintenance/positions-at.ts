@@ -5,7 +5,7 @@
 import { comparePositions, type StreamIncarnation } from '../../ingest/index.ts'
 import { FirnError } from '../../table/errors.ts'
 import type { SnapshotId } from '../../table/ids.ts'
-import { ancestorsOf, ROLLED_BACK_TO, snapshotById, type Table } from '../../table/index.ts'
+import { lineOf, predecessorOf, ROLLED_BACK_TO, snapshotById, type Table } from '../../table/index.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
 import { type JsonManifest, readManifest } from '../compaction/manifest.ts'
 import { planCompaction } from '../compaction/plan.ts'
@@ -28,10 +28,10 @@ const refuse = (message: string, help: string): FirnError =>
 const WITHOUT = 'Go back without --reprocess: the files are restored, nothing is compacted again.'
 
 /**
- * The positions after `target` was committed: of its own JSON manifest, else of its nearest ancestor that has them. What
- * has expired before it is not needed: the next run that read a stream says where it began.
+ * The positions after `target` was committed: of its own JSON manifest, else of the nearest one that main stood on before
+ * it and that has them. What has expired before it is not needed: the next run that read a stream says where it began.
  * @param current positions of the table now; their incarnations are the ones looked for.
- * @param head the snapshot that they are of, a descendant of `target`.
+ * @param head the snapshot that they are of; it came after `target`.
  * @throws {FirnError} `FIRN_REPROCESS_IMPOSSIBLE` (failed) when an incarnation's position then cannot be told;
  *   `FIRN_MANIFEST_CORRUPT` (corrupt).
  */
@@ -57,39 +57,43 @@ export async function positionsAt(
     return (summary[COMPACTED_AT_PROPERTY] ?? summary[ROLLED_BACK_TO]) === undefined ? null : 'lost'
   }
   let oldest: SnapshotId | undefined = target
-  for (const id of ancestorsOf(metadata, target)) {
+  for (const id of lineOf(metadata, target)) {
     if (wanted.size === 0) return found
     const positions = await moved(id)
     oldest = positions === 'lost' ? undefined : id
     if (positions === 'lost') break
     take(positions?.after ?? {})
   }
-  if (oldest !== undefined && snapshotById(metadata, oldest)?.parentSnapshotId === undefined) {
+  if (oldest !== undefined && predecessorOf(snapshotById(metadata, oldest)!) === undefined) {
     // The whole history is there, and nothing of these had been read.
     take(Object.fromEntries([...wanted].map((incarnation) => [incarnation, {}])))
     return found
   }
-  for (const id of descendants(table, target, head)) {
+  const unknown = (why: string): FirnError =>
+    refuse(
+      `positions of ${[...wanted].join(', ')} at snapshot ${target} of ${tableName} are not known: ${why}`,
+      WITHOUT,
+    )
+  const later = since(table, target, head)
+  if (later === undefined) throw unknown('snapshots after it have expired')
+  for (const id of later) {
     if (wanted.size === 0) return found
     const positions = await moved(id)
-    if (positions === 'lost') {
-      const what = `positions of ${[...wanted].join(', ')} at snapshot ${target} of ${tableName} are not known`
-      throw refuse(`${what}: snapshot ${id} has lost its JSON manifest`, WITHOUT)
-    }
+    if (positions === 'lost') throw unknown(`snapshot ${id} has lost its JSON manifest`)
     take(positions?.before ?? {})
   }
   take(current)
   return found
 }
 
-/** From the first after `target` to `head`. */
-function descendants({ metadata }: Table, target: SnapshotId, head: SnapshotId): readonly SnapshotId[] {
+/** What main stood on after `target`, up to `head`; `undefined` when not all of it is there. */
+function since({ metadata }: Table, target: SnapshotId, head: SnapshotId): readonly SnapshotId[] | undefined {
   const path: SnapshotId[] = []
-  for (const id of ancestorsOf(metadata, head)) {
-    if (id === target) break
+  for (const id of lineOf(metadata, head)) {
+    if (id === target) return path.reverse()
     path.push(id)
   }
-  return path.reverse()
+  return undefined
 }
 
 export interface PositionsSource extends AbortableOptions {

@@ -7,7 +7,7 @@ import type { Clock } from '../../table/clock.ts'
 import { newSnapshotId } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 import type { RunId, SnapshotId } from '../../table/ids.ts'
-import { allEntries, type DataFile, isAncestor, type Snapshot, snapshotId, type Table } from '../../table/index.ts'
+import { allEntries, type DataFile, type Snapshot, snapshotId, stoodOn, type Table } from '../../table/index.ts'
 import type { AbortableOptions } from '../../table/io/object-store.ts'
 import { type ManifestFile, plainManifest, readManifest, writeManifest } from '../compaction/manifest.ts'
 import { manifestFile } from '../compaction/manifest-file.ts'
@@ -46,7 +46,7 @@ export async function planRollback(
   const { metadata } = table
   const current = table.currentSnapshot()
   if (current === undefined) throw new FirnError('invalid', 'FIRN_TABLE_EMPTY', `${tableName} has no snapshot yet`)
-  if (!isAncestor(metadata, target.snapshotId, current.snapshotId)) {
+  if (!stoodOn(metadata, target.snapshotId, current.snapshotId)) {
     const message = `snapshot ${target.snapshotId} is not in the history of main of ${tableName}`
     throw new FirnError('invalid', 'FIRN_NOT_AN_ANCESTOR', message, {
       help: `Going back is possible to snapshots that main stood on: firn inspect history ${tableName}`,

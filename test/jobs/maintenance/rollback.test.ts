@@ -7,7 +7,7 @@ import { positionsAt } from '../../../jobs/maintenance/positions-at.ts'
 import { planRollback, runRollback } from '../../../jobs/maintenance/rollback.ts'
 import { verifyTable } from '../../../jobs/verify/index.ts'
 import { newRunId } from '../../../table/clock.ts'
-import { snapshotId, type Table } from '../../../table/index.ts'
+import { planExpire, runExpire, type SnapshotId, snapshotId, type Table } from '../../../table/index.ts'
 import {
   articleRecords,
   loadTable,
@@ -192,4 +192,25 @@ test('positions of then are found in what came before, in what came after, or no
   expect(await at(0)).toEqual(position('10'))
   await lose(3)
   expect(await at(3)).toEqual(position('40'))
+})
+
+test('positions of then are not taken from behind a gap', async () => {
+  const warehouse = memoryWarehouse()
+  const ids: bigint[] = []
+  for (const end of [10, 20]) {
+    await stage(warehouse, { a: { records: articleRecords(0, end) } })
+    ids.push(BigInt((await runCompaction(warehouse)).snapshot_id!))
+  }
+  const [first, second] = ids.map(snapshotId) as [SnapshotId, SnapshotId]
+  const back = await goBack(warehouse, false)
+  const { store, clock } = warehouse
+  const plan = planExpire(back, { snapshotIds: [second] }, clock)
+  const { table } = await runExpire(back, plan, { graceMillis: 0 }, clock)
+  const source = { store, table, tableName: TABLE }
+  const current = positionsOf(table.metadata.properties)
+  const head = table.currentSnapshot()!.snapshotId
+  expect(await positionsAt(source, first, head, current)).toEqual({ 'MyStream@7': { a: '10' } })
+  await store.delete(manifestKey(TABLE, first))
+  // the rollback knows where it began, at 20: that is not where the first run ended
+  await expect(positionsAt(source, first, head, current)).rejects.toMatchObject({ code: 'FIRN_REPROCESS_IMPOSSIBLE' })
 })
