@@ -153,6 +153,9 @@ export async function runExpire(
 ): Promise<{ readonly table: Table; readonly result: ExpireResult }> {
   const { signal, graceMillis = GRACE_MILLIS, onSnapshotsRemoved } = options
   checkPlan(table, plan)
+  if (!Number.isFinite(graceMillis) || graceMillis < 0) {
+    throw new FirnError('invalid', 'FIRN_INVALID_OPTION', `grace: expected 0 or more ms, got ${graceMillis}`)
+  }
   const work = {
     tableUuid: plan.tableUuid,
     snapshotIds: plan.snapshots.map((snapshot) => idOf(snapshot.snapshotId)),

@@ -6,8 +6,10 @@ import type { Table } from '../table.ts'
 
 /** @throws {FirnError} `FIRN_GC_DISABLED` (invalid): the files of such a table may belong to others too. */
 export function assertMayDelete(metadata: TableMetadata): void {
-  if (metadata.properties['gc.enabled']?.toLowerCase() !== 'false') return
-  const message = `table ${metadata.location} has gc.enabled=false: none of its files may be deleted`
+  const enabled = metadata.properties['gc.enabled'] ?? 'true'
+  // As Java reads it: whatever else somebody wrote there, it was not a yes.
+  if (enabled.toLowerCase() === 'true') return
+  const message = `table ${metadata.location} has gc.enabled=${enabled}: none of its files may be deleted`
   throw new FirnError('invalid', 'FIRN_GC_DISABLED', message, {
     help: 'Its files may be shared with another table. Set gc.enabled to true only if they are not.',
   })

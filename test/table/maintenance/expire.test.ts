@@ -221,6 +221,23 @@ describe('refusals and options', () => {
     expect(idsOf(await table.refresh())).toHaveLength(2)
   })
 
+  test.each(['no', 'FALSE', ''])('gc.enabled=%s is no yes either', async (value) => {
+    const { table, clock } = await lab({ 'gc.enabled': value })
+    expect(() => planExpire(table, {}, clock)).toThrow(expect.objectContaining({ code: 'FIRN_GC_DISABLED' }))
+  })
+
+  test('a grace that is no time', async () => {
+    const at = await lab({ 'gc.enabled': 'TRUE' })
+    const table = await appendEach(at.table, ['a', 'b'])
+    await at.clock.sleep(10 * DAY)
+    const plan = planExpire(table, {}, at.clock)
+    for (const graceMillis of [-1, Number.NaN]) {
+      const refused = runExpire(table, plan, { graceMillis }, at.clock)
+      await expect(refused).rejects.toMatchObject({ code: 'FIRN_INVALID_OPTION' })
+    }
+    expect(idsOf(await table.refresh())).toHaveLength(2)
+  })
+
   test('a plan for another table is refused', async () => {
     const at = await lab()
     const plan = planExpire(await appendEach(at.table, ['a']), {}, at.clock)

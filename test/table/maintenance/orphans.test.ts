@@ -3,12 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { fileTableOperations } from '../../../table/catalog/file.ts'
 import { openCatalog, openTableAt } from '../../../table/catalog/open.ts'
 import { type Clock, systemClock } from '../../../table/clock.ts'
 import { epochMillis } from '../../../table/ids.ts'
 import { openFileStore } from '../../../table/io/file.ts'
 import { ORPHAN_MIN_AGE_MILLIS, type OrphanPlan, planOrphans, runOrphans } from '../../../table/maintenance/orphans.ts'
-import type { Table } from '../../../table/table.ts'
+import { printMetadata } from '../../../table/spec/metadata.ts'
+import { Table } from '../../../table/table.ts'
 import { commitFiles as commitForeign, putMetadata } from '../scan/delete-tables.ts'
 import { eventsTable } from '../support.ts'
 import {
@@ -130,6 +132,23 @@ describe('what is an orphan', () => {
     const expected = Array.from({ length: newest + 1 - 10 }, (_, i) => `metadata/v${i + 1}.metadata.json`)
     expect([...keysIn(plan)].sort()).toEqual(expected.sort())
   })
+})
+
+test('metadata as a catalog service names it: the current file and the logged ones stay', async () => {
+  const at = await settled()
+  const { store, location } = at.table
+  const name = (version: number) => `metadata/0000${version}-aaaa.metadata.json`
+  const metadata = {
+    ...at.table.metadata,
+    metadataLog: [{ timestampMillis: epochMillis(1), metadataFile: `${location}/${name(1)}` }],
+  }
+  for (const version of [0, 1, 2]) await put(at.table, name(version), printMetadata(metadata))
+  for (const key of await keysOf(store, 'metadata/v')) await store.delete(key)
+  await at.clock.sleep(4 * DAY)
+  const state = { metadata, metadataLocation: `${location}/${name(2)}`, version: 0 }
+  const operations = { ...fileTableOperations(store, at.clock), load: async () => state }
+  const table = new Table('t.events', store, state, at.clock, { operations, writable: true })
+  expect(keysIn(await planOrphans(table, {}, at.clock))).toEqual([name(0)])
 })
 
 test('on a file system: what is left are the files of the table', async () => {
