@@ -311,6 +311,17 @@ describe('the target', () => {
     expect(await digests(await reopen(target))).toEqual(await digests(source))
   })
 
+  test('that became another copy of the table before its marker went is not taken for this one', async () => {
+    const source = await tableWithDeletes()
+    const target = freshStore()
+    const dying = altered(target, { delete: () => Promise.reject(new Error('died')) })
+    expect(await codeOf(copyTo(source, dying))).toBe('Error: died')
+    expect(await codeOf(copyTo(source, target, { snapshots: 'current' }))).toBe('FIRN_COPY_TARGET_NOT_EMPTY')
+    expect(await target.head(MARKER)).toBeDefined()
+    expect(await codeOf(copyTo(source, target))).toBe('none')
+    expect(await target.head(MARKER)).toBeUndefined()
+  })
+
   test('that became a table and was committed to since is left alone', async () => {
     const source = await tableWithDeletes()
     const target = freshStore()
