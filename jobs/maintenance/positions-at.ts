@@ -53,17 +53,19 @@ export async function positionsAt(
   const moved = async (id: SnapshotId): Promise<JsonManifest['positions'] | 'lost'> => {
     const { summary } = snapshotById(metadata, id)!
     const manifest = await readManifest(store, tableName, id, { signal })
-    if (manifest !== undefined) return manifest.positions
+    // one that was made again may lack them
+    if (manifest !== undefined && manifest.positions !== null) return manifest.positions
     return (summary[COMPACTED_AT_PROPERTY] ?? summary[ROLLED_BACK_TO]) === undefined ? null : 'lost'
   }
   let oldest: SnapshotId | undefined = target
   for (const id of lineOf(metadata, target)) {
-    if (wanted.size === 0) return found
+    if (wanted.size === 0) break
     const positions = await moved(id)
     oldest = positions === 'lost' ? undefined : id
     if (positions === 'lost') break
     take(positions?.after ?? {})
   }
+  if (wanted.size === 0) return found
   if (oldest !== undefined && predecessorOf(snapshotById(metadata, oldest)!) === undefined) {
     // The whole history is there, and nothing of these had been read.
     take(Object.fromEntries([...wanted].map((incarnation) => [incarnation, {}])))

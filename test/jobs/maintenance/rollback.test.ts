@@ -29,11 +29,11 @@ async function twoOfThree(): Promise<Warehouse> {
   return warehouse
 }
 
-async function goBack(warehouse: Warehouse, reprocess: boolean): Promise<Table> {
+async function goBack(warehouse: Warehouse, reprocess: boolean, to = 0): Promise<Table> {
   const { store, clock } = warehouse
   const table = await loadTable(warehouse)
   const options = { store, table, tableName: TABLE }
-  const plan = await planRollback(options, table.metadata.snapshots[0]!, { reprocess })
+  const plan = await planRollback(options, table.metadata.snapshots[to]!, { reprocess })
   return (await runRollback({ ...options, clock, runId: newRunId(clock) }, plan)).table
 }
 
@@ -180,13 +180,16 @@ test('positions of then are found in what came before, in what came after, or no
   const current = positionsOf(table.metadata.properties)
   const at = (index: number) =>
     positionsAt({ store, table, tableName: TABLE }, snapshotId(ids[index]!), snapshotId(ids[3]!), current)
-  const lose = (index: number) => store.delete(manifestKey(TABLE, String(ids[index])))
+  const key = (index: number): string => manifestKey(TABLE, String(ids[index]))
+  const lose = (index: number) => store.delete(key(index))
   const position = (sequence: string) => ({ 'MyStream@7': { a: sequence } })
   expect([await at(0), await at(1), await at(3)]).toEqual([position('10'), position('20'), position('40')])
   await lose(1)
   // not the one before it, which is nearer to the beginning: records would be compacted twice
   expect(await at(1)).toEqual(position('20'))
-  await lose(2)
+  // made again, but without positions: the same as lost
+  const third = JSON.parse(Buffer.from((await store.get(key(2))).bytes).toString()) as object
+  await store.put(key(2), Buffer.from(JSON.stringify({ ...third, positions: null })))
   expect(await at(2)).toEqual(position('30'))
   await expect(at(1)).rejects.toMatchObject({ code: 'FIRN_REPROCESS_IMPOSSIBLE' })
   expect(await at(0)).toEqual(position('10'))
@@ -197,14 +200,14 @@ test('positions of then are found in what came before, in what came after, or no
 test('positions of then are not taken from behind a gap', async () => {
   const warehouse = memoryWarehouse()
   const ids: bigint[] = []
-  for (const end of [10, 20]) {
+  for (const end of [5, 10, 20]) {
     await stage(warehouse, { a: { records: articleRecords(0, end) } })
     ids.push(BigInt((await runCompaction(warehouse)).snapshot_id!))
   }
-  const [first, second] = ids.map(snapshotId) as [SnapshotId, SnapshotId]
-  const back = await goBack(warehouse, false)
+  const [zeroth, first, second] = ids.map(snapshotId) as [SnapshotId, SnapshotId, SnapshotId]
+  const back = await goBack(warehouse, false, 1)
   const { store, clock } = warehouse
-  const plan = planExpire(back, { snapshotIds: [second] }, clock)
+  const plan = planExpire(back, { snapshotIds: [zeroth, second] }, clock)
   const { table } = await runExpire(back, plan, { graceMillis: 0 }, clock)
   const source = { store, table, tableName: TABLE }
   const current = positionsOf(table.metadata.properties)
