@@ -162,7 +162,10 @@ async function writeGroup(
   }
   if (entries.length !== group.files) {
     const message = `table ${base.location}: ${inputs.length} manifests hold ${entries.length} live files, their list says ${group.files}`
-    throw new FirnError('corrupt', 'FIRN_MANIFEST_COUNT_MISMATCH', message, { detail: { location: base.location } })
+    throw new FirnError('corrupt', 'FIRN_MANIFEST_COUNT_MISMATCH', message, {
+      detail: { location: base.location },
+      help: 'Look for what is wrong with: firn verify <table>. Nothing was changed.',
+    })
   }
   entries.sort(byPartition(base, group.specId))
   const drafts: ManifestDraft[] = []

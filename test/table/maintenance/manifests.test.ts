@@ -3,12 +3,12 @@ import { describe, expect, test } from 'vitest'
 import { openCatalog } from '../../../table/catalog/open.ts'
 import type { ObjectStore } from '../../../table/io/object-store.ts'
 import { runManifests } from '../../../table/maintenance/manifests.ts'
-import { type ManifestPlan, planGroups, planManifests } from '../../../table/maintenance/manifests-plan.ts'
-import { encodeBound } from '../../../table/manifest/bounds.ts'
+import { type ManifestPlan, planManifests } from '../../../table/maintenance/manifests-plan.ts'
 import { type ResolvedEntry, readEntries } from '../../../table/manifest/entries.ts'
 import type { ManifestFile } from '../../../table/manifest/manifest-list.ts'
 import { snapshotManifests } from '../../../table/manifest/snapshot-manifests.ts'
 import type { Table } from '../../../table/table.ts'
+import { commitFiles as commitForeign } from '../scan/delete-tables.ts'
 import { readRows, writeRows } from '../support.ts'
 import { appendEach, entryOf, idsOf, type Lab, lab, printed, smallFile } from './expire-support.ts'
 
@@ -147,6 +147,29 @@ describe('a rewrite', () => {
     expect(listed(await entriesOf(after))).toEqual(listed(await entriesOf(table)))
   })
 
+  test('keeps delete files in manifests of their own, with all that says what they delete', async () => {
+    const at = await lab()
+    let table = await appendEach(at.table, ['a', 'b'])
+    for (const name of ['a', 'b']) {
+      const deletes = {
+        content: 'position-deletes',
+        referencedDataFile: `${table.location}/data/${name}.parquet`,
+      } as const
+      const file = { ...entryOf(`${table.location}/data/${name}-deletes.parquet`, 5, [0]), ...deletes }
+      table = await commitForeign(table, [file])
+    }
+    const equality = { content: 'equality-deletes', equalityIds: [1, 3], sortOrderId: 0 } as const
+    table = await commitForeign(table, [{ ...entryOf(`${table.location}/data/eq.parquet`, 5, [0]), ...equality }])
+    const { table: after, result } = await rewritten(at, table)
+    expect(result).toMatchObject({ replaced: 5, created: 2 })
+    expect((await manifestsOf(after)).map(({ content }) => content).sort()).toEqual(['data', 'deletes'])
+    const plain = (entries: readonly ResolvedEntry[]) =>
+      entries
+        .map(({ dataFile, sequenceNumber }) => ({ ...dataFile, sequenceNumber }))
+        .sort((a, b) => (a.filePath < b.filePath ? -1 : 1))
+    expect(plain(await entriesOf(after))).toEqual(plain(await entriesOf(table)))
+  })
+
   test('of a branch leaves main alone', async () => {
     const at = await lab()
     let table = await appendEach(at.table, ['a', 'b'])
@@ -238,96 +261,5 @@ describe('commits meanwhile', () => {
     await expect(runManifests(table, wrong, {}, at.clock)).rejects.toMatchObject({
       code: 'FIRN_MANIFEST_COUNT_MISMATCH',
     })
-  })
-})
-
-describe('the plan', () => {
-  const manifest = (
-    path: string,
-    lengthBytes: number,
-    days?: readonly [number | null, number | null],
-  ): ManifestFile => ({
-    manifestPath: path,
-    manifestLength: lengthBytes,
-    partitionSpecId: 0,
-    content: 'data',
-    sequenceNumber: 1,
-    minSequenceNumber: 1,
-    addedSnapshotId: 1n as ManifestFile['addedSnapshotId'],
-    addedFilesCount: 10,
-    existingFilesCount: 0,
-    deletedFilesCount: 0,
-    addedRowsCount: 10,
-    existingRowsCount: 0,
-    deletedRowsCount: 0,
-    partitions:
-      days === undefined
-        ? []
-        : [
-            {
-              containsNull: days[0] === null,
-              ...(days[0] === null ? {} : { lowerBound: encodeBound('date', days[0]) }),
-              ...(days[1] === null ? {} : { upperBound: encodeBound('date', days[1]) }),
-            },
-          ],
-  })
-  const withNulls = (one: ManifestFile): ManifestFile => ({
-    ...one,
-    partitions: one.partitions.map((summary) => ({ ...summary, containsNull: true })),
-  })
-  async function planned(manifests: readonly ManifestFile[], target = 100) {
-    const { table } = await lab()
-    const groups = planGroups(table.metadata, manifests, target, false)
-    return groups.map(({ inputs, reasons, outputs }) => [
-      inputs.map(({ path }) => path).join(''),
-      reasons.join(),
-      outputs,
-    ])
-  }
-
-  test.each<[string, readonly ManifestFile[], unknown]>([
-    ['one small manifest is as good as it gets', [manifest('a', 1)], []],
-    ['small ones, when fewer would do', [manifest('a', 10), manifest('b', 10)], [['ab', 'small', 1]]],
-    ['not when as many come out', [manifest('a', 49), manifest('b', 90)], []],
-    [
-      'large ones stay',
-      [manifest('a', 60), manifest('b', 90), manifest('c', 10), manifest('d', 10)],
-      [['cd', 'small', 1]],
-    ],
-    [
-      'three that lie over each other',
-      [manifest('a', 90, [1, 9]), manifest('b', 90, [2, 8]), manifest('c', 90, [3, 7]), manifest('d', 90, [9, 12])],
-      [['abc', 'scattered', 3]],
-    ],
-    [
-      'neighbours that share an end, and a partition larger than a manifest, do not',
-      [manifest('a', 90, [1, 5]), manifest('b', 90, [5, 5]), manifest('c', 90, [5, 5]), manifest('d', 90, [5, 9])],
-      [],
-    ],
-    [
-      'nulls are a partition of their own, before all others',
-      [
-        manifest('a', 90, [null, null]),
-        manifest('b', 90, [null, null]),
-        manifest('c', 90, [null, 3]),
-        manifest('d', 90, [3, 4]),
-      ],
-      [],
-    ],
-    [
-      'a manifest with nulls begins with them',
-      [withNulls(manifest('a', 90, [8, 9])), manifest('b', 90, [1, 3]), manifest('c', 90, [2, 4])],
-      [['abc', 'scattered', 3]],
-    ],
-    ['without summaries nothing can be told', [manifest('a', 90), manifest('b', 90), manifest('c', 90)], []],
-  ])('%s', async (_name, manifests, expected) => {
-    expect(await planned(manifests)).toEqual(expected)
-  })
-
-  test('of an empty table is empty; a size that is no number is refused', async () => {
-    const { table } = await lab()
-    expect(await planManifests(table)).toMatchObject({ snapshotId: null, groups: [] })
-    const refused = planManifests(table, { targetSizeBytes: 0 })
-    await expect(refused).rejects.toMatchObject({ code: 'FIRN_INVALID_OPTION' })
   })
 })
