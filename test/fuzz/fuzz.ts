@@ -24,8 +24,10 @@ export interface FuzzReport {
   readonly reports: readonly CaseReport[]
 }
 
-/** A case that takes longer hangs: an ordinary one takes a hundredth of a second. */
-const CASE_MILLIS = 20_000
+/** A case that takes longer hangs: an ordinary one takes a hundredth of a second, on a machine that is not busy. */
+const CASE_MILLIS = 60_000
+/** Until a process has made its tables. */
+const START_MILLIS = 240_000
 const HEAP_MEGABYTES = 256
 /** The tables have some 100 KB. A case that needs more than this was led to by what its bytes claim. */
 const MAX_GROWTH_BYTES = 256 << 20
@@ -70,10 +72,10 @@ function runProcess(order: Order, reports: CaseReport[], findings: Finding[]): P
     let current = { index: order.from, title: 'start' }
     let isHung = false
     let isDone = false
-    let watchdog = watch(child, () => (isHung = true))
+    let watchdog = watch(child, START_MILLIS, () => (isHung = true))
     child.on('message', (message: Message) => {
       clearTimeout(watchdog)
-      watchdog = watch(child, () => (isHung = true))
+      watchdog = watch(child, CASE_MILLIS, () => (isHung = true))
       if ('starts' in message) current = { index: message.starts, title: message.title }
       else if ('report' in message) {
         const { report } = message
@@ -93,9 +95,9 @@ function runProcess(order: Order, reports: CaseReport[], findings: Finding[]): P
   })
 }
 
-function watch(child: ChildProcess, onHang: () => void): NodeJS.Timeout {
+function watch(child: ChildProcess, millis: number, onHang: () => void): NodeJS.Timeout {
   return setTimeout(() => {
     onHang()
     child.kill('SIGKILL')
-  }, CASE_MILLIS)
+  }, millis)
 }

@@ -118,8 +118,8 @@ export async function judge(
   const name = `case-${process.pid}-${stores++}`
   const store = openMemoryStore(name)
   for (const [each, content] of table.objects) await store.put(each, changed.get(each) ?? content)
-  const names = (message: string): boolean =>
-    message.includes(name) || message.includes(`fuzz-${table.name}`) || message.includes(key)
+  // Where a path is damaged, the error can only name the object by that.
+  const names = (message: string): boolean => message.includes(key) || /[a-z]:\/\/\S+\/\S/.test(message)
   const findings: string[] = []
   const check = (error: unknown): string => {
     if (!FirnError.is(error)) findings.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
