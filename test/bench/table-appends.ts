@@ -4,8 +4,9 @@
  * every append, which is not part of an append's figures.
  */
 
-import { systemClock } from '../../table/clock.ts'
-import { openCatalog, parseWhere, type Table } from '../../table/index.ts'
+import { type Clock, systemClock } from '../../table/clock.ts'
+import { epochMillis } from '../../table/ids.ts'
+import { type ObjectStore, openCatalog, parseWhere, type Table } from '../../table/index.ts'
 import { openMemoryStore } from '../../table/io/memory.ts'
 import { planExpire, runExpire } from '../../table/maintenance/expire.ts'
 import { countingStore, noCounts, type StoreCounts } from './counting-store.ts'
@@ -21,6 +22,8 @@ export interface AppendCost {
   readonly appends: number
   readonly manifests: number
   readonly snapshots: number
+  /** All that the warehouse has. */
+  readonly objects: number
   /** Means over the last appends. */
   readonly commitMillis: number
   /** Of all threads: what a busy machine does not change. */
@@ -44,12 +47,19 @@ export interface PlanCost {
 }
 
 export async function measureAppends(): Promise<readonly AppendCost[]> {
-  const { store, take } = countingStore(openMemoryStore(`bench-${process.pid}`, { clock: systemClock }))
+  // Old metadata files go by their age: without the hours in between, none would ever go.
+  let elapsedMillis = 0
+  const clock: Clock = {
+    ...systemClock,
+    nowMillis: () => epochMillis(systemClock.nowMillis() + elapsedMillis),
+    monotonicMillis: () => systemClock.monotonicMillis() + elapsedMillis,
+  }
+  const { store, take } = countingStore(openMemoryStore(`bench-${process.pid}`, { clock }))
   const properties = {
     'write.metadata.previous-versions-max': '20',
     'write.metadata.delete-after-commit.enabled': 'true',
   }
-  let table = await openCatalog(store, { clock: systemClock }).createTable('bench.hourly', definition(properties))
+  let table = await openCatalog(store, { clock }).createTable('bench.hourly', definition(properties))
   const costs: AppendCost[] = []
   let window: Append[] = []
   for (let hour = 0; hour < STEPS.at(-1)!; hour++) {
@@ -60,16 +70,25 @@ export async function measureAppends(): Promise<readonly AppendCost[]> {
     const millis = performance.now() - started
     const { user, system } = process.cpuUsage(usedBefore)
     window = [...window, { millis, cpuMillis: (user + system) / 1000, counts: take() }].slice(-WINDOW)
-    if (hour >= RETAINED_SNAPSHOTS) table = await expire(table)
-    if (STEPS.includes(hour + 1)) costs.push(await costOf(table, hour, window, take))
+    if (hour >= RETAINED_SNAPSHOTS) table = await expire(table, clock)
+    elapsedMillis += 3_600_000
+    if (STEPS.includes(hour + 1)) {
+      costs.push({ ...(await costOf(table, hour, window, take)), objects: await countObjects(store) })
+    }
   }
   return costs
 }
 
-async function expire(table: Table): Promise<Table> {
-  const options = { olderThan: systemClock.nowMillis(), retainLast: RETAINED_SNAPSHOTS }
-  const plan = planExpire(table, options, systemClock)
-  return (await runExpire(table, plan, { graceMillis: 0 }, systemClock)).table
+async function expire(table: Table, clock: Clock): Promise<Table> {
+  const options = { olderThan: clock.nowMillis(), retainLast: RETAINED_SNAPSHOTS }
+  const plan = planExpire(table, options, clock)
+  return (await runExpire(table, plan, { graceMillis: 0 }, clock)).table
+}
+
+async function countObjects(store: ObjectStore): Promise<number> {
+  let objects = 0
+  for await (const _object of store.list('')) objects++
+  return objects
 }
 
 async function costOf(
@@ -77,7 +96,7 @@ async function costOf(
   hour: number,
   window: readonly Append[],
   take: () => StoreCounts,
-): Promise<AppendCost> {
+): Promise<Omit<AppendCost, 'objects'>> {
   const everything = await planCost(table, undefined, take)
   const newestDay = await planCost(table, `at >= '${dayOf(hour)}T00:00:00Z'`, take)
   if (everything.files !== hour + 1 || newestDay.files !== (hour % 24) + 1) {

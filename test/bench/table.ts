@@ -48,7 +48,7 @@ function reportAppends(costs: readonly AppendCost[]): void {
   const per = (counts: StoreCounts): readonly string[] => [
     counts.get.toFixed(1),
     counts.put.toFixed(1),
-    (counts.head + counts.list).toFixed(1),
+    (counts.head + counts.list + counts.delete).toFixed(1),
     (counts.bytesRead / 1000).toFixed(1),
   ]
   say(
@@ -60,16 +60,16 @@ function reportAppends(costs: readonly AppendCost[]): void {
       'CPU ms',
       'gets',
       'puts',
-      'heads+lists',
+      'others',
       'read kB',
       'written kB',
     ),
   )
-  for (const { appends, snapshots, manifests, commitMillis, commitCpuMillis, commit } of costs) {
+  for (const { appends, snapshots, manifests, objects, commitMillis, commitCpuMillis, commit } of costs) {
     const written = (commit.bytesWritten / 1000).toFixed(1)
     say(
       cells(
-        ...[appends, snapshots, manifests].map(String),
+        ...[appends, snapshots, manifests, objects].map(String),
         commitMillis.toFixed(1),
         commitCpuMillis.toFixed(1),
         ...per(commit),
@@ -100,7 +100,7 @@ function reportAppends(costs: readonly AppendCost[]): void {
   say('')
 }
 
-const requests = ({ get, put, head, list }: StoreCounts): number => get + put + head + list
+const requests = (counts: StoreCounts): number => counts.get + counts.put + counts.head + counts.list + counts.delete
 
 /** @returns the URL of the table. */
 async function writeTable(folder: string): Promise<string> {
