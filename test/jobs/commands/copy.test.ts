@@ -40,6 +40,21 @@ test('backs a table up, and restores it in the place of one that is lost', async
   expect(await home.json(['compact', 'news.articles'])).toMatchObject({ rows_added: 0 })
 })
 
+test('under another name is intact once its JSON manifests are made again', async () => {
+  await home.json(['copy', 'news.articles', 'news.second'])
+  const found = await home.firn(['verify', 'news.second', '--output', 'json'])
+  expect([found.code, problemsOf(found.stdout)]).toEqual([1, ['json-manifest-missing']])
+  const mended = await home.json(['verify', 'news.second', '--repair', '--yes'])
+  expect(mended).toMatchObject({ ok: true, repaired: ['json-manifest-missing'] })
+  expect(JSON.stringify(mended['repair'])).toContain('positions: the metadata before and after the run is gone')
+  expect(await home.json(['verify', 'news.articles'])).toMatchObject({ ok: true })
+  // A second consumer of the stream goes on where the table stood.
+  expect(await home.json(['compact', 'news.second'])).toMatchObject({ rows_added: 0 })
+})
+
+const problemsOf = (json: string): readonly string[] =>
+  (JSON.parse(json) as { readonly problems: readonly { readonly code: string }[] }).problems.map(({ code }) => code)
+
 const ids = (rows: unknown): readonly unknown[] =>
   (rows as readonly { readonly snapshot_id: string }[]).map(({ snapshot_id }) => snapshot_id)
 
