@@ -1,8 +1,9 @@
 /** What entries take over from their manifest, and manifests that are not what their list says. */
 import { describe, expect, test } from 'vitest'
+import { FirnError } from '../../../table/errors.ts'
 import { snapshotId } from '../../../table/ids.ts'
 import type { DataFile } from '../../../table/manifest/data-file.ts'
-import { type ResolvedEntry, readEntries, resolveEntry } from '../../../table/manifest/entries.ts'
+import { pickEntries, type ResolvedEntry, readEntries, resolveEntry } from '../../../table/manifest/entries.ts'
 import { type ManifestEntry, writeManifest } from '../../../table/manifest/manifest.ts'
 import { describeManifest, type ManifestFile } from '../../../table/manifest/manifest-list.ts'
 import type { TableMetadata } from '../../../table/spec/metadata.ts'
@@ -94,6 +95,26 @@ describe('manifests of a table', () => {
     const [asInt] = await readAll(table, withSchema(table, [{ ...N, type: 'int' }]), list)
     const [asLong] = await readAll(table, withSchema(table, [{ ...N, type: 'long' }]), list)
     expect([asInt!.dataFile.partition, asLong!.dataFile.partition]).toEqual([[5], [5n]])
+  })
+
+  test('are picked one by one, manifest after manifest; an error of the pick is not taken for damage', async () => {
+    const { table, list } = await written({ schemaId: 0, identifierFieldIds: [], fields: [{ ...N, type: 'int' }] }, 5)
+    const metadata = withSchema(table, [{ ...N, type: 'int' }])
+    const pick = async (of: (entry: ResolvedEntry) => string | undefined): Promise<readonly (readonly string[])[]> => {
+      const all: (readonly string[])[] = []
+      for await (const some of pickEntries(table.store, metadata, [list, list], of)) all.push(some)
+      return all
+    }
+    expect(await pick(({ dataFile }) => dataFile.filePath)).toEqual([
+      ['s3://b/t/data/1.parquet'],
+      ['s3://b/t/data/1.parquet'],
+    ])
+    expect(await pick(() => undefined)).toEqual([[], []])
+    const refusal = new FirnError('invalid', 'FIRN_DELETES_UNSUPPORTED', 'not this one')
+    const refuse = (): never => {
+      throw refusal
+    }
+    await expect(pick(refuse)).rejects.toBe(refusal)
   })
 
   test('keep them when the source column was dropped', async () => {
