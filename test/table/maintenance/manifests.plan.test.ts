@@ -63,6 +63,7 @@ describe('the plan', () => {
       [manifest('a', 90, [1, 9]), manifest('b', 90, [2, 8]), manifest('c', 90, [3, 7]), manifest('d', 90, [9, 12])],
       [['abc', 'scattered', 3]],
     ],
+    ['two that do are tolerated', [manifest('a', 90, [1, 9]), manifest('b', 90, [2, 8])], []],
     [
       'neighbours that share an end, and a partition larger than a manifest, do not',
       [manifest('a', 90, [1, 5]), manifest('b', 90, [5, 5]), manifest('c', 90, [5, 5]), manifest('d', 90, [5, 9])],
