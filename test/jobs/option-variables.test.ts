@@ -10,26 +10,52 @@ import { complaint, type Home, makeHome, withVariables } from './cli-support.ts'
 
 /** A value for each option that takes one, and how it is written on the command line when that differs. */
 const SAMPLES: Readonly<Record<string, readonly string[]>> = {
+  'allow-young': ['no writer runs'],
   as: ['backfill'],
   'as-of': ['2026-01-31T12:00:00Z'],
+  branch: ['side'],
+  'changes from': ['12'],
   columns: ['article_id,title'],
   'compare-rows': ['all'],
   'compact-cron': ['1 * * * *'],
   dataset: ['articles'],
+  'delete-file-threshold': ['2'],
+  'delete-ratio-threshold': ['0.5'],
   'drop-file': ['s3://b/t/data/a.parquet'],
+  'fast-forward': ['main'],
   for: ['duckdb'],
   from: ['a.ndjson', 'b.ndjson'],
+  'from-snapshot': ['12'],
+  grace: ['5m'],
   'land-cron': ['2 * * * *'],
   limit: ['3'],
   'max-age': ['7d'],
   'max-bad-ratio': ['0.5'],
+  'max-commits': ['2'],
+  'max-file-size': ['2MiB'],
+  'max-files': ['3'],
+  'max-group-size': ['1GiB'],
+  'max-groups': ['4'],
+  'max-snapshot-age': ['7d'],
+  'memory-limit': ['2GiB'],
+  'min-file-size': ['1MiB'],
+  'min-input-files': ['2'],
+  'min-snapshots': ['3'],
+  'older-than': ['9d'],
   ref: ['main'],
+  'retain-last': ['4'],
   rows: ['2'],
   snapshot: ['12'],
+  'sort-by': ['author desc'],
+  'spill-folder': ['/tmp'],
+  strategy: ['sort'],
   diff: ['12'],
   start: ['LATEST'],
   stream: ['A'],
   table: ['news.articles'],
+  'target-file-size': ['128MiB'],
+  'target-size': ['8MiB'],
+  to: ['main'],
   where: ['word_count > 1'],
 }
 
@@ -46,6 +72,13 @@ async function optionsOf(words: readonly string[], flags: readonly string[] = []
   })
   await program.parseAsync([...words, ...flags, '--output', 'json'], { from: 'user' })
   return seen
+}
+
+/** What commands do not run without. */
+const NEEDED: Readonly<Record<string, readonly string[]>> = {
+  delete: ['--where', 'word_count > 2'],
+  export: ['--for', 'duckdb'],
+  rollback: ['--to', '12'],
 }
 
 const leaves = (command: Command, words: readonly string[] = []): [string[], Command][] =>
@@ -79,10 +112,10 @@ test('the walk finds the commands and their options', () => {
 
 test.each(every)('$label: its variable alone says what the flag says', async ({ words, option }) => {
   const takesValue = option.required || option.optional
-  const samples = takesValue ? SAMPLES[option.name()] : []
+  const samples = takesValue ? (SAMPLES[`${words[0]} ${option.name()}`] ?? SAMPLES[option.name()]) : []
   expect(samples, `a sample for --${option.name()}`).toBeDefined()
   // the command may not run without it
-  const needed = words[0] === 'export' && option.name() !== 'for' ? ['--for', 'duckdb'] : []
+  const needed = option.mandatory ? [] : (NEEDED[words[0]!] ?? [])
   const byFlag = await optionsOf(words, [...needed, option.long!, ...samples!])
   const variable = { [variableOf(option)]: takesValue ? samples!.join(',') : '1' }
   const byVariable = await withVariables(variable, () => optionsOf(words, needed))
