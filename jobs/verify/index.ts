@@ -32,6 +32,7 @@ import {
 } from './snapshots.ts'
 import { verifyStaging } from './staging.ts'
 import { verifyVersionHint } from './version-hint.ts'
+import { verifyVersions } from './versions.ts'
 
 export type { Checked, Problem, ProblemCode } from './problems.ts'
 
@@ -168,6 +169,7 @@ async function verifyHead(
   findings: Findings,
 ): Promise<void> {
   verifyRefs(table, findings)
+  await verifyVersions(table, findings, { signal })
   await verifyVersionHint(table, findings, { signal })
   if (warehouse === undefined || table.name === undefined) {
     findings.skipped.push(

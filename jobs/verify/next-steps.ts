@@ -16,6 +16,8 @@ const READ_ONLY = 'readers are not misled; nothing to do but to find out what wr
 const NEXT_STEPS: Readonly<Record<ProblemCode, string>> = {
   'metadata-corrupt': `${RESTORE}, or remove this version if it is the newest and the one before it is whole`,
   'ref-broken': 'set the branch or tag anew to a snapshot that is there: firn branch, firn tag',
+  'metadata-zombie':
+    'a commit that had lost put it there: its rows are not in the table; look for the run that took it for a success, then delete the file',
   'version-hint-stale': 'firn verify <table> --repair',
   'manifest-unreadable':
     'put the manifest or list back from a backup: copies hold it with other paths, object backups as it was; or restore the whole table with firn copy <backup> <new location> --keep-identity',

@@ -5,6 +5,8 @@ export type ProblemCode =
   | 'metadata-corrupt'
   /** A ref names no snapshot, or the snapshot log does not end at the current one. */
   | 'ref-broken'
+  /** A metadata file under the number of a version is not that version: nothing reads it, but it looks like a commit. */
+  | 'metadata-zombie'
   /** `version-hint.text` does not name the newest metadata file; readers that trust it see an old table. */
   | 'version-hint-stale'
   /** A manifest list or manifest is missing, cut or not Avro. */

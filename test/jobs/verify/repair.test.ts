@@ -231,6 +231,27 @@ describe('a JSON manifest', () => {
   })
 })
 
+describe('a metadata file that is no version of the table', () => {
+  it('is reported, and left to a person', async () => {
+    const warehouse = await intactTable()
+    const key = 'news/articles/metadata/v2.metadata.json'
+    const zombie = (await textOf(warehouse, key)).replace(
+      /"last-updated-ms": (\d+)/,
+      (_all, at) => `"last-updated-ms": ${Number(at) + 5}`,
+    )
+    await warehouse.store.put(key, Buffer.from(zombie))
+    const plan = await repaired(warehouse)
+    expect(plan.steps).toEqual([])
+    expect(plan.left).toMatchObject([{ code: 'metadata-zombie', object: expect.stringContaining('v2.metadata.json') }])
+  })
+
+  it('is none when it was trimmed away', async () => {
+    const warehouse = await intactTable()
+    await warehouse.store.delete('news/articles/metadata/v1.metadata.json')
+    expect(await problemsOf(warehouse)).toEqual([])
+  })
+})
+
 describe('a data file that is gone', () => {
   async function withoutFile(): Promise<{ warehouse: Warehouse; path: string; table: Table }> {
     const warehouse = await intactTable()
