@@ -52,14 +52,36 @@ export async function* pickEntries<T>(
     }
     const specId = manifest.partitionSpecId
     const picked: T[] = []
+    let live = 0
     await visitManifest(bytes, manifest.manifestPath, specId, specById(metadata, specId), schema, (entry) => {
+      if (entry.status !== 'deleted') live++
+      if ((entry.dataFile.content === 'data') !== (manifest.content === 'data')) throw otherContent(entry, manifest)
       const one = pick(resolveEntry(entry, manifest))
       if (one !== undefined) picked.push(one)
     })
+    checkCount(live, manifest)
     return picked
   }
   yield* prefetch(manifests, read, { depth: MANIFEST_DEPTH, signal: options.signal })
 }
+
+/** Files that are missing or come twice would be rows that are; nothing else would show it. */
+function checkCount(live: number, { manifestPath, addedFilesCount, existingFilesCount }: ManifestFile): void {
+  // Lists of format version 1 need not say.
+  if (addedFilesCount === undefined || existingFilesCount === undefined) return
+  const listed = addedFilesCount + existingFilesCount
+  if (live === listed) return
+  const message = `${manifestPath}: it has ${live} files that are not deleted, its manifest list says ${listed}`
+  throw new FirnError('corrupt', 'FIRN_MANIFEST_COUNT_MISMATCH', message, { detail: { manifestPath, live, listed } })
+}
+
+/** Data files read as delete files would give rows back, and the other way round add some. */
+const otherContent = ({ dataFile }: ManifestEntry, { manifestPath, content }: ManifestFile): FirnError =>
+  new FirnError(
+    'corrupt',
+    'FIRN_AVRO_CORRUPT',
+    `${manifestPath}: its manifest list says that it holds ${content}, but ${dataFile.filePath} is ${dataFile.content}`,
+  )
 
 /**
  * Snapshot ids are inherited by any entry, sequence numbers only by added ones.
