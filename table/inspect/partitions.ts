@@ -1,7 +1,7 @@
 /** `partitions`: rows, files and bytes of each partition, and the commit that touched it last. */
 import type { AbortableOptions } from '../io/object-store.ts'
 import type { ResolvedEntry } from '../manifest/entries.ts'
-import { snapshotById } from '../spec/metadata.ts'
+import { snapshotById, specById } from '../spec/metadata.ts'
 import type { PartitionTuple } from '../spec/partition.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import type { SnapshotSelector, Table } from '../table.ts'
@@ -27,7 +27,9 @@ export async function inspectPartitions(
   const totals = new Map<string, Totals>()
   for await (const entry of liveEntriesOf(table, manifests, options)) {
     const { content, specId, partition, recordCount, fileSizeBytes } = entry.dataFile
-    const key = `${specId} ${keyOf(partition)}`
+    // Specs of version 1 keep the places of dropped fields: partitions of several specs can be one.
+    const names = specById(table.metadata, specId).fields.map((field) => field.name)
+    const key = `${JSON.stringify(names)} ${keyOf(partition)}`
     const group = totals.get(key) ?? emptyTotals(entry)
     totals.set(key, group)
     group.rows[content] += recordCount

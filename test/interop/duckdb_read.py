@@ -66,4 +66,5 @@ def main():
     write_result(read_all(job, lambda spec: read_table(connection, spec)))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -27,6 +27,8 @@ export interface ReadRequest {
   readonly warehouse: string
   readonly tables: readonly ExpectedTable[]
   readonly s3?: S3Access
+  /** URI of a REST catalog to write to. */
+  readonly rest?: string
 }
 
 interface Found extends Digests {
@@ -87,9 +89,23 @@ export async function runScript<T>(request: ReadRequest, name: string, tables: r
   }
 }
 
-function jobOf({ engines, warehouse, s3 }: ReadRequest, tables: readonly ExpectedTable[], folder: string): object {
+/** A hundred queries over a few rows each: what takes time is starting them, and compiling what then runs once. */
+export const SPARK_FOR_SMALL_TABLES: Readonly<Record<string, string>> = {
+  'spark.driver.extraJavaOptions': '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC',
+  'spark.sql.codegen.wholeStage': 'false',
+  'spark.sql.codegen.factoryMode': 'NO_CODEGEN',
+  'spark.sql.shuffle.partitions': '1',
+  'spark.sql.adaptive.enabled': 'false',
+}
+
+function jobOf(
+  { engines, warehouse, s3, rest }: ReadRequest,
+  tables: readonly ExpectedTable[],
+  folder: string,
+): object {
   return {
     warehouse,
+    ...(rest === undefined ? {} : { rest }),
     tables: tables.map(({ name, folder, columns, key, filters, snapshots, refs = [] }) => ({
       name,
       folder,
@@ -109,7 +125,7 @@ function jobOf({ engines, warehouse, s3 }: ReadRequest, tables: readonly Expecte
       'spark.driver.host': '127.0.0.1',
       'spark.driver.bindAddress': '127.0.0.1',
       'spark.sql.session.timeZone': 'UTC',
-      'spark.sql.shuffle.partitions': '2',
+      ...SPARK_FOR_SMALL_TABLES,
       'spark.sql.warehouse.dir': join(folder, 'spark-warehouse'),
       'spark.sql.extensions': 'org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions',
       'spark.sql.catalog.firn': 'org.apache.iceberg.spark.SparkCatalog',

@@ -2,6 +2,7 @@
  * Tables that another engine wrote, read by us through their folder or metadata file: every snapshot, by the schema that
  * it has, by scans and, where nothing is deleted, as a training set.
  */
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { openDataset } from '../../loader/index.ts'
@@ -20,10 +21,11 @@ import {
 } from '../../table/index.ts'
 import { isPrimitive } from '../../table/spec/types.ts'
 import { type Column, type Digests, digestRows } from './digest.ts'
-import { runScript } from './engines.ts'
+import { type EngineName, runScript } from './engines.ts'
 import { ownRows, rowsOfBatch } from './expected.ts'
 import { inspectLikePyiceberg, openPlace } from './inspect.ts'
-import type { Engines } from './install.ts'
+import { type Engines, installRestEngines } from './install.ts'
+import { startRestFixture } from './rest-fixture.ts'
 
 interface ForeignSnapshot {
   readonly id: string
@@ -51,14 +53,12 @@ export interface ForeignRead {
 }
 
 /** @param engine writes the tables, by `<engine>_write.py`. */
-export async function readForeignTables(
-  engines: Engines,
-  engine: 'spark' | 'pyiceberg',
-  folder: string,
-): Promise<ForeignRead> {
-  const warehouse = pathToFileURL(join(folder, `written-by-${engine}`)).href
-  const request = { engine, engines, warehouse, tables: [] }
-  const tables = await runScript<readonly ForeignTable[]>(request, `${engine}_write`, [])
+export async function readForeignTables(engines: Engines, engine: EngineName, parent: string): Promise<ForeignRead> {
+  const folder = join(parent, `written-by-${engine}`)
+  const warehouse = pathToFileURL(folder).href
+  const tables = await (engine === 'duckdb'
+    ? writeOverRest(engines, folder)
+    : runScript<readonly ForeignTable[]>({ engine, engines, warehouse, tables: [] }, `${engine}_write`, []))
   const differences: string[] = []
   let datasets = 0
   for (const foreign of tables) {
@@ -73,19 +73,28 @@ export async function readForeignTables(
     }
     differences.push(...(await inspectEverything(foreign, table)))
   }
-  const places = tables
-    .filter(({ name }) => !NOT_INSPECTED.includes(name))
-    .map((foreign) => ({ name: foreign.name, folder: urlOf(warehouse, foreign) }))
+  const places = tables.map((foreign) => ({ name: foreign.name, folder: urlOf(warehouse, foreign) }))
   differences.push(...(await inspectLikePyiceberg(engines, places)).differences)
   const snapshots = tables.reduce((sum, { snapshots: all }) => sum + all.length, 0)
   return { snapshots, tables: tables.length, datasets, differences }
 }
 
-/** PyIceberg 0.12 makes no metadata table of a table with a uuid. */
-const NOT_INSPECTED: readonly string[] = ['types']
+/** DuckDB writes to nothing but a REST catalog. */
+async function writeOverRest(engines: Engines, folder: string): Promise<readonly ForeignTable[]> {
+  await mkdir(folder)
+  const { restJar } = await installRestEngines(() => undefined)
+  const warehouse = pathToFileURL(join(folder, 'warehouse')).href
+  const fixture = await startRestFixture(restJar, warehouse, folder)
+  try {
+    const request = { engine: 'duckdb', engines, warehouse, tables: [], rest: fixture.uri } as const
+    return await runScript<readonly ForeignTable[]>(request, 'duckdb_write', [])
+  } finally {
+    await fixture.close()
+  }
+}
 
 const urlOf = (warehouse: string, { folder }: ForeignTable): string =>
-  folder.includes('://') ? folder : `${warehouse}/${folder}`
+  /^\w+:\//.test(folder) ? folder : `${warehouse}/${folder}`
 
 /** Flat columns, as a dataset has no others. @returns `undefined` where something is deleted: a dataset refuses that. */
 async function compareDataset(

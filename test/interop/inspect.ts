@@ -7,6 +7,7 @@ import { systemClock } from '../../table/clock.ts'
 import { snapshotId } from '../../table/ids.ts'
 import * as door from '../../table/index.ts'
 import { currentSchema } from '../../table/spec/metadata.ts'
+import { fieldsById } from '../../table/spec/schema.ts'
 import { isPrimitive, type NestedField } from '../../table/spec/types.ts'
 import { runScript } from './engines.ts'
 import type { Engines } from './install.ts'
@@ -34,18 +35,20 @@ export async function inspectLikePyiceberg(
   engines: Engines,
   places: readonly TablePlace[],
 ): Promise<{ readonly compared: number; readonly differences: readonly string[] }> {
-  const opened = await Promise.all(places.map(({ folder }) => openPlace(folder)))
+  const all = await Promise.all(places.map(async ({ name, folder }) => ({ name, table: await openPlace(folder) })))
+  // PyIceberg 0.12 makes no metadata table of a table with a uuid: Arrow cannot make such a column from values
+  const opened = all.filter(({ table }) => ![...fieldsById(currentSchema(table.metadata)).values()].some(isUuid))
   const nothing = { columns: [], key: undefined as never, snapshots: [], filters: [], without: [] }
   // by metadata file: PyIceberg does not find compressed ones by the folder
-  const tables = places.map(({ name }, index) => ({ ...nothing, name, folder: opened[index]!.metadataLocation }))
+  const tables = opened.map(({ name, table }) => ({ ...nothing, name, folder: table.metadataLocation }))
   const request = { engine: 'pyiceberg', engines, warehouse: '', tables } as const
   const theirs = await runScript<Inspected>(request, 'pyiceberg_inspect', tables)
   const differences: string[] = []
   let compared = 0
-  for (const [index, { name }] of places.entries()) {
-    const ours = await inspectAll(opened[index]!)
+  for (const { name, table } of opened) {
+    const ours = await inspectAll(table)
     const flat = new Set(
-      currentSchema(opened[index]!.metadata)
+      currentSchema(table.metadata)
         .fields.filter(isFlat)
         .map((field) => field.name),
     )
@@ -66,6 +69,7 @@ export async function inspectLikePyiceberg(
   return { compared, differences }
 }
 
+const isUuid = ({ type }: NestedField): boolean => type === 'uuid'
 const isFlat = ({ type }: NestedField): boolean => isPrimitive(type)
 
 /** Of nested columns PyIceberg has one line without anything, we have those of the fields inside, as Java has. */
@@ -105,7 +109,7 @@ function likePython(row: door.InspectRow): door.InspectRow {
     value === ''
       ? null
       : typeof value === 'string'
-        ? value.replace(/T(\d\d:\d\d)Z$/, 'T$1:00Z').replace(/(T.*)Z$/, '$1+00:00')
+        ? value.replace(/T(\d\d:\d\d)(Z?)$/, 'T$1:00$2').replace(/(T.*)Z$/, '$1+00:00')
         : value
   const summaries = row['partition_summaries'] as readonly door.InspectRow[]
   const likewise = summaries.map((summary) => ({

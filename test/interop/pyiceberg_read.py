@@ -70,4 +70,5 @@ def main():
     write_result(read_all(job, lambda spec: read_table(job, spec)))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ import { systemClock } from '../../table/clock.ts'
 import { FirnError, openRestCatalog, type RestCatalog, type Table, type TableDefinition } from '../../table/index.ts'
 import { readRows, writeRows } from '../table/support.ts'
 import { type Column, type Digests, digestRows, type Row } from './digest.ts'
+import { SPARK_FOR_SMALL_TABLES } from './engines.ts'
 import type { Engines, RestEngines } from './install.ts'
 import { changeThroughRest } from './rest-changes.ts'
 import { type RestEngine, startRestEngine, startRestFixture } from './rest-fixture.ts'
@@ -191,7 +192,7 @@ const sparkSettings = (engines: Engines, uri: string, folder: string): Readonly<
   'spark.driver.bindAddress': '127.0.0.1',
   'spark.driver.memory': '1g',
   'spark.sql.session.timeZone': 'UTC',
-  'spark.sql.shuffle.partitions': '1',
+  ...SPARK_FOR_SMALL_TABLES,
   'spark.sql.warehouse.dir': join(folder, 'spark-warehouse'),
   'spark.sql.extensions': 'org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions',
   'spark.sql.catalog.firn': 'org.apache.iceberg.spark.SparkCatalog',

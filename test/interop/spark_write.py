@@ -1,8 +1,10 @@
 """Spark writes tables that our reader must understand, or must refuse; digests of every snapshot are the answer."""
 from pyspark.sql import SparkSession
+from pyspark.sql import types as t
 
 from digest import read_job, write_result
-from spark_read import read
+from spark_histories import HISTORIES
+from spark_read import read_snapshots
 
 COLUMNS = """
     key BIGINT NOT NULL, flag BOOLEAN, small INT, large BIGINT, single FLOAT, double DOUBLE, day DATE,
@@ -55,7 +57,7 @@ def plain(writer):
     table = writer.create("plain", "days(instant), truncate(4, text), bucket(3, key)")
     for start in (0, 40, 80):
         writer.insert(table, start, start + 40)
-    return table, {}
+    return table
 
 
 def codecs(writer):
@@ -64,14 +66,14 @@ def codecs(writer):
     for index, codec in enumerate(("gzip", "snappy", "zstd", "uncompressed")):
         writer.alter(table, f"SET TBLPROPERTIES ('write.parquet.compression-codec' = '{codec}')")
         writer.insert(table, index * 20, index * 20 + 20)
-    return table, {}
+    return table
 
 
 def version_one(writer):
     table = writer.create("version_one", "flag, day", "'format-version' = '1'")
     writer.insert(table, 0, 60)
     writer.insert(table, 60, 90)
-    return table, {}
+    return table
 
 
 def evolved(writer):
@@ -89,7 +91,7 @@ def evolved(writer):
     writer.spark.sql(
         f"INSERT INTO {table} SELECT key + 1000, 'new', flag, small, large, single, double, day, instant, local, words, dec9, dec38 FROM {table}"
     )
-    return table, {"small": "long", "single": "double", "dec9": "decimal(18, 2)", "words": "string"}
+    return table
 
 
 def rewritten(writer):
@@ -99,7 +101,7 @@ def rewritten(writer):
     writer.spark.sql(f"DELETE FROM {table} WHERE key % 5 = 1")
     writer.insert(table, 60, 80)
     writer.spark.sql(f"CALL firn.system.rewrite_data_files(table => '{table}', options => map('rewrite-all', 'true'))")
-    return table, {}
+    return table
 
 
 MERGE_ON_READ = "'write.delete.mode' = 'merge-on-read', 'write.update.mode' = 'merge-on-read'"
@@ -112,7 +114,7 @@ def delete_some(writer, table):
     writer.insert(table, 60, 90)
     writer.spark.sql(f"DELETE FROM {table} WHERE key BETWEEN 50 AND 70 AND key % 2 = 0")
     writer.spark.sql(f"UPDATE {table} SET text = 'changed' WHERE key % 9 = 0")
-    return table, {}
+    return table
 
 
 def merge_on_read(writer):
@@ -134,7 +136,7 @@ def merge_on_read_partitioned(writer):
     writer.alter(table, "ALTER COLUMN small TYPE BIGINT")
     writer.alter(table, "RENAME COLUMN text TO words")
     writer.spark.sql(f"DELETE FROM {table} WHERE small > 25")
-    return table, {"small": "long", "words": "string"}
+    return table
 
 
 def deletion_vectors(writer):
@@ -142,20 +144,45 @@ def deletion_vectors(writer):
     return delete_some(writer, writer.create("deletion_vectors", "flag", f"'format-version' = '3', {MERGE_ON_READ}"))
 
 
-def describe(spark, table, renamed):
+FLAT = {
+    t.BooleanType: "boolean",
+    t.IntegerType: "int",
+    t.LongType: "long",
+    t.FloatType: "float",
+    t.DoubleType: "double",
+    t.DateType: "date",
+    t.TimestampType: "timestamptz",
+    t.TimestampNTZType: "timestamp",
+    t.StringType: "string",
+    t.BinaryType: "binary",
+}
+
+
+def iceberg_type(kind):
+    if isinstance(kind, t.StructType):
+        return {"type": "struct", "fields": [{"name": each.name, "type": iceberg_type(each.dataType)} for each in kind]}
+    if isinstance(kind, t.ArrayType):
+        return {"type": "list", "element": iceberg_type(kind.elementType)}
+    if isinstance(kind, t.MapType):
+        return {"type": "map", "key": iceberg_type(kind.keyType), "value": iceberg_type(kind.valueType)}
+    return f"decimal({kind.precision}, {kind.scale})" if isinstance(kind, t.DecimalType) else FLAT[type(kind)]
+
+
+def describe(spark, warehouse, table):
     """Digests of every snapshot, by the schema that it has."""
     folder = table.replace("firn.", "").replace(".", "/")
-    snapshots = []
-    types = {**TYPES, **renamed}
+
+    def by_path():
+        return spark.read.format("iceberg")
+
+    columns_of = {}
     for row in spark.table(f"{table}.snapshots").orderBy("committed_at").collect():
-        frame = spark.sql(f"SELECT * FROM {table} VERSION AS OF {row.snapshot_id}")
-        # the type of a column can have changed since: ask the frame
-        widened = {"bigint": "long", "int": "int", "float": "float", "double": "double"}
-        columns = []
-        for name, kind in frame.dtypes:
-            kind = widened.get(kind, kind.replace(",", ", ") if kind.startswith("decimal") else types[name])
-            columns.append({"name": name, "type": kind})
-        snapshots.append({"id": str(row.snapshot_id), "columns": columns, "digests": read(frame, columns)})
+        schema = by_path().option("snapshot-id", row.snapshot_id).load(f"{warehouse}/{folder}").schema
+        columns_of[row.snapshot_id] = [{"name": each.name, "type": iceberg_type(each.dataType)} for each in schema]
+    digests = read_snapshots(by_path, f"{warehouse}/{folder}", columns_of)
+    snapshots = [
+        {"id": str(each), "columns": columns, "digests": digests[str(each)]} for each, columns in columns_of.items()
+    ]
     counted = ["record_count", "file_count", "position_delete_record_count", "position_delete_file_count"]
     partitions = spark.table(f"{table}.partitions").selectExpr(*counted).collect()
     files = spark.table(f"{table}.files").select("content", "record_count", "file_size_in_bytes").collect()
@@ -178,7 +205,7 @@ def main():
     try:
         writer = Writer(spark)
         tables = [plain, codecs, version_one, evolved, rewritten, merge_on_read, merge_on_read_partitioned, deletion_vectors]
-        write_result([describe(spark, *write(writer)) for write in tables])
+        write_result([describe(spark, job["warehouse"], write(writer)) for write in [*tables, *HISTORIES]])
     finally:
         spark.stop()
 

@@ -198,6 +198,9 @@ export class Story {
 
   async rollBack(id: SnapshotId): Promise<void> {
     const { rows } = this.#snapshots.get(id)!
+    const ids = this.snapshotIds()
+    // the new snapshot stands on the old one: what is undone is no longer part of the line
+    this.#heads.set('main', { ids: ids.slice(0, ids.indexOf(id) + 1), rows })
     await this.commit(rows, async (table) => (await table.rollbackTo(id)).table)
   }
 
