@@ -28,9 +28,12 @@ export async function snapshotManifests(
   if (path === undefined) return namedManifests(store, metadata, snapshot, options)
   const { bytes } = await store.get(keyOfPath(metadata.location, path), { signal: options.signal })
   const manifests = await readManifestList(bytes, path)
-  // A list that was cut right behind its header is a complete file without records.
-  if (manifests.length === 0 && Number(snapshot.summary['total-data-files'] ?? 0) > 0) {
-    throw new FirnError('corrupt', 'FIRN_AVRO_CORRUPT', `${path}: lists no manifest, but the snapshot has data files`)
+  // A list that was cut right behind its header is a complete file without records; and files of manifests that count
+  // none are not looked for.
+  const hasData = manifests.some((manifest) => manifest.content === 'data' && mayHaveLiveFiles(manifest))
+  if (!hasData && Number(snapshot.summary['total-data-files'] ?? 0) > 0) {
+    const message = `${path}: lists no manifest with data files, but the snapshot has some`
+    throw new FirnError('corrupt', 'FIRN_AVRO_CORRUPT', message, { detail: { path } })
   }
   return manifests
 }

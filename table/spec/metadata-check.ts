@@ -41,6 +41,8 @@ export function checkMetadata(metadata: TableMetadata, where: string): TableMeta
   }
   const ids = new Set(snapshots.map((snapshot) => snapshot.snapshotId))
   if (current !== undefined && !ids.has(current)) fail(`current-snapshot-id ${current} names no snapshot`)
+  // Without it, a table whose member got lost would read as empty.
+  if (current === undefined && Object.hasOwn(refs, 'main')) fail('refs.main is there, current-snapshot-id is not')
   if (current !== undefined && refs['main']?.snapshotId !== current) {
     fail(`current-snapshot-id is ${current}, refs.main is ${refs['main']?.snapshotId ?? 'absent'}`, 'main')
   }

@@ -119,7 +119,8 @@ export async function judge(
   const store = openMemoryStore(name)
   for (const [each, content] of table.objects) await store.put(each, changed.get(each) ?? content)
   // Where a path is damaged, the error can only name the object by that.
-  const names = (message: string): boolean => message.includes(key) || /[a-z]:\/\/\S+\/\S/.test(message)
+  const names = (message: string): boolean =>
+    message.includes(key) || message.includes(name) || /[a-z]:\/\/\S/.test(message)
   const findings: string[] = []
   const check = (error: unknown): string => {
     if (!FirnError.is(error)) findings.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
@@ -130,7 +131,7 @@ export async function judge(
   }
   try {
     const outcome = await read(table, store, expected, kind, check)
-    return findings.length === 0 ? outcome : { verdict: 'FINDING', detail: findings.join('\n') }
+    return findings.length === 0 ? outcome : { verdict: 'FINDING', detail: findings[0]! }
   } finally {
     dropMemoryStore(name)
   }

@@ -1,7 +1,7 @@
 /** Manifests whose entries are other ones than their list says: files would be lost, or come twice, unnoticed. */
 import { expect, test } from 'vitest'
 import { readEntries } from '../../../table/manifest/entries.ts'
-import type { ManifestFile } from '../../../table/manifest/manifest-list.ts'
+import { type ManifestFile, writeManifestList } from '../../../table/manifest/manifest-list.ts'
 import { snapshotManifests } from '../../../table/manifest/snapshot-manifests.ts'
 import { eventsTable, freshStore, writeRows } from '../support.ts'
 
@@ -38,5 +38,18 @@ test('data files in a manifest that is listed as one of deletes are corrupt', as
   await expect(filesRead({ content: 'deletes' })).rejects.toMatchObject({
     code: 'FIRN_AVRO_CORRUPT',
     message: expect.stringContaining('-m0.avro'),
+  })
+})
+
+test('a list whose manifests count no data file does not empty a snapshot that has some', async () => {
+  const { table } = await eventsTable(freshStore())
+  const { table: written } = await table.append(await writeRows(table, [{ id: 'a', at: 0n }], [0]))
+  const snapshot = written.currentSnapshot()!
+  const [manifest] = await snapshotManifests(written.store, written.metadata, snapshot)
+  const bytes = await writeManifestList(snapshot, [{ ...manifest!, addedFilesCount: 0 }])
+  await written.store.put(snapshot.manifestList!.slice(written.location.length + 1), bytes)
+  await expect(snapshotManifests(written.store, written.metadata, snapshot)).rejects.toMatchObject({
+    code: 'FIRN_AVRO_CORRUPT',
+    message: expect.stringContaining(snapshot.manifestList!),
   })
 })
