@@ -5,17 +5,16 @@
 import { FirnError } from '../errors.ts'
 import type { SnapshotId } from '../ids.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
-import { decodeLowerBound, decodeUpperBound } from '../manifest/bounds.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import { type ResolvedEntry, readEntries } from '../manifest/entries.ts'
 import { type ManifestFile, mayHaveLiveFiles } from '../manifest/manifest-list.ts'
 import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
+import { mayName } from '../scan/delete-index.ts'
 import type { Expression } from '../scan/expression.ts'
 import { fileMayMatch } from '../scan/prune.ts'
-import { compareStrings } from '../spec/compare.ts'
 import { currentSchema, snapshotById, specById, type TableMetadata } from '../spec/metadata.ts'
+import { isUnpartitioned, partitionKey } from '../spec/partition.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
-import { partitionKey } from './summary.ts'
 
 /** What a change was planned on, and what must not have come since. */
 export interface Validation {
@@ -27,12 +26,18 @@ export interface Validation {
   readonly partitions?: ReadonlySet<string> | 'all' | undefined
   /** Delete files that came and may apply to a file that the change removes. */
   readonly deletes: boolean
-  /** Equality deletes keep applying to what replaces the file, since it keeps the old sequence number. */
+  /** Equality deletes keep applying to what replaces the file, which keeps the old sequence number and its partition. */
   readonly ignoreEqualityDeletes: boolean
 }
 
+/** What a change takes out and puts in. */
+export interface Files {
+  readonly removed: readonly ResolvedEntry[]
+  readonly added: readonly DataFile[]
+}
+
 /**
- * @param head of the branch that is committed to. @param removed the entries that the change removes.
+ * @param head of the branch that is committed to. @param change what it removes and adds.
  * @throws {FirnError} `FIRN_COMMIT_CONFLICT` (conflict): plan anew on the table as it is now.
  */
 export async function validateChange(
@@ -40,7 +45,7 @@ export async function validateChange(
   base: TableMetadata,
   head: Snapshot | undefined,
   validation: Validation,
-  removed: readonly ResolvedEntry[],
+  change: Files,
   options: AbortableOptions = {},
 ): Promise<void> {
   const { startSnapshotId } = validation
@@ -50,12 +55,19 @@ export async function validateChange(
   if (startSnapshotId !== 'empty' && start === undefined) {
     throw conflict(base, `snapshot ${startSnapshotId}, on which this was planned, has expired`)
   }
-  const came = await filesSince(store, base, start, head, options)
-  for await (const { dataFile } of came) {
-    const problem = dataFile.content === 'data' ? addedData(base, validation, dataFile) : undefined
-    const applies = dataFile.content === 'data' ? undefined : addedDelete(base, validation, dataFile, removed)
-    if (problem !== undefined) throw conflict(base, `${dataFile.filePath} was added meanwhile, ${problem}`)
-    if (applies !== undefined) throw conflict(base, `${dataFile.filePath} deletes rows of ${applies} since`)
+  const removedDeletes = change.removed.filter(({ dataFile }) => dataFile.content !== 'data')
+  const came = filesSince(store, base, start, head, options)
+  for await (const entry of came) {
+    const { dataFile } = entry
+    if (dataFile.content === 'data') {
+      const problem = addedData(base, validation, dataFile)
+      if (problem !== undefined) throw conflict(base, `${dataFile.filePath} was added meanwhile, ${problem}`)
+      const missed = missedDelete(base, entry, removedDeletes)
+      if (missed !== undefined) throw conflict(base, `${dataFile.filePath} came back, to which ${missed} applies`)
+    } else {
+      const applies = addedDelete(base, validation, dataFile, change)
+      if (applies !== undefined) throw conflict(base, `${dataFile.filePath} deletes rows of ${applies} since`)
+    }
   }
 }
 
@@ -105,32 +117,39 @@ function addedDelete(
   base: TableMetadata,
   validation: Validation,
   deletes: DataFile,
-  removed: readonly ResolvedEntry[],
+  change: Files,
 ): string | undefined {
   if (!validation.deletes) return undefined
-  if (deletes.content === 'equality-deletes' && validation.ignoreEqualityDeletes) return undefined
-  const everywhere = deletes.content === 'equality-deletes' && specById(base, deletes.specId).fields.length === 0
-  const key = partitionKey(deletes)
-  const hit = removed.find(({ dataFile }) => {
-    if (dataFile.content !== 'data') return false
-    if (deletes.referencedDataFile !== undefined) return deletes.referencedDataFile === dataFile.filePath
-    if (!everywhere && partitionKey(dataFile) !== key) return false
-    return deletes.content === 'equality-deletes' || mayName(deletes, dataFile.filePath)
-  })
-  return hit?.dataFile.filePath
+  const removed = change.removed.filter(({ dataFile }) => dataFile.content === 'data')
+  if (deletes.content === 'equality-deletes' && validation.ignoreEqualityDeletes) {
+    if (isUnpartitioned(specById(base, deletes.specId))) return undefined
+    // Where the rows stay in their partition; anywhere else these deletes would not find them any more.
+    const keys = new Set(removed.map(({ dataFile }) => partitionKey(dataFile)))
+    const isWithin = (file: DataFile): boolean => file.specId === deletes.specId && keys.has(partitionKey(file))
+    if (change.added.every(isWithin)) return undefined
+  }
+  return removed.find(({ dataFile }) => mayApply(base, deletes, dataFile))?.dataFile.filePath
 }
 
-/** Reserved id of the column `file_path` of position delete files. Spec: "Reserved Field IDs". */
-const FILE_PATH_ID = 2147483546
+/** Whether `deletes` may apply to `data`, sequence numbers aside. */
+function mayApply(base: TableMetadata, deletes: DataFile, data: DataFile): boolean {
+  if (deletes.referencedDataFile !== undefined) return deletes.referencedDataFile === data.filePath
+  const isEquality = deletes.content === 'equality-deletes'
+  if (isEquality && isUnpartitioned(specById(base, deletes.specId))) return true
+  return partitionKey(deletes) === partitionKey(data) && (isEquality || mayName(deletes, data.filePath))
+}
 
-function mayName(deletes: DataFile, path: string): boolean {
-  const [low, high] = [deletes.lowerBounds.get(FILE_PATH_ID), deletes.upperBounds.get(FILE_PATH_ID)]
-  const lower = low && (decodeLowerBound('string', low) as string)
-  const upper = high && (decodeUpperBound('string', high) as string | undefined)
-  return (
-    (lower === undefined || compareStrings(lower, path) <= 0) &&
-    (upper === undefined || compareStrings(path, upper) <= 0)
-  )
+/** The path of a removed delete file that takes rows of `entry`, a data file that came: without it they are back. */
+function missedDelete(
+  base: TableMetadata,
+  entry: ResolvedEntry,
+  removedDeletes: readonly ResolvedEntry[],
+): string | undefined {
+  const hit = removedDeletes.find(({ dataFile, sequenceNumber }) => {
+    const least = dataFile.content === 'equality-deletes' ? entry.sequenceNumber + 1 : entry.sequenceNumber
+    return sequenceNumber >= least && mayApply(base, dataFile, entry.dataFile)
+  })
+  return hit?.dataFile.filePath
 }
 
 const conflict = ({ location }: TableMetadata, problem: string): FirnError =>

@@ -110,7 +110,7 @@ export function fastForwardRef(planned: TableMetadata, branch: string, to: strin
   let moved: SnapshotId | undefined
   const target = (base: TableMetadata): SnapshotId => (typeof to === 'string' ? existing(base, to).snapshotId : to)
   return {
-    isOwn: (metadata) => moved !== undefined && refOf(metadata, branch)?.snapshotId === moved,
+    isOwn: (metadata) => moved !== undefined && stoodOn(metadata, moved, refOf(metadata, branch)?.snapshotId),
     requirements: (base) => [
       ...sameTable(planned),
       { type: 'assert-ref-snapshot-id', ref: branch, snapshotId: refOf(base, branch)?.snapshotId },

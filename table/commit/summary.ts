@@ -1,5 +1,6 @@
 /** What a snapshot says of itself. Spec: Appendix F "Optional Snapshot Summary Fields"; totals as Java derives them. */
 import type { DataFile } from '../manifest/data-file.ts'
+import { partitionKey } from '../spec/partition.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 
 export type SnapshotOperation = 'append' | 'replace' | 'overwrite' | 'delete'
@@ -47,17 +48,6 @@ const MEMBERS: readonly (readonly [count: keyof Counts, added: string, removed: 
   ['equalityDeleteFiles', 'added-equality-delete-files', 'removed-equality-delete-files'],
   ['equalityDeletes', 'added-equality-deletes', 'removed-equality-deletes', 'total-equality-deletes'],
 ]
-
-/** Tells the partitions of all specs apart. */
-export const partitionKey = ({ specId, partition }: Pick<DataFile, 'specId' | 'partition'>): string =>
-  JSON.stringify([
-    specId,
-    partition.map((value) => {
-      if (value === null) return null
-      if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
-      return Object.is(value, -0) ? '-0' : String(value)
-    }),
-  ])
 
 /**
  * The summary of a snapshot on top of `parent`. A counter of zero is left out. A total is written only when it follows

@@ -3,7 +3,7 @@ import { FirnError } from '../errors.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import type { ResolvedEntry } from '../manifest/entries.ts'
 import { specById, type TableMetadata } from '../spec/metadata.ts'
-import type { PartitionSpec, PartitionTuple } from '../spec/partition.ts'
+import { isUnpartitioned, partitionKey } from '../spec/partition.ts'
 import type { Schema } from '../spec/schema.ts'
 import { isPrimitive, type NestedField } from '../spec/types.ts'
 import { keyFields } from './delete-columns.ts'
@@ -68,18 +68,18 @@ export function indexDeletes(entries: readonly ResolvedEntry[], metadata: TableM
     if (file.content === 'equality-deletes') {
       const task = { file, sequenceNumber, columns: equalityColumns(file, metadata, schema) }
       if (isUnpartitioned(spec)) everywhere.add('', task)
-      else equalities.add(partitionKey(file.specId, file.partition), task)
+      else equalities.add(partitionKey(file), task)
     } else if (file.fileFormat === 'PUFFIN') {
       addVector(vectors, { file, sequenceNumber, columns: [] })
     } else {
-      const key = partitionKey(file.specId, file.partition)
+      const key = partitionKey(file)
       positions.add(`${key}${onlyFile(file) ?? ''}`, { file, sequenceNumber, columns: [] })
     }
   }
   for (const buckets of [positions, equalities, everywhere]) buckets.sort()
   return {
     deletesFor(file, sequenceNumber) {
-      const key = partitionKey(file.specId, file.partition)
+      const key = partitionKey(file)
       const found: DeleteFileTask[] = []
       const vector = vectors.get(file.filePath)
       if (vector !== undefined) found.push(applicable(vector, file, sequenceNumber, key))
@@ -147,7 +147,7 @@ function applicable(task: DeleteFileTask, file: DataFile, sequenceNumber: number
     const message = `a deletion vector of sequence number ${task.sequenceNumber} for ${file.filePath} of ${sequenceNumber}`
     throw corrupt(task.file, message)
   }
-  if (partitionKey(task.file.specId, task.file.partition) === key) return task
+  if (partitionKey(task.file) === key) return task
   throw corrupt(task.file, `a deletion vector of another partition than its data file ${file.filePath}`)
 }
 
@@ -160,7 +160,8 @@ function onlyFile(file: DataFile): string | undefined {
   return Buffer.from(lower).toString('utf8')
 }
 
-function mayName(deletes: DataFile, path: string): boolean {
+/** Whether a position delete file may name the data file, by the bounds of its paths. */
+export function mayName(deletes: DataFile, path: string): boolean {
   const lower = deletes.lowerBounds.get(DELETE_PATH_ID)
   const upper = deletes.upperBounds.get(DELETE_PATH_ID)
   if (lower === undefined && upper === undefined) return true
@@ -169,20 +170,6 @@ function mayName(deletes: DataFile, path: string): boolean {
     !(lower !== undefined && Buffer.compare(bytes, lower) < 0) &&
     !(upper !== undefined && Buffer.compare(bytes, upper) > 0)
   )
-}
-
-/** Dropped fields of a format version 1 spec stay behind as `void`. */
-const isUnpartitioned = (spec: PartitionSpec): boolean => spec.fields.every((field) => field.transform === 'void')
-
-/** Equal for equal values, whatever width the manifest gave them; -0.0 and 0.0 differ, NaN equals itself. */
-function partitionKey(specId: number, partition: PartitionTuple): string {
-  const parts = partition.map((value) => {
-    if (value === null || value === undefined) return 'n'
-    if (typeof value === 'string') return JSON.stringify(value)
-    if (value instanceof Uint8Array) return `x${Buffer.from(value).toString('hex')}`
-    return Object.is(value, -0) ? '-0' : String(value)
-  })
-  return `${specId}(${parts.join(',')})`
 }
 
 const corrupt = (file: DataFile, message: string): FirnError =>

@@ -57,16 +57,34 @@ export const printPartitionFields = (spec: PartitionSpec): readonly JsonObject[]
     transform: field.transform,
   }))
 
+/** Dropped fields of a format version 1 spec stay behind as `void`. */
+export const isUnpartitioned = ({ fields }: PartitionSpec): boolean =>
+  fields.every(({ transform }) => transform === 'void')
+
+/** Tells the partitions of all specs apart. Equal for equal values; -0.0 and 0.0 differ, NaN equals itself. */
+export const partitionKey = (of: { readonly specId: number; readonly partition: PartitionTuple }): string => {
+  const parts = of.partition.map((value) => {
+    if (value === null || value === undefined) return 'n'
+    if (typeof value === 'string') return JSON.stringify(value)
+    if (value instanceof Uint8Array) return `x${Buffer.from(value).toString('hex')}`
+    return Object.is(value, -0) ? '-0' : String(value)
+  })
+  return `${of.specId}(${parts.join(',')})`
+}
+
 /** Result type of each field of the spec. */
 export const partitionTypes = (spec: PartitionSpec, schema: Schema): readonly PrimitiveType[] =>
   spec.fields.map((field) => transformResultType(field.transform, primitiveTypeOf(schema, field.sourceId)))
 
 /** `arrived_at_day=2026-11-21/…`, or the empty string for an unpartitioned spec. */
 export function partitionPath(spec: PartitionSpec, schema: Schema, tuple: PartitionTuple): string {
-  const types = partitionTypes(spec, schema)
   return spec.fields
     .map((field, index) => {
-      const text = partitionValueToText(field.transform, types[index]!, tuple[index] ?? null)
+      const value = tuple[index] ?? null
+      // The column of a null may be gone from every schema, as that of a dropped field of format version 1.
+      const type =
+        value === null ? 'string' : transformResultType(field.transform, primitiveTypeOf(schema, field.sourceId))
+      const text = partitionValueToText(field.transform, type, value)
       return `${encodeURIComponent(field.name)}=${encodeURIComponent(text)}`
     })
     .join('/')

@@ -2,14 +2,15 @@
 import type { Clock } from '../clock.ts'
 import type { Change } from '../commit/commit.ts'
 import { ancestorsOf, assertNotExpiring, fastForwardRef, isAncestor } from '../commit/refs.ts'
-import { partitionKey, type SnapshotOperation } from '../commit/summary.ts'
+import type { SnapshotOperation } from '../commit/summary.ts'
 import { FirnError } from '../errors.ts'
 import type { SnapshotId } from '../ids.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import { readEntries } from '../manifest/entries.ts'
 import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
-import { snapshotById, type TableMetadata } from '../spec/metadata.ts'
+import { snapshotById, specById, type TableMetadata } from '../spec/metadata.ts'
+import { isUnpartitioned, partitionKey } from '../spec/partition.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import { type ProducedChange, type ProduceOptions, produceSnapshot } from './produce.ts'
 import { headOf } from './snapshot-options.ts'
@@ -69,7 +70,10 @@ export async function cherryPick(
     validation: dynamic
       ? {
           startSnapshotId: snapshot.parentSnapshotId ?? 'empty',
-          partitions: new Set(added.map(partitionKey)),
+          // A file of an unpartitioned spec stood for the whole table.
+          partitions: added.some((file) => isUnpartitioned(specById(metadata, file.specId)))
+            ? 'all'
+            : new Set([...added, ...removed].map(partitionKey)),
           deletes: true,
           ignoreEqualityDeletes: false,
         }

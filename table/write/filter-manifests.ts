@@ -53,7 +53,7 @@ export function manifestFilter(
 ): ManifestFilter {
   const paths = new Set(files.map(pathOf))
   const mayHold = manifestTest(files)
-  // By input manifest: a manifest never changes, so neither does what was found in it.
+  // By input manifest: one never changes, so neither does what was found in it.
   const cache = new Map<string, Filtered>()
 
   const filterOne = async (
@@ -75,15 +75,15 @@ export function manifestFilter(
     async apply(base, manifests, sequenceNumber, options = {}) {
       if (paths.size === 0) return { manifests, removed: [], replaced: 0 }
       const candidates = manifests.filter((manifest) => mayHaveLiveFiles(manifest) && mayHold(manifest))
-      const unread = candidates.filter(({ manifestPath }) => !cache.has(manifestPath))
+      const unread = candidates.filter((manifest) => !cache.has(inheritedKey(manifest)))
       let index = 0
       for await (const entries of readEntries(store, base, unread, options)) {
         const manifest = unread[index++]!
-        cache.set(manifest.manifestPath, await filterOne(base, manifest, entries, options))
+        cache.set(inheritedKey(manifest), await filterOne(base, manifest, entries, options))
       }
-      const found = candidates.flatMap(({ manifestPath }) => cache.get(manifestPath)!.removed)
+      const found = candidates.flatMap((manifest) => cache.get(inheritedKey(manifest))!.removed)
       assertAllLive(base, paths, found)
-      const copyOf = (manifest: ManifestFile): ManifestDraft | undefined => cache.get(manifest.manifestPath)?.draft
+      const copyOf = (manifest: ManifestFile): ManifestDraft | undefined => cache.get(inheritedKey(manifest))?.draft
       return {
         manifests: manifests.map((manifest) => {
           const draft = copyOf(manifest)
@@ -95,6 +95,13 @@ export function manifestFilter(
     },
   }
 }
+
+/**
+ * A manifest and what its entries inherit: one of an earlier change of the same transaction has another sequence number
+ * at each try.
+ */
+export const inheritedKey = ({ manifestPath, sequenceNumber }: ManifestFile): string =>
+  `${manifestPath} ${sequenceNumber}`
 
 /** Everything that an entry would inherit is spelt out: the copy stands in a manifest of another commit. */
 export const existingEntry = (entry: ResolvedEntry): ManifestEntry => ({ ...plain(entry), status: 'existing' })

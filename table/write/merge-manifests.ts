@@ -11,7 +11,7 @@ import { type ResolvedEntry, readEntries } from '../manifest/entries.ts'
 import type { ManifestEntry } from '../manifest/manifest.ts'
 import type { ManifestFile } from '../manifest/manifest-list.ts'
 import type { TableMetadata } from '../spec/metadata.ts'
-import { existingEntry } from './filter-manifests.ts'
+import { existingEntry, inheritedKey } from './filter-manifests.ts'
 import { atSequenceNumber, type DraftWriter, type ManifestDraft } from './manifest-draft.ts'
 
 const TARGET_SIZE_BYTES = ['commit.manifest.target-size-bytes', 8 * 1024 * 1024] as const
@@ -110,7 +110,7 @@ export function manifestMerger(
   snapshotId: SnapshotId,
   dataSequenceNumber: number | undefined,
 ): ManifestMerger {
-  // By the paths of the inputs, so that a retry on a base that grew reuses the bins that did not.
+  // By the inputs, so that a retry on a base that grew reuses the bins that did not.
   const cache = new Map<string, ManifestDraft>()
 
   const entryOf = (entry: ResolvedEntry): ManifestEntry | undefined => {
@@ -128,7 +128,9 @@ export function manifestMerger(
     bin: readonly ManifestFile[],
     options: AbortableOptions,
   ): Promise<ManifestDraft> => {
-    const key = bin.map((manifest) => manifest.manifestPath).join('\n')
+    const key = bin
+      .map((manifest) => (manifest.addedSnapshotId === snapshotId ? manifest.manifestPath : inheritedKey(manifest)))
+      .join('\n')
     const known = cache.get(key)
     if (known !== undefined) return known
     const entries: ManifestEntry[] = []

@@ -1,11 +1,11 @@
 /** Files in the place of rows: of those that a filter names, or of all in the files' own partitions. */
 import type { TableState } from '../catalog/catalog.ts'
-import { partitionKey } from '../commit/summary.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import { readEntries } from '../manifest/entries.ts'
 import { carriedManifests } from '../manifest/snapshot-manifests.ts'
 import type { Expression } from '../scan/expression.ts'
 import { specById } from '../spec/metadata.ts'
+import { isUnpartitioned, partitionKey } from '../spec/partition.ts'
 import type { PlannedChange, WriteContext } from './context.ts'
 import { planDelete } from './delete.ts'
 import { type ProduceOptions, produceSnapshot } from './produce.ts'
@@ -28,7 +28,7 @@ export async function planOverwrite(
   const head = headOf(metadata, options.branch)
   const partitions = new Set(added.map(partitionKey))
   // A file of an unpartitioned spec stands for the whole table, whatever spec its files have.
-  const everything = added.some((file) => specById(metadata, file.specId).fields.length === 0)
+  const everything = added.some((file) => isUnpartitioned(specById(metadata, file.specId)))
   const specIds = new Set(added.map((file) => file.specId))
   const abort = { signal: options.signal }
   const manifests = (await carriedManifests(context.store, metadata, head, abort)).filter(

@@ -15,13 +15,13 @@ import type { ResolvedEntry } from '../manifest/entries.ts'
 import { type ManifestFile, writeManifestList } from '../manifest/manifest-list.ts'
 import { carriedManifests } from '../manifest/snapshot-manifests.ts'
 import { keyOfPath } from '../spec/location.ts'
-import { snapshotById, type TableMetadata } from '../spec/metadata.ts'
+import type { TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import { checkAddedFiles, checkReplacement, checkUnique } from './check-files.ts'
 import { type ManifestFilter, manifestFilter, pathOf, type RemovedFile } from './filter-manifests.ts'
 import { atSequenceNumber, draftWriter, type ManifestDraft, writeDrafts } from './manifest-draft.ts'
 import { type ManifestMerger, manifestMerger } from './merge-manifests.ts'
-import { headOf, nextSnapshot, ownRef, type SnapshotOptions } from './snapshot-options.ts'
+import { headOf, isOwnSnapshot, nextSnapshot, ownRef, type SnapshotOptions } from './snapshot-options.ts'
 import type { WrittenFile } from './writer.ts'
 
 /** A change of the table's files, as one snapshot. */
@@ -140,7 +140,8 @@ async function manifestsOfTry(
   if (change.validation !== undefined) {
     // Earlier changes of the same transaction are no conflict.
     const before = headOf(committed, options.branch)
-    await validateChange(store, committed, before, change.validation, filtered.removed, abort)
+    const files = { removed: filtered.removed, added: change.added }
+    await validateChange(store, committed, before, change.validation, files, abort)
   }
   const own = drafts.map((draft) => atSequenceNumber(draft, sequenceNumber))
   const listed = [...own, ...filtered.manifests]
@@ -200,12 +201,6 @@ export async function publish(
     { action: 'set-snapshot-ref', ...ownRef(base, options.branch, work.snapshotId) },
     ...(setProperties === undefined ? [] : [{ action: 'set-properties' as const, updates: setProperties }]),
   ]
-}
-
-export function isOwnSnapshot(metadata: TableMetadata, snapshotId: SnapshotId, options: SnapshotOptions): boolean {
-  if (snapshotById(metadata, snapshotId) !== undefined) return true
-  const marker = options.runMarker
-  return marker !== undefined && metadata.properties[marker.property] === marker.value
 }
 
 const snapshotOfRef = ({ refs }: TableMetadata, name: string): SnapshotId | undefined =>

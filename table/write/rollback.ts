@@ -12,8 +12,8 @@ import type { ObjectStore } from '../io/object-store.ts'
 import { carriedManifests } from '../manifest/snapshot-manifests.ts'
 import { snapshotById, type TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
-import { isOwnSnapshot, manifestCounts, publish, type SnapshotChange, snapshotRequirements } from './produce.ts'
-import { headOf, type SnapshotOptions } from './snapshot-options.ts'
+import { manifestCounts, publish, type SnapshotChange, snapshotRequirements } from './produce.ts'
+import { headOf, isOwnSnapshot, type SnapshotOptions } from './snapshot-options.ts'
 
 /**
  * @param target what the branch stands on, or stood on before another rollback.

@@ -61,6 +61,16 @@ export function headOf(metadata: TableMetadata, branch = 'main'): Snapshot | und
   return snapshotById(metadata, ref.snapshotId)
 }
 
+/** Whether an earlier try of the change that makes the snapshot took effect. */
+export function isOwnSnapshot(
+  metadata: TableMetadata,
+  snapshotId: SnapshotId | undefined,
+  { runMarker }: Pick<SnapshotOptions, 'runMarker'>,
+): boolean {
+  if (snapshotId !== undefined && snapshotById(metadata, snapshotId) !== undefined) return true
+  return runMarker !== undefined && metadata.properties[runMarker.property] === runMarker.value
+}
+
 /** The ref of the branch once `snapshotId` is its newest snapshot; its retention stays. */
 export function ownRef(
   metadata: TableMetadata,

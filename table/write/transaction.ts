@@ -91,7 +91,7 @@ export function openTransaction<Result>(
           const change = await planner(state, options.signal)
           if (change !== undefined) changes.push(change)
         }
-        if (changes.length === 0) return undefined
+        if (changes.every((change) => change.isEmpty === true)) return undefined
         const snapshotId = changes.findLast((change) => change.snapshotId !== undefined)?.snapshotId
         return { ...combineChanges(changes), snapshotId }
       }, options)

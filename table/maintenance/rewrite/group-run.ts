@@ -1,7 +1,7 @@
 /** One group: its rows read, ordered, written, read back and compared. Commits nothing. */
+
 import { join } from 'node:path'
 import type { RecordBatch } from 'apache-arrow'
-import { partitionKey } from '../../commit/summary.ts'
 import { FirnError } from '../../errors.ts'
 import type { AbortableOptions } from '../../io/object-store.ts'
 import { decodeBound } from '../../manifest/bounds.ts'
@@ -9,6 +9,7 @@ import type { FileScanTask } from '../../scan/plan.ts'
 import { readTasks } from '../../scan/read.ts'
 import { compareValues } from '../../spec/compare.ts'
 import { currentSchema, defaultSpec } from '../../spec/metadata.ts'
+import { partitionKey } from '../../spec/partition.ts'
 import { fieldByName, type Schema } from '../../spec/schema.ts'
 import type { PrimitiveType } from '../../spec/types.ts'
 import type { Table } from '../../table.ts'

@@ -2,10 +2,11 @@
  * Rows of one group to files of even, right sizes. What is still to come is estimated from the rows' weight and from
  * how the bytes so far relate to theirs, so that the last file of a group is no remainder.
  */
+
 import type { RecordBatch } from 'apache-arrow'
-import { partitionKey } from '../../commit/summary.ts'
 import type { AbortableOptions } from '../../io/object-store.ts'
 import type { PartitionTuple } from '../../spec/partition.ts'
+import { partitionKey } from '../../spec/partition.ts'
 import {
   createDataFileWriter,
   type DataFileWriter,

@@ -1,11 +1,10 @@
 /** The plan of a rewrite: from a snapshot's files to groups that are rewritten together. Plain JSON. */
-import { partitionKey } from '../../commit/summary.ts'
 import type { SnapshotId } from '../../ids.ts'
 import type { AbortableOptions } from '../../io/object-store.ts'
 import { type FileScanTask, planFiles } from '../../scan/plan.ts'
 import { fileMayMatch } from '../../scan/prune.ts'
 import { currentSchema, currentSnapshotOf, schemaForSpec, specById, type TableMetadata } from '../../spec/metadata.ts'
-import { partitionPath } from '../../spec/partition.ts'
+import { partitionKey, partitionPath } from '../../spec/partition.ts'
 import type { Table } from '../../table.ts'
 import { type ChosenFile, deletedRows, groupFiles, type RewriteReason } from './groups.ts'
 import { type RewritePlanOptions, type RewriteSettings, resolveSettings } from './options.ts'
