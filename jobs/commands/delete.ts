@@ -70,7 +70,7 @@ async function deleteRows(ctx: CommandContext, name: string, flags: DeleteFlags)
       files_removed: count('deleted-data-files'),
       files_added: count('added-data-files'),
     }
-    const gone = `${formatCount(result.files_removed)} files out, ${formatCount(result.files_added)} in`
+    const gone = `${plural(result.files_removed, 'file')} out, ${formatCount(result.files_added)} in`
     return {
       result,
       text: `${name}: removed ${plural(result.rows_removed, 'row')} (${gone}), snapshot ${result.snapshot_id ?? '-'}\n`,

@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { FirnError } from '../../table/errors.ts'
 import type { CommandContext } from '../context.ts'
 import type { RollbackPlan } from '../maintenance/rollback.ts'
-import { formatCount, plural } from '../render.ts'
+import { plural } from '../render.ts'
 import { type ApprovalFlags, addApproval, approveAndRun, openToWrite } from './approve.ts'
 import { parsePoint } from './point.ts'
 
@@ -77,10 +77,10 @@ const nothingText = (table: string, { target }: RollbackPlan): string =>
 function planText(table: string, plan: RollbackPlan, { reprocess }: RollbackFlags): string {
   const { target, restored, removed } = plan
   const when = new Date(target.timestampMillis).toISOString()
-  const out = `${plural(removed.length, 'file')} (${formatCount(rowsOf(removed))} rows) go`
-  const back = `${plural(restored.length, 'file')} (${formatCount(rowsOf(restored.map(({ file }) => file)))} rows) come back`
+  const out = `${plural(removed.length, 'file')} (${plural(rowsOf(removed), 'row')})`
+  const back = `${plural(restored.length, 'file')} (${plural(rowsOf(restored.map(({ file }) => file)), 'row')})`
   const records = reprocess
     ? 'records that were compacted since then are compacted again by the next run'
     : 'records that were compacted since then are not compacted again (--reprocess would)'
-  return `${records}\n${table} would go back to snapshot ${target.snapshotId} (${when}): ${out}, ${back}\n`
+  return `${records}\n${table} would go back to snapshot ${target.snapshotId} (${when}): without ${out} of now, with ${back} of then\n`
 }
