@@ -25,6 +25,10 @@ export async function snapshotManifests(
     throw new FirnError('invalid', 'FIRN_ENCRYPTED', message)
   }
   const path = snapshot.manifestList
+  if (path === undefined && snapshot.manifests === undefined) {
+    const message = `table ${metadata.location}: snapshot ${snapshot.snapshotId} names neither a manifest list nor manifests`
+    throw new FirnError('corrupt', 'FIRN_METADATA_CORRUPT', message, { detail: { location: metadata.location } })
+  }
   if (path === undefined) return namedManifests(store, metadata, snapshot, options)
   const { bytes } = await store.get(keyOfPath(metadata.location, path), { signal: options.signal })
   const manifests = await readManifestList(bytes, path)

@@ -107,20 +107,20 @@ async function filter(table: Table, check: (error: unknown) => void): Promise<vo
 
 let stores = 0
 
-/** What reading `table` gives with some bytes `changed`; the damaged ones are those of `key`. */
+/** What reading `table` gives with some bytes `changed`; the damaged object is of the `kind`. */
 export async function judge(
   table: FuzzTable,
   expected: Reading,
-  key: string,
   kind: ObjectKind,
   changed: ReadonlyMap<string, Uint8Array>,
 ): Promise<Outcome> {
   const name = `case-${process.pid}-${stores++}`
   const store = openMemoryStore(name)
   for (const [each, content] of table.objects) await store.put(each, changed.get(each) ?? content)
-  // Where a path is damaged, the error can only name the object by that.
+  // Where a path is damaged, the error can only name the object by what is left of it.
+  const known = [name, ...[...table.objects.keys()].map((each) => each.split('/').at(-1)!)]
   const names = (message: string): boolean =>
-    message.includes(key) || message.includes(name) || /[a-z]:\/\/\S/.test(message)
+    known.some((each) => message.includes(each)) || /[a-z]:\/\/\S/.test(message)
   const findings: string[] = []
   const check = (error: unknown): string => {
     if (!FirnError.is(error)) findings.push(error instanceof Error ? (error.stack ?? error.message) : String(error))

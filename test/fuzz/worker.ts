@@ -96,7 +96,7 @@ async function run({ seed, from, to }: Order): Promise<void> {
     const peakBefore = process.resourceUsage().maxRSS
     const before = process.cpuUsage()
     const others = isSealed ? await seal(table, key, bytes.length, rows) : []
-    const outcome = await judge(table, expected.get(table.name)!, key, kind, new Map([...others, [key, bytes]]))
+    const outcome = await judge(table, expected.get(table.name)!, kind, new Map([...others, [key, bytes]]))
     const { user, system } = process.cpuUsage(before)
     const bufferBytes = process.memoryUsage().arrayBuffers - buffersBefore
     const peakBytes = (process.resourceUsage().maxRSS - peakBefore) * 1024

@@ -53,3 +53,13 @@ test('a list whose manifests count no data file does not empty a snapshot that h
     message: expect.stringContaining(snapshot.manifestList!),
   })
 })
+
+test('a snapshot whose manifest list got lost is not an empty one', async () => {
+  const { table } = await eventsTable(freshStore())
+  const { table: written } = await table.append(await writeRows(table, [{ id: 'a', at: 0n }], [0]))
+  const { manifestList: _lost, ...snapshot } = written.currentSnapshot()!
+  await expect(snapshotManifests(written.store, written.metadata, snapshot)).rejects.toMatchObject({
+    code: 'FIRN_METADATA_CORRUPT',
+    message: expect.stringContaining(written.location),
+  })
+})
