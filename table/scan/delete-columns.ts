@@ -85,7 +85,8 @@ export function rowKeys(
 
 /**
  * Null equals null and NaN equals NaN, but -0.0 is not 0.0: the order of Java's `Double.compare`, which the reference
- * implementation applies equality deletes with. Text compares by its bytes.
+ * implementation applies equality deletes with. Text compares by its bytes. An int and a long of one value are equal:
+ * the column may have been promoted between the two.
  */
 function keyPart(column: LeafColumn, row: number): RowKey {
   const { type, data } = column
@@ -96,5 +97,12 @@ function keyPart(column: LeafColumn, row: number): RowKey {
   }
   const value = valueAt(type, data, row)
   if (value instanceof Uint8Array) return Buffer.from(value).toString('latin1')
+  if (typeof value === 'bigint') return isExact(value) ? Number(value) : value
   return Object.is(value, -0) ? '-0' : (value as RowKey)
 }
+
+const MIN_EXACT = BigInt(Number.MIN_SAFE_INTEGER)
+const MAX_EXACT = BigInt(Number.MAX_SAFE_INTEGER)
+
+/** Whether no other integer becomes the same number. */
+const isExact = (value: bigint): boolean => value >= MIN_EXACT && value <= MAX_EXACT

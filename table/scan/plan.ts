@@ -26,8 +26,8 @@ export interface FileScanTask {
 }
 
 export interface PlanOptions extends AbortableOptions {
-  /** That rows are read with; default: the snapshot's. */
-  readonly schema?: Schema
+  /** That rows will be read with: the columns of equality deletes are read as it has them, so that they compare. */
+  readonly schema: Schema
 }
 
 /** The schema that a snapshot is read with: its own, as it was when it was written. */
@@ -45,10 +45,10 @@ export async function planFiles(
   metadata: TableMetadata,
   snapshot: Snapshot | undefined,
   filter: Expression | undefined,
-  options: PlanOptions = {},
+  options: PlanOptions,
 ): Promise<readonly FileScanTask[]> {
   if (snapshot === undefined) return []
-  const { schema = schemaOfSnapshot(metadata, snapshot) } = options
+  const { schema } = options
   // A partition without matching rows has no deletes that matter: pruning holds for both kinds of manifests.
   const manifests = (await snapshotManifests(store, metadata, snapshot, options)).filter(
     (manifest) =>

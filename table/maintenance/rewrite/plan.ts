@@ -59,7 +59,8 @@ export async function planRewrite(
   const { signal, ...wanted } = options
   const settings = resolveSettings(table.metadata, wanted)
   const snapshot = table.currentSnapshot()
-  const tasks = await planFiles(table.store, table.metadata, snapshot, undefined, { signal })
+  const schema = currentSchema(table.metadata)
+  const tasks = await planFiles(table.store, table.metadata, snapshot, undefined, { schema, signal })
   return planGroups(table.metadata, tasks, settings, wanted)
 }
 

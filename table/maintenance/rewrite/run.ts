@@ -4,6 +4,7 @@ import { type RunId, type SnapshotId, snapshotId } from '../../ids.ts'
 import type { AbortableOptions } from '../../io/object-store.ts'
 import type { DataFile } from '../../manifest/data-file.ts'
 import { type FileScanTask, planFiles } from '../../scan/plan.ts'
+import { currentSchema } from '../../spec/metadata.ts'
 import type { Table } from '../../table.ts'
 import type { UpcomingSnapshot } from '../../write/snapshot-options.ts'
 import type { WrittenFile } from '../../write/writer.ts'
@@ -129,7 +130,9 @@ async function prepare(table: Table, plan: RewritePlan, options: RewriteRunOptio
   for (const group of plan.groups) sortBudget(memoryLimit(options), group, plan.settings)
   const startSnapshotId = plan.snapshotId === null ? undefined : snapshotId(BigInt(plan.snapshotId))
   const snapshot = startSnapshotId === undefined ? undefined : table.snapshotFor({ snapshotId: startSnapshotId })
-  const files = await planFiles(table.store, table.metadata, snapshot, undefined, { signal: options.signal })
+  // As the rows are read, which are then written with the current schema.
+  const schema = currentSchema(table.metadata)
+  const files = await planFiles(table.store, table.metadata, snapshot, undefined, { schema, signal: options.signal })
   const deletes = new Map<string, Set<string>>()
   for (const task of files) {
     for (const { file } of task.deletes) {
@@ -268,6 +271,7 @@ async function summarise(run: Run, groups: readonly RewriteGroupResult[]): Promi
   const done = groups.filter(({ outcome }) => outcome === 'committed')
   const sum = (of: (group: RewriteGroupResult) => number): number => done.reduce((total, group) => total + of(group), 0)
   const files = await planFiles(table.store, table.metadata, table.currentSnapshot(), undefined, {
+    schema: currentSchema(table.metadata),
     signal: options.signal,
   })
   const after = planGroups(table.metadata, files, plan.settings).overlapDepth

@@ -29,6 +29,22 @@ const deleteFilesOf = async (table: Table): Promise<number> =>
   new Set((await table.scan().planFiles()).flatMap(({ deletes }) => deletes.map(({ file }) => file.filePath))).size
 
 describe('deletes that were there', () => {
+  test('are applied to columns that were promoted since', async () => {
+    const ints = ARTICLES.fields.map((field) => (field.name === 'id' ? { ...field, type: 'int' as const } : field))
+    const table = await appendFiles(await makeTable({ schema: { ...ARTICLES, fields: ints } }), [
+      [{ id: 1 }, { id: 2 }],
+      [{ id: 3 }, { id: 4 }],
+    ])
+    const byId = ints.filter(({ name }) => name === 'id')
+    const marked = await commitFiles(table, [await equalityDeletes(table, byId, [{ id: 2 }])])
+    await marked.updateSchema([{ promote: 'id', type: 'long' }])
+    const promoted = await marked.refresh()
+    expect(await idsOf(promoted)).toEqual([1, 3, 4])
+    const { table: after, result } = await rewrite(promoted, { rewriteAll: true })
+    expect(result.totals).toMatchObject({ committed: 1, rows: 3 })
+    expect(await idsOf(after)).toEqual([1, 3, 4])
+  })
+
   test('are applied, and delete files that apply to nothing any more are removed', async () => {
     const table = await tableOf(interleaved(5, 10))
     const [first] = await filesOf(table)
