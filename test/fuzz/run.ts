@@ -1,5 +1,5 @@
 /**
- * `npm run fuzz`: hostile input, the long run. `FUZZ_CASES=5000` cases of `FUZZ_SEED=1`, from `FUZZ_FIRST=0` on. Each
+ * `npm run test:fuzz`: hostile input, the long run. `FUZZ_CASES=5000` cases of `FUZZ_SEED=1`, from `FUZZ_FIRST=0` on. Each
  * finding is printed with its number, to be run alone: `FUZZ_FIRST=<number> FUZZ_CASES=1`.
  */
 import { fuzz } from './fuzz.ts'
