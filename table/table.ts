@@ -229,7 +229,11 @@ export class Table {
   /** Several changes as one commit. */
   transaction(): Transaction<CommitResult> {
     const context = this.#context({ anyVersion: true })
-    return openTransaction(context, async (plan, options) => this.#result(await planAndCommit(context, plan, options)))
+    return openTransaction(context, async (plan, options, named) => {
+      const result = this.#result(await planAndCommit(context, plan, options))
+      if (named.length > 0) await result.table.#assertNamed(named, options)
+      return result
+    })
   }
 
   async updateSchema(changes: readonly SchemaChange[], options: AbortableOptions = {}): Promise<Table> {
@@ -322,9 +326,13 @@ export class Table {
       createRef(this.metadata, name, { snapshotId: target, type }, retention),
       options,
     )
-    // Expiry may have listed the snapshot between the look and the commit: then it may not have seen the ref.
-    const now = await made.refresh(options)
-    assertNotExpiring(now.metadata, target)
+    return made.#assertNamed([target], options)
+  }
+
+  /** Expiry may have listed a snapshot between the look and the commit: then it may not have seen the new ref. */
+  async #assertNamed(snapshotIds: readonly SnapshotId[], options: AbortableOptions): Promise<Table> {
+    const now = await this.refresh(options)
+    for (const snapshotId of snapshotIds) assertNotExpiring(now.metadata, snapshotId)
     return now
   }
 

@@ -37,6 +37,8 @@ export interface TableOperations {
   load(options?: AbortableOptions): Promise<TableState>
   /** Make the proposal the successor of `base`, or do nothing. */
   commit(base: TableState, proposal: Proposal, options?: AbortableOptions): Promise<SwapOutcome>
+  /** What follows a commit, when it was found in the table rather than answered. Never fails. */
+  recovered?(state: TableState): Promise<void>
   /** Whether a try on `base` whose outcome was unknown can no longer take effect, judged from the newer `current`. */
   isSettled(base: TableState, proposal: Proposal, current: TableState): boolean
 }

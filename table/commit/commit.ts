@@ -69,7 +69,7 @@ export async function commitChange(
   for (let attempt = 1; ; attempt++) {
     try {
       const base = await operations.load(options)
-      if (change.isOwn(base.metadata)) return { state: base, attempts: attempt, recovered: true }
+      if (change.isOwn(base.metadata)) return await found(operations, base, attempt)
       open = stillOpen(operations, open, base)
       change.refused?.(base.metadata)
       const { requirements: wanted } = change
@@ -86,7 +86,7 @@ export async function commitChange(
       const late = clock.monotonicMillis() - started >= numberProperty(base.metadata, TOTAL_MILLIS)
       if (attempt > numberProperty(base.metadata, RETRIES) || late) {
         judged = true
-        return { state: await lastLook(operations, change, base, attempt, open), attempts: attempt, recovered: true }
+        return await found(operations, await lastLook(operations, change, base, attempt, open), attempt)
       }
       const minimum = numberProperty(base.metadata, MIN_WAIT_MILLIS)
       const jitter = fullJitterMillis(clock, attempt - 1, minimum, numberProperty(base.metadata, MAX_WAIT_MILLIS))
@@ -96,6 +96,11 @@ export async function commitChange(
       throw stateUnknown(error)
     }
   }
+}
+
+async function found(operations: TableOperations, state: TableState, attempts: number): Promise<CommitOutcome> {
+  await operations.recovered?.(state)
+  return { state, attempts, recovered: true }
 }
 
 /** A try that nobody could tell about: it may still take effect. */

@@ -14,9 +14,22 @@ import type { TableUpdate } from './updates.ts'
 
 const sameTable = ({ tableUuid }: TableMetadata) => ({ type: 'assert-table-uuid', uuid: tableUuid }) as const
 
+/** As in the Java library: engines show these as properties, or take them for more than that. */
+const RESERVED: ReadonlySet<string> = new Set([
+  'format-version',
+  'uuid',
+  'snapshot-count',
+  'current-snapshot-summary',
+  'current-snapshot-id',
+  'current-snapshot-timestamp-ms',
+  'current-schema',
+  'default-partition-spec',
+  'default-sort-order',
+])
+
 /**
  * Properties set and removed; a try on a newer table keeps everybody else's.
- * @throws {FirnError} `FIRN_INVALID_OPTION` (invalid) for a value that is no string, or a key set and removed at once.
+ * @throws {FirnError} `FIRN_INVALID_OPTION` (invalid) for a value that is no string, a reserved key, or a key set and removed at once.
  */
 export function propertiesChange(
   planned: TableMetadata,
@@ -25,6 +38,7 @@ export function propertiesChange(
 ): Change {
   for (const [key, value] of Object.entries(set)) {
     if (typeof value !== 'string') throw invalid(`property ${key} must be a string`)
+    if (RESERVED.has(key)) throw invalid(`property ${key} is reserved: the table's own metadata says it`)
     if (remove.includes(key)) throw invalid(`property ${key} cannot be set and removed at once`)
   }
   const holds = ({ properties }: TableMetadata): boolean =>

@@ -47,7 +47,9 @@ export function createRef(
   return {
     isOwn: (metadata) => {
       const held = refOf(metadata, name)
-      return held?.snapshotId === ref.snapshotId && held.type === ref.type
+      if (held?.snapshotId !== ref.snapshotId || held.type !== ref.type) return false
+      // Retention that the caller did not name is not asked for.
+      return RETENTION.every((key) => retention[key] === undefined || held[key] === wanted[key])
     },
     requirements: [...sameTable(planned), { type: 'assert-ref-snapshot-id', ref: name, snapshotId: undefined }],
     prepare: (base) => {
@@ -55,9 +57,13 @@ export function createRef(
       return [{ action: 'set-snapshot-ref', name, ref: wanted }]
     },
     refused: (base) => {
-      if (refOf(base, name) !== undefined) {
-        throw new FirnError('conflict', 'FIRN_REF_EXISTS', `ref ${name} of ${location} names another snapshot`)
-      }
+      const held = refOf(base, name)
+      if (held === undefined) return
+      const same = held.snapshotId === ref.snapshotId && held.type === ref.type
+      const what = same ? 'has another retention' : `is a ${held.type} of snapshot ${held.snapshotId}`
+      throw new FirnError('conflict', 'FIRN_REF_EXISTS', `ref ${name} of ${location} exists and ${what}`, {
+        help: same ? 'Change it with setRefRetention.' : 'Choose another name, or remove the ref first.',
+      })
     },
   }
 }
@@ -67,18 +73,28 @@ export function createRef(
  */
 export function dropRef(planned: TableMetadata, name: string): Change {
   if (name === 'main') throw new FirnError('invalid', 'FIRN_INVALID_OPTION', 'main is never removed')
-  let tried = false
+  let tried: SnapshotRef | undefined
   return {
     // Before the first try its absence is not our doing.
-    isOwn: (metadata) => tried && refOf(metadata, name) === undefined,
+    isOwn: (metadata) => tried !== undefined && refOf(metadata, name) === undefined,
     requirements: sameTable(planned),
     prepare: (base) => {
-      existing(base, name)
-      tried = true
+      const held = existing(base, name)
+      // A branch may go on under our tries; anything else has been made anew since one of them took effect.
+      if (tried !== undefined && !isLater(base, tried, held)) {
+        const message = `ref ${name} of ${base.location} was made anew meanwhile`
+        throw new FirnError('conflict', 'FIRN_REQUIREMENT_FAILED', message, { help: 'Look whether it is still to go.' })
+      }
+      tried = held
       return [{ action: 'remove-snapshot-ref', name }]
     },
   }
 }
+
+const isLater = (base: TableMetadata, ref: SnapshotRef, later: SnapshotRef): boolean =>
+  later.snapshotId === ref.snapshotId
+    ? later.type === ref.type
+    : ref.type === 'branch' && later.type === 'branch' && stoodOn(base, ref.snapshotId, later.snapshotId)
 
 /** @throws {FirnError} `FIRN_INVALID_OPTION` (invalid); from its tries `FIRN_REF_NOT_FOUND` (not-found). */
 export function changeRetention(planned: TableMetadata, name: string, retention: RefRetention): Change {

@@ -12,8 +12,8 @@ import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
 import { snapshotById, specById, type TableMetadata } from '../spec/metadata.ts'
 import { isUnpartitioned, partitionKey } from '../spec/partition.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
-import { type ProducedChange, type ProduceOptions, produceSnapshot } from './produce.ts'
-import { headOf } from './snapshot-options.ts'
+import { type ProducedChange, type ProduceOptions, produceSnapshot, snapshotRequirements } from './produce.ts'
+import { headOf, isOwnSnapshot } from './snapshot-options.ts'
 
 const SOURCE = 'source-snapshot-id'
 /** Of a snapshot that was staged for review, and of the one that published it. */
@@ -54,7 +54,7 @@ export async function cherryPick(
         help: 'Only appends, dynamic overwrites, and snapshots that stand on the newest of the branch can be picked.',
       })
     }
-    return { ...fastForwardRef(metadata, branch, source), snapshotId: source }
+    return takenOver(metadata, branch, source, options)
   }
   const check = (base: TableMetadata): void => {
     assertNotExpiring(base, source)
@@ -80,6 +80,27 @@ export async function cherryPick(
       : undefined,
   }
   return produceSnapshot(store, metadata, change, clock, { ...options, summary: pickedSummary(snapshot, options) })
+}
+
+/** The snapshot as it is: it has an id and a summary already. */
+function takenOver(metadata: TableMetadata, branch: string, source: SnapshotId, options: ProduceOptions): PickChange {
+  for (const name of ['snapshotId', 'summary', 'beforeCommit'] as const) {
+    if (options[name] === undefined) continue
+    const message = `${name}: snapshot ${source} of ${metadata.location} is taken over as it is`
+    throw new FirnError('invalid', 'FIRN_INVALID_OPTION', message, { help: `Pick it without ${name}.` })
+  }
+  const { setProperties } = options
+  const move = fastForwardRef(metadata, branch, source)
+  return {
+    ...move,
+    snapshotId: source,
+    isOwn: (current) => move.isOwn(current) || isOwnSnapshot(current, undefined, options),
+    requirements: (base) => snapshotRequirements(base, metadata, options),
+    prepare: async (base, ...rest) => [
+      ...(await move.prepare(base, ...rest)),
+      ...(setProperties === undefined ? [] : [{ action: 'set-properties' as const, updates: setProperties }]),
+    ],
+  }
 }
 
 function pickedSummary(snapshot: Snapshot, options: ProduceOptions): Readonly<Record<string, string>> {
@@ -119,7 +140,10 @@ function checkNotPicked(base: TableMetadata, snapshot: Snapshot, branch: string)
   const { snapshotId, summary } = snapshot
   const fail = (how: string): never => {
     const message = `snapshot ${snapshotId} is in branch ${branch} of ${base.location} already${how}`
-    throw new FirnError('invalid', 'FIRN_PICKED_ALREADY', message, { detail: { snapshotId: String(snapshotId) } })
+    throw new FirnError('invalid', 'FIRN_PICKED_ALREADY', message, {
+      detail: { snapshotId: String(snapshotId) },
+      help: 'There is nothing to do. To have its rows twice, append its files again.',
+    })
   }
   const head = headOf(base, branch)?.snapshotId
   if (isAncestor(base, snapshotId, head)) fail('')

@@ -60,7 +60,10 @@ export async function planAndCommit(
     // A table of format version 1 may have none.
     if (tableUuid !== '') checkRequirement(state.metadata, { type: 'assert-table-uuid', uuid: tableUuid })
     const { snapshotId } = options
-    if (isOwnSnapshot(state.metadata, snapshotId, options)) return { state, attempts: 0, recovered: true, snapshotId }
+    if (isOwnSnapshot(state.metadata, snapshotId, options)) {
+      await context.operations.recovered?.(state)
+      return { state, attempts: 0, recovered: true, snapshotId }
+    }
     const change = await plan(state)
     if (change === undefined || change.isEmpty === true)
       return { state, attempts: 0, recovered: false, snapshotId: undefined }

@@ -5,16 +5,16 @@
 import type { Data, RecordBatch } from 'apache-arrow'
 import { newUuid } from '../clock.ts'
 import { takeRows } from '../format/arrow-take.ts'
-import { valueAt } from '../format/arrow-values.ts'
 import type { AbortableOptions } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
+import { type LeafColumn, leafColumn, leafValueAt, pathTo } from '../scan/columns.ts'
 import { createDeleteReader } from '../scan/deletes.ts'
 import { type ColumnReference, columnsOf, type Expression, evaluate } from '../scan/expression.ts'
 import type { FileScanTask } from '../scan/plan.ts'
 import { openFileTask, type TaskReader } from '../scan/read.ts'
-import { currentSchema, defaultSortOrder, specById, type TableMetadata } from '../spec/metadata.ts'
+import { currentSchema, defaultSortOrder, schemaForSpec, specById, type TableMetadata } from '../spec/metadata.ts'
 import { projectSchema, type Schema } from '../spec/schema.ts'
-import { isPrimitive, type PrimitiveValue } from '../spec/types.ts'
+import type { PrimitiveValue } from '../spec/types.ts'
 import type { WriteContext } from './context.ts'
 import { createDataFileWriter, type WrittenFile } from './writer.ts'
 
@@ -71,11 +71,13 @@ export async function takeOut(
       if (selected === 0) continue
       removed.push(task.file)
       if (selected === live) continue
+      const spec = specById(metadata, task.file.specId)
       const writer = createDataFileWriter({
         store,
         location,
         schema,
-        spec: specById(metadata, task.file.specId),
+        spec,
+        partitionSchema: schemaForSpec(metadata, spec, schema),
         partition: task.file.partition,
         sortOrderId: task.file.sortOrderId ?? 0,
         fileNamePrefix: `${prefix}-${index}`,
@@ -126,7 +128,7 @@ function keep(batch: RecordBatch, schema: Schema, selection: RowSelection): Reco
 /** Rows for which `filter` is true: not those for which it is unknown. */
 export function rowsWhere(filter: Expression, schema: Schema): RowSelection {
   const ids = columnsOf(filter)
-  const columns = schema.fields.filter((field) => ids.has(field.id)).map((field) => field.name)
+  const columns = [...new Set([...ids].flatMap((id) => pathTo(schema.fields, id)?.[0]?.name ?? []))]
   return {
     // A filter that names no column still needs the number of rows.
     columns: columns.length > 0 ? columns : [schema.fields[0]!.name],
@@ -137,17 +139,18 @@ export function rowsWhere(filter: Expression, schema: Schema): RowSelection {
   }
 }
 
-/** Values of top-level primitive columns. */
+/** Values of primitive columns, also of those inside structs. */
 export function columnReader(
   schema: Schema,
   batch: RecordBatch,
 ): (column: Pick<ColumnReference, 'fieldId'>, row: number) => PrimitiveValue {
-  const columns = new Map(
-    schema.fields.map((field, index) => [field.id, { type: field.type, data: batch.data.children[index] as Data }]),
-  )
+  const columns = new Map<number, LeafColumn>()
   return ({ fieldId }, row) => {
-    const column = columns.get(fieldId)
-    if (column === undefined || !isPrimitive(column.type)) throw new RangeError(`column ${fieldId} was not read`)
-    return valueAt(column.type, column.data, row) as PrimitiveValue
+    let column = columns.get(fieldId)
+    if (column === undefined) {
+      column = leafColumn(fieldId, schema.fields, batch.data.children as Data[])
+      columns.set(fieldId, column)
+    }
+    return leafValueAt(column, row)
   }
 }

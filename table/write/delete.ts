@@ -4,6 +4,7 @@ import { type Validation, validateChange } from '../commit/conflicts.ts'
 import { FirnError } from '../errors.ts'
 import type { ObjectStore } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
+import { pathTo } from '../scan/columns.ts'
 import { columnsOf, type Expression } from '../scan/expression.ts'
 import { type FileScanTask, planFiles } from '../scan/plan.ts'
 import { fileMustMatch } from '../scan/prune.ts'
@@ -61,9 +62,11 @@ export async function planDelete(
 /** @throws {FirnError} `FIRN_COLUMN_NOT_FOUND` (invalid). */
 export function assertColumns(filter: Expression, schema: Schema): void {
   for (const id of columnsOf(filter)) {
-    if (schema.fields.some((field) => field.id === id)) continue
+    if (pathTo(schema.fields, id) !== undefined) continue
     const message = `the filter names column ${id}, which schema ${schema.schemaId} does not have`
-    throw new FirnError('invalid', 'FIRN_COLUMN_NOT_FOUND', message)
+    throw new FirnError('invalid', 'FIRN_COLUMN_NOT_FOUND', message, {
+      help: `Its columns are: ${schema.fields.map(({ name }) => name).join(', ')}`,
+    })
   }
 }
 

@@ -5,6 +5,7 @@ import type { SnapshotId } from '../ids.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import type { Expression } from '../scan/expression.ts'
 import type { TableMetadata } from '../spec/metadata.ts'
+import { checkOperation } from './check-files.ts'
 import type { RemovedFile } from './filter-manifests.ts'
 import type { ProducedChange, ProduceOptions } from './produce.ts'
 import { headOf } from './snapshot-options.ts'
@@ -28,12 +29,16 @@ export interface FileChange {
   readonly conflictFilter?: Expression | undefined
 }
 
-/** What the producer is to do for `change`, planned on the branch of `metadata`. */
+/**
+ * What the producer is to do for `change`, planned on the branch of `metadata`.
+ * @throws {FirnError} `FIRN_DATA_FILE_INVALID` (invalid).
+ */
 export function producedChange(
   change: FileChange,
   metadata: TableMetadata,
   branch: string | undefined,
 ): ProducedChange {
+  checkOperation(change)
   const { operation, added, removed, dataSequenceNumber, startSnapshotId, conflictFilter } = change
   const validation: Validation | undefined =
     removed.length === 0 && conflictFilter === undefined

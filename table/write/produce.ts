@@ -17,7 +17,7 @@ import { carriedManifests } from '../manifest/snapshot-manifests.ts'
 import { keyOfPath } from '../spec/location.ts'
 import type { TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
-import { checkAddedFiles, checkReplacement, checkUnique } from './check-files.ts'
+import { checkAddedFiles, checkReplacement, checkSequenceNumber } from './check-files.ts'
 import { type ManifestFilter, manifestFilter, pathOf, type RemovedFile } from './filter-manifests.ts'
 import { atSequenceNumber, draftWriter, type ManifestDraft, writeDrafts } from './manifest-draft.ts'
 import { type ManifestMerger, manifestMerger } from './merge-manifests.ts'
@@ -60,7 +60,6 @@ export async function produceSnapshot(
   options: ProduceOptions,
 ): Promise<SnapshotChange> {
   checkAddedFiles(metadata, change.added)
-  checkUnique(change.removed.map(pathOf), 'remove')
   const snapshotId = options.snapshotId ?? newSnapshotId(clock)
   const commitUuid = newUuid(clock)
   const writer = draftWriter(store, commitUuid, snapshotId)
@@ -84,7 +83,8 @@ export async function produceSnapshot(
     snapshotId,
     operation: change.operation,
     added: change.added.map((dataFile) => written.get(dataFile.filePath) ?? { dataFile }),
-    removed: change.removed.map(pathOf),
+    // A path may be live twice, in tables of other writers: both go.
+    removed: [...new Set(change.removed.map(pathOf))],
   })
   const parts: TryParts = { store, change, options, drafts, filter, merger }
 
@@ -96,6 +96,7 @@ export async function produceSnapshot(
       change.check?.(committed)
       // Expiry may have dropped their partition spec since: then nobody could read the manifest.
       checkAddedFiles(base, change.added)
+      checkSequenceNumber(base, dataSequenceNumber)
       const head = headOf(base, options.branch)
       const { manifests, removed, replaced } = await manifestsOfTry(parts, base, head, committed)
       const removedFiles = removed.map((entry) => entry.dataFile)

@@ -27,7 +27,7 @@ export interface Upsert {
 
 /**
  * Reads the input once and writes it to new data files; what it replaces is looked up by each plan. Memory holds the
- * keys of the input, one row group, and one open file a partition.
+ * keys of the input, one row group, and what `partitionedWriter` holds.
  * @throws {FirnError} `FIRN_UPSERT_KEY_INVALID` (invalid): a null key, or one that comes twice.
  */
 export async function prepareUpsert(
@@ -63,9 +63,10 @@ async function planUpsert(
   const head = headOf(metadata, options.branch)
   const schema = currentSchema(metadata)
   const abort = { signal: options.signal }
-  const filter = keys.filter()
+  const columns = keys.columnsOf(schema)
+  const filter = keys.filter(columns)
   const tasks = filter === undefined ? [] : await planFiles(context.store, metadata, head, filter, { schema, ...abort })
-  const rewrite = await takeOut(context, metadata, tasks, keys.selection, abort)
+  const rewrite = await takeOut(context, metadata, tasks, keys.selection(columns), abort)
   const operation = rewrite.removed.length === 0 ? 'append' : 'overwrite'
   const validation = {
     startSnapshotId: head?.snapshotId ?? ('empty' as const),
@@ -82,9 +83,14 @@ const MAX_LISTED_KEYS = 1_000
 
 interface KeySet {
   add(schema: Schema, batch: RecordBatch): void
+  /**
+   * The key's columns as they are called and typed now.
+   * @throws {FirnError} `FIRN_UPSERT_KEY_INVALID` (invalid) when one was dropped.
+   */
+  columnsOf(schema: Schema): readonly ColumnReference[]
   /** True for every row with one of the keys; `undefined` without a key. */
-  filter(): Expression | undefined
-  readonly selection: RowSelection
+  filter(columns: readonly ColumnReference[]): Expression | undefined
+  selection(columns: readonly ColumnReference[]): RowSelection
 }
 
 function keyColumns(schema: Schema, names: readonly string[]): readonly ColumnReference[] {
@@ -127,31 +133,44 @@ function keyCollector(columns: readonly ColumnReference[]): KeySet {
         })
       }
     },
-    filter: () => {
+    columnsOf: (schema) =>
+      columns.map(({ fieldId, name }) => {
+        const field = schema.fields.find(({ id }) => id === fieldId)
+        if (field === undefined || !isPrimitive(field.type))
+          throw invalidKey(`key column ${name} was dropped meanwhile`)
+        return { fieldId, name: field.name, type: field.type }
+      }),
+    filter: (now) => {
       if (keys.size === 0) return undefined
-      const [column] = columns
-      if (columns.length === 1 && listed.length === keys.size) return { kind: 'in', column: column!, values: listed }
-      const parts = columns.flatMap((column, index): Expression[] => [
-        { kind: 'compare', operator: '>=', column, value: bounds[index]!.lower },
-        { kind: 'compare', operator: '<=', column, value: bounds[index]!.upper },
+      const [column] = now
+      if (now.length === 1 && listed.length === keys.size) {
+        return { kind: 'in', column: column!, values: listed.map((value) => promoted(column!, value)) }
+      }
+      const parts = now.flatMap((column, index): Expression[] => [
+        { kind: 'compare', operator: '>=', column, value: promoted(column, bounds[index]!.lower) },
+        { kind: 'compare', operator: '<=', column, value: promoted(column, bounds[index]!.upper) },
       ])
       return parts.reduce((left, right) => ({ kind: 'and', left, right }))
     },
-    selection: {
-      columns: columns.map((column) => column.name),
+    selection: (now) => ({
+      columns: now.map((column) => column.name),
       of: (schema, batch) => {
         const read = columnReader(schema, batch)
-        return (row) => keys.has(keyText(columns.map((column) => read(column, row))))
+        return (row) => keys.has(keyText(now.map((column) => read(column, row))))
       },
-    },
+    }),
   }
 }
 
-/** Equal exactly for equal keys of the same columns. */
+/** An `int` may have become a `long` since the rows came. */
+const promoted = ({ type }: ColumnReference, value: PrimitiveValue): PrimitiveValue =>
+  type === 'long' && typeof value === 'number' ? BigInt(value) : value
+
+/** Equal exactly for equal keys of the same columns, also where one was promoted. */
 const keyText = (values: readonly PrimitiveValue[]): string =>
   JSON.stringify(
     values.map((value) => {
-      if (typeof value === 'bigint') return value.toString()
+      if (typeof value === 'bigint' || typeof value === 'number') return value.toString()
       return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value
     }),
   )

@@ -32,6 +32,8 @@ export interface DataFileWriterOptions {
   readonly schema: Schema
   readonly spec: PartitionSpec
   readonly partition: PartitionTuple
+  /** Has the columns that partitions are made from, where `schema` has dropped one. */
+  readonly partitionSchema?: Schema
   readonly sortOrderId: number
   /** Unique to the run, e.g. its id: files are `data/<partition>/<prefix>-<n>.parquet`. */
   readonly fileNamePrefix: string
@@ -164,7 +166,9 @@ async function upload(
   const bytes = withUuids(Buffer.concat(file.parts), schema)
   // The encoder's objects hold on to the file until the collector has run twice: not to its bytes as well.
   file.parts.length = 0
-  const folder = ['data', partitionPath(spec, schema, partition)].filter((part) => part !== '').join('/')
+  const folder = ['data', partitionPath(spec, options.partitionSchema ?? schema, partition)]
+    .filter((part) => part !== '')
+    .join('/')
   const filePath = `${location}/${folder}/${options.fileNamePrefix}-${index}.parquet`
   const rowGroups = describeParquet(bytes, filePath)
   const rows = rowGroups.reduce((sum, group) => sum + group.rows, 0)
