@@ -65,8 +65,8 @@ export interface AvroContainer {
 
 const MAGIC = Buffer.from('Obj\u0001')
 export const SYNC_BYTES: number = 16
-/** What a block may come to when it is decompressed: real ones shrink to a tenth or so, and those beyond are bombs. */
-const mostBytes = (compressedBytes: number): number => (1 << 20) + compressedBytes * 100
+/** What a block may come to when it is decompressed: some writers put a whole manifest into one; beyond are bombs. */
+const mostBytes = (compressedBytes: number): number => (64 << 20) + compressedBytes * 100
 /** Records take memory, and a file with this many has other bytes for each: the name of a file, at least. */
 const mostRecords = (sizeBytes: number): number => (1 << 17) + sizeBytes / 8
 /** Blocks below this are inflated where they are: the way to the thread pool and back takes longer. */
