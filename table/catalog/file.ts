@@ -36,6 +36,7 @@ export function fileTableOperations(store: ObjectStore, clock: Clock): TableOper
       if (now - (base.loadedAtMillis ?? now) > maximumBaseAgeMillis(base.metadata)) return { kind: 'conflict' }
       return swap(store, base, next, options)
     },
+    recovered: (state) => raiseHint(store, state.version),
     // The place of the try is taken, by whomever.
     isSettled: (base, _proposal, current) => current.version > base.version,
   }
