@@ -9,7 +9,7 @@ import type { DataFile } from '../manifest/data-file.ts'
 import { type ResolvedEntry, readEntries } from '../manifest/entries.ts'
 import { type ManifestFile, mayHaveLiveFiles } from '../manifest/manifest-list.ts'
 import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
-import { mayName } from '../scan/delete-index.ts'
+import { indexDeletes, mayName } from '../scan/delete-index.ts'
 import type { Expression } from '../scan/expression.ts'
 import { fileMayMatch } from '../scan/prune.ts'
 import { currentSchema, snapshotById, specById, type TableMetadata } from '../spec/metadata.ts'
@@ -24,7 +24,10 @@ export interface Validation {
   readonly filter?: Expression | undefined
   /** Data files that came into one of these partitions, as `partitionKey` names them, or anywhere. */
   readonly partitions?: ReadonlySet<string> | 'all' | undefined
-  /** Delete files that came and may apply to a file that the change removes. */
+  /**
+   * Delete files that came and may apply to a file that the change removes, or that went and applied to such a file or
+   * to one that may hold a row matching `filter`: that row is back, and was not seen.
+   */
   readonly deletes: boolean
   /** Equality deletes keep applying to what replaces the file, which keeps the old sequence number and its partition. */
   readonly ignoreEqualityDeletes: boolean
@@ -56,7 +59,7 @@ export async function validateChange(
     throw conflict(base, `snapshot ${startSnapshotId}, on which this was planned, has expired`)
   }
   const removedDeletes = change.removed.filter(({ dataFile }) => dataFile.content !== 'data')
-  const came = filesSince(store, base, start, head, options)
+  const { came, gone } = filesSince(store, base, start, head, options)
   for await (const entry of came) {
     const { dataFile } = entry
     if (dataFile.content === 'data') {
@@ -69,14 +72,35 @@ export async function validateChange(
       if (applies !== undefined) throw conflict(base, `${dataFile.filePath} deletes rows of ${applies} since`)
     }
   }
+  const restored = await restoredFile({ store, base, head }, validation, [...gone.values()], change, options)
+  if (restored !== undefined) throw conflict(base, `deletes of ${restored} were taken back meanwhile`)
 }
 
-/** Live entries of `head` that are not live in `start`; manifests that both list are not read. */
-async function* filesSince(
+interface Difference {
+  /** Live entries of the head that are not live in the start. */
+  readonly came: AsyncIterable<ResolvedEntry>
+  /** Delete files the other way round; known once all that came is. */
+  readonly gone: ReadonlyMap<string, ResolvedEntry>
+}
+
+/** Manifests that both snapshots list are not read. */
+function filesSince(
   store: ObjectStore,
   base: TableMetadata,
   start: Snapshot | undefined,
   head: Snapshot | undefined,
+  options: AbortableOptions,
+): Difference {
+  const gone = new Map<string, ResolvedEntry>()
+  return { came: filesThatCame(store, base, start, head, gone, options), gone }
+}
+
+async function* filesThatCame(
+  store: ObjectStore,
+  base: TableMetadata,
+  start: Snapshot | undefined,
+  head: Snapshot | undefined,
+  gone: Map<string, ResolvedEntry>,
   options: AbortableOptions,
 ): AsyncGenerator<ResolvedEntry, void, undefined> {
   const manifestsOf = async (snapshot: Snapshot | undefined): Promise<readonly ManifestFile[]> =>
@@ -89,16 +113,56 @@ async function* filesSince(
     return some.filter((manifest) => !paths.has(manifest.manifestPath))
   }
   const news = without(after, before)
-  if (news.length === 0) return
+  // Data files that went count for nothing: those that the change removes are looked up when it is applied.
+  const olds = without(before, after).filter(({ content }) => content === 'deletes' || news.length > 0)
   const known = new Set<string>()
-  for await (const entries of readEntries(store, base, without(before, after), options)) {
-    for (const { status, dataFile } of entries) if (status !== 'deleted') known.add(fileIdentity(dataFile))
+  for await (const entries of readEntries(store, base, olds, options)) {
+    for (const entry of entries) {
+      if (entry.status === 'deleted') continue
+      const identity = fileIdentity(entry.dataFile)
+      known.add(identity)
+      if (entry.dataFile.content !== 'data') gone.set(identity, entry)
+    }
   }
   for await (const entries of readEntries(store, base, news, options)) {
     for (const entry of entries) {
-      if (entry.status !== 'deleted' && !known.has(fileIdentity(entry.dataFile))) yield entry
+      if (entry.status === 'deleted') continue
+      const identity = fileIdentity(entry.dataFile)
+      gone.delete(identity)
+      if (!known.has(identity)) yield entry
     }
   }
+}
+
+/**
+ * A data file that the change is about and from which `gone` took rows: a rollback brought them back, so the change
+ * was planned without them. Deletes also go once rewriting has applied them, but then their data files go too.
+ */
+async function restoredFile(
+  { store, base, head }: { store: ObjectStore; base: TableMetadata; head: Snapshot | undefined },
+  { deletes, filter }: Validation,
+  gone: readonly ResolvedEntry[],
+  change: Files,
+  options: AbortableOptions,
+): Promise<string | undefined> {
+  if (!deletes || gone.length === 0) return undefined
+  const schema = currentSchema(base)
+  const index = indexDeletes(gone, base, schema)
+  const isRestored = ({ dataFile, sequenceNumber }: ResolvedEntry): boolean =>
+    dataFile.content === 'data' && index.deletesFor(dataFile, sequenceNumber).length > 0
+  const removed = change.removed.find(isRestored)
+  if (removed !== undefined || filter === undefined || head === undefined) return removed?.dataFile.filePath
+  const manifests = (await snapshotManifests(store, base, head, options)).filter(
+    (manifest) => manifest.content === 'data' && mayHaveLiveFiles(manifest),
+  )
+  for await (const entries of readEntries(store, base, manifests, options)) {
+    for (const entry of entries) {
+      if (entry.status === 'deleted' || !isRestored(entry)) continue
+      const { dataFile } = entry
+      if (fileMayMatch(filter, dataFile, specById(base, dataFile.specId), schema)) return dataFile.filePath
+    }
+  }
+  return undefined
 }
 
 /** Several deletion vectors may lie in one file. */
@@ -112,7 +176,7 @@ function addedData(base: TableMetadata, validation: Validation, file: DataFile):
   return matches ? 'and may hold rows that this change is about' : undefined
 }
 
-/** The path of a removed data file to which `deletes` may apply. */
+/** The path of a data file to which `deletes` may apply, and may not: a removed one, or one in its place. */
 function addedDelete(
   base: TableMetadata,
   validation: Validation,
@@ -123,10 +187,13 @@ function addedDelete(
   const removed = change.removed.filter(({ dataFile }) => dataFile.content === 'data')
   if (deletes.content === 'equality-deletes' && validation.ignoreEqualityDeletes) {
     if (isUnpartitioned(specById(base, deletes.specId))) return undefined
-    // Where the rows stay in their partition; anywhere else these deletes would not find them any more.
+    // Where the rows stay in their partition. From another spec, rows would come to which these deletes never applied;
+    // to another one, rows would go from where they do.
     const keys = new Set(removed.map(({ dataFile }) => partitionKey(dataFile)))
     const isWithin = (file: DataFile): boolean => file.specId === deletes.specId && keys.has(partitionKey(file))
-    if (change.added.every(isWithin)) return undefined
+    if (removed.every(({ dataFile }) => isWithin(dataFile)) && change.added.every(isWithin)) return undefined
+    const taken = change.added.find((file) => partitionKey(file) === partitionKey(deletes))
+    if (taken !== undefined) return taken.filePath
   }
   return removed.find(({ dataFile }) => mayApply(base, deletes, dataFile))?.dataFile.filePath
 }

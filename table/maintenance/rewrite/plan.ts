@@ -36,7 +36,10 @@ export interface RewritePlan {
   readonly tableUuid: string
   /** On which everything here rests; decimal. `null`: the table is empty. */
   readonly snapshotId: string | null
-  /** Its sequence number, which the output keeps: equality deletes that come meanwhile then still apply. */
+  /**
+   * Its sequence number, which the output keeps: equality deletes that come meanwhile then still apply. Those of one
+   * partition do where its rows stay in it; a group whose files move to the current spec is a conflict then.
+   */
   readonly sequenceNumber: number
   /** Columns and partitions of the output. */
   readonly schemaId: number
