@@ -102,13 +102,14 @@ export {
   previewExpire,
   runExpire,
 } from './maintenance/expire.ts'
-export { type ManifestResult, type ManifestRunOptions, runManifests } from './maintenance/manifests.ts'
 export {
   type ManifestGroup,
   type ManifestPlan,
   type ManifestPlanOptions,
   planManifests,
-} from './maintenance/manifests-plan.ts'
+} from './maintenance/manifests/plan.ts'
+export { type ManifestResult, type ManifestRunOptions, runManifests } from './maintenance/manifests.ts'
+export type { Foundling } from './maintenance/orphans/listing.ts'
 export {
   type OrphanPlan,
   type OrphanPlanOptions,
@@ -117,7 +118,6 @@ export {
   planOrphans,
   runOrphans,
 } from './maintenance/orphans.ts'
-export type { Foundling } from './maintenance/orphans-listing.ts'
 export {
   DEFAULT_MEMORY_LIMIT_BYTES,
   type PlannedGroup,

@@ -15,11 +15,11 @@ import type { AbortableOptions } from '../io/object-store.ts'
 import { snapshotById, type TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import type { Table } from '../table.ts'
-import { abandonedIds, publishExpiring, removeExpired } from './expire-commit.ts'
-import { type DeletedCounts, type Freed, filesToFree, freeFiles, NOTHING_FREED } from './expire-files.ts'
+import { abandonedIds, publishExpiring, removeExpired } from './expire/commit.ts'
+import { type DeletedCounts, type Freed, filesToFree, freeFiles, NOTHING_FREED } from './expire/files.ts'
+import { applyRetention, type RetentionRules } from './expire/retention.ts'
 import { assertMayDelete } from './gc-guard.ts'
 import type { Unreadable } from './reachable.ts'
-import { applyRetention, type RetentionRules } from './retention.ts'
 
 export interface ExpireOptions {
   /** Snapshots before this time may go. Default: now - `history.expire.max-snapshot-age-ms` (5 days). */

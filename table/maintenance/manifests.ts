@@ -19,7 +19,7 @@ import { existingEntry } from '../write/filter-manifests.ts'
 import { atSequenceNumber, draftWriter, type ManifestDraft } from '../write/manifest-draft.ts'
 import { manifestCounts, publish, snapshotRequirements } from '../write/produce.ts'
 import { headOf } from '../write/snapshot-options.ts'
-import type { ManifestGroup, ManifestPlan } from './manifests-plan.ts'
+import type { ManifestGroup, ManifestPlan } from './manifests/plan.ts'
 
 export interface ManifestRunOptions extends AbortableOptions {
   /** Of the new snapshot; default: a fresh one. */

@@ -12,9 +12,9 @@ import type { AbortableOptions, ObjectInfo } from '../io/object-store.ts'
 import { prefetch } from '../scan/prefetch.ts'
 import type { Table } from '../table.ts'
 import { newestToDeleteFrom, readWhileMoving } from './gc-guard.ts'
-import { assertSamePrefixes, type Foundling, findUnreferenced, listTable } from './orphans-listing.ts'
-import { assertOwnMetadata } from './orphans-neighbours.ts'
-import { protectedVersions, type References, referencesOf } from './orphans-references.ts'
+import { assertSamePrefixes, type Foundling, findUnreferenced, listTable } from './orphans/listing.ts'
+import { assertOwnMetadata } from './orphans/neighbours.ts'
+import { protectedVersions, type References, referencesOf } from './orphans/references.ts'
 
 export const ORPHAN_MIN_AGE_MILLIS: number = 3 * 86_400_000
 /** Share of the folder's bytes above which a run is refused unless it is forced. */

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type EpochMillis, epochMillis, type SnapshotId, snapshotId } from '../../../table/ids.ts'
-import { applyRetention, type RetentionRules } from '../../../table/maintenance/retention.ts'
+import { applyRetention, type RetentionRules } from '../../../table/maintenance/expire/retention.ts'
 import type { SnapshotRef, TableMetadata } from '../../../table/spec/metadata.ts'
 import { UNSORTED } from '../../../table/spec/sort.ts'
 import { DAY } from './expire-support.ts'

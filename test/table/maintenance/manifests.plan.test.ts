@@ -1,6 +1,6 @@
 /** Which manifests a plan takes, and why. */
 import { describe, expect, test } from 'vitest'
-import { planGroups, planManifests } from '../../../table/maintenance/manifests-plan.ts'
+import { planGroups, planManifests } from '../../../table/maintenance/manifests/plan.ts'
 import { encodeBound } from '../../../table/manifest/bounds.ts'
 import type { ManifestFile } from '../../../table/manifest/manifest-list.ts'
 import { lab } from './expire-support.ts'

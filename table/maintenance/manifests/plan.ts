@@ -2,18 +2,18 @@
  * Which manifests are to be written anew. A scan reads every manifest that may hold a matching file: many small ones
  * cost requests, and ones that hold files of all partitions are never skipped.
  */
-import { FirnError } from '../errors.ts'
-import type { AbortableOptions } from '../io/object-store.ts'
-import { decodeBound } from '../manifest/bounds.ts'
-import { type ManifestFile, mayHaveLiveFiles } from '../manifest/manifest-list.ts'
-import { carriedManifests } from '../manifest/snapshot-manifests.ts'
-import { compareValues } from '../spec/compare.ts'
-import { currentSchema, schemaForSpec, specById, type TableMetadata } from '../spec/metadata.ts'
-import { partitionTypes } from '../spec/partition.ts'
-import type { PrimitiveType, PrimitiveValue } from '../spec/types.ts'
-import type { Table } from '../table.ts'
-import { mergeSettings } from '../write/merge-manifests.ts'
-import { headOf } from '../write/snapshot-options.ts'
+import { FirnError } from '../../errors.ts'
+import type { AbortableOptions } from '../../io/object-store.ts'
+import { decodeBound } from '../../manifest/bounds.ts'
+import { type ManifestFile, mayHaveLiveFiles } from '../../manifest/manifest-list.ts'
+import { carriedManifests } from '../../manifest/snapshot-manifests.ts'
+import { compareValues } from '../../spec/compare.ts'
+import { currentSchema, schemaForSpec, specById, type TableMetadata } from '../../spec/metadata.ts'
+import { partitionTypes } from '../../spec/partition.ts'
+import type { PrimitiveType, PrimitiveValue } from '../../spec/types.ts'
+import type { Table } from '../../table.ts'
+import { mergeSettings } from '../../write/merge-manifests.ts'
+import { headOf } from '../../write/snapshot-options.ts'
 
 export interface ManifestPlanOptions extends AbortableOptions {
   /** Of a manifest written. Default: `commit.manifest.target-size-bytes`, 8 MiB. */

@@ -1,12 +1,12 @@
 /** What expired snapshots leave behind: found as reachable from them and from nothing that stays, and deleted. */
-import { applyUpdate } from '../commit/updates.ts'
-import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
-import { normaliseLocation } from '../spec/location.ts'
-import { statisticsPaths, type TableMetadata } from '../spec/metadata.ts'
-import type { Snapshot } from '../spec/snapshot.ts'
-import type { Table } from '../table.ts'
-import { deletePaths, keyWithin, type SizedPath } from './delete-paths.ts'
-import { readWhileMoving } from './gc-guard.ts'
+import { applyUpdate } from '../../commit/updates.ts'
+import type { AbortableOptions, ObjectStore } from '../../io/object-store.ts'
+import { normaliseLocation } from '../../spec/location.ts'
+import { statisticsPaths, type TableMetadata } from '../../spec/metadata.ts'
+import type { Snapshot } from '../../spec/snapshot.ts'
+import type { Table } from '../../table.ts'
+import { deletePaths, keyWithin, type SizedPath } from '../delete-paths.ts'
+import { readWhileMoving } from '../gc-guard.ts'
 import {
   type ContentFile,
   contentFiles,
@@ -14,7 +14,7 @@ import {
   type OnUnreadable,
   type SnapshotFiles,
   type Unreadable,
-} from './reachable.ts'
+} from '../reachable.ts'
 
 export interface DeletedCounts {
   readonly dataFiles: number

@@ -1,9 +1,9 @@
 /** Schemas and partition specs that no snapshot needs any more. */
-import type { SnapshotId } from '../ids.ts'
-import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
-import { schemaById, type TableMetadata } from '../spec/metadata.ts'
-import { fieldById } from '../spec/schema.ts'
-import { filesOfSnapshots } from './reachable.ts'
+import type { SnapshotId } from '../../ids.ts'
+import type { AbortableOptions, ObjectStore } from '../../io/object-store.ts'
+import { schemaById, type TableMetadata } from '../../spec/metadata.ts'
+import { fieldById } from '../../spec/schema.ts'
+import { filesOfSnapshots } from '../reachable.ts'
 
 export interface UnusedDefinitions {
   readonly schemaIds: readonly number[]

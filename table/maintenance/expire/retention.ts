@@ -4,10 +4,10 @@
  * A branch keeps its newest snapshots until both their number and their age are past the limits; a tag keeps one; what
  * no ref leads to is kept while it is young, since somebody may be about to use it.
  */
-import { ancestorsOf } from '../commit/refs.ts'
-import { FirnError } from '../errors.ts'
-import type { EpochMillis, SnapshotId } from '../ids.ts'
-import { type SnapshotRef, snapshotById, type TableMetadata } from '../spec/metadata.ts'
+import { ancestorsOf } from '../../commit/refs.ts'
+import { FirnError } from '../../errors.ts'
+import type { EpochMillis, SnapshotId } from '../../ids.ts'
+import { type SnapshotRef, snapshotById, type TableMetadata } from '../../spec/metadata.ts'
 
 export interface RetentionRules {
   /** Snapshots before this time may go. Default: now - `history.expire.max-snapshot-age-ms` (5 days). */

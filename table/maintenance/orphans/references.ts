@@ -1,10 +1,10 @@
 /** Everything that a table leads to, in one spelling. */
-import { KEPT_VERSIONS, minimumAgeMillis } from '../catalog/trim.ts'
-import type { AbortableOptions, ObjectInfo } from '../io/object-store.ts'
-import { normaliseLocation } from '../spec/location.ts'
-import type { TableMetadata } from '../spec/metadata.ts'
-import type { Table } from '../table.ts'
-import { reachableFiles } from './reachable.ts'
+import { KEPT_VERSIONS, minimumAgeMillis } from '../../catalog/trim.ts'
+import type { AbortableOptions, ObjectInfo } from '../../io/object-store.ts'
+import { normaliseLocation } from '../../spec/location.ts'
+import type { TableMetadata } from '../../spec/metadata.ts'
+import type { Table } from '../../table.ts'
+import { reachableFiles } from '../reachable.ts'
 
 export interface References {
   /** Canonical. */

@@ -1,16 +1,16 @@
 /** Whether a copy says and holds what its source does: manifests entry by entry, rows by digest. */
-import { FirnError } from '../errors.ts'
-import { printJson } from '../format/json.ts'
-import type { SnapshotId } from '../ids.ts'
-import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
-import { type ResolvedEntry, readEntries } from '../manifest/entries.ts'
-import type { ManifestFile } from '../manifest/manifest-list.ts'
-import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
-import { openScan } from '../scan/table-scan.ts'
-import { snapshotById, type TableMetadata } from '../spec/metadata.ts'
-import type { Snapshot } from '../spec/snapshot.ts'
-import type { PathMap } from './copy-paths.ts'
-import { type ContentDigest, collectDigest, sameContent } from './rewrite/digest.ts'
+import { FirnError } from '../../errors.ts'
+import { printJson } from '../../format/json.ts'
+import type { SnapshotId } from '../../ids.ts'
+import type { AbortableOptions, ObjectStore } from '../../io/object-store.ts'
+import { type ResolvedEntry, readEntries } from '../../manifest/entries.ts'
+import type { ManifestFile } from '../../manifest/manifest-list.ts'
+import { snapshotManifests } from '../../manifest/snapshot-manifests.ts'
+import { openScan } from '../../scan/table-scan.ts'
+import { snapshotById, type TableMetadata } from '../../spec/metadata.ts'
+import type { Snapshot } from '../../spec/snapshot.ts'
+import { type ContentDigest, collectDigest, sameContent } from '../rewrite/digest.ts'
+import type { PathMap } from './paths.ts'
 
 /** A table as its files say. */
 export interface TableFiles {

@@ -1,17 +1,17 @@
 /** The metadata of a copy: the chosen snapshots of the source, with every path in it changed. Pure. */
 
-import { EXPIRING_PROPERTY } from '../commit/refs.ts'
-import { applyUpdate, type TableUpdate } from '../commit/updates.ts'
-import { FirnError } from '../errors.ts'
-import type { JsonObject } from '../format/json.ts'
-import type { SnapshotId } from '../ids.ts'
-import { selectSnapshot } from '../snapshot-selector.ts'
-import { normaliseLocation } from '../spec/location.ts'
-import { currentSchema, defaultSpec, parseMetadata, printMetadata, type TableMetadata } from '../spec/metadata.ts'
-import { printPartitionFields } from '../spec/partition.ts'
-import { printSchema } from '../spec/schema.ts'
-import type { Snapshot } from '../spec/snapshot.ts'
-import type { PathMap } from './copy-paths.ts'
+import { EXPIRING_PROPERTY } from '../../commit/refs.ts'
+import { applyUpdate, type TableUpdate } from '../../commit/updates.ts'
+import { FirnError } from '../../errors.ts'
+import type { JsonObject } from '../../format/json.ts'
+import type { SnapshotId } from '../../ids.ts'
+import { selectSnapshot } from '../../snapshot-selector.ts'
+import { normaliseLocation } from '../../spec/location.ts'
+import { currentSchema, defaultSpec, parseMetadata, printMetadata, type TableMetadata } from '../../spec/metadata.ts'
+import { printPartitionFields } from '../../spec/partition.ts'
+import { printSchema } from '../../spec/schema.ts'
+import type { Snapshot } from '../../spec/snapshot.ts'
+import type { PathMap } from './paths.ts'
 
 /** `current`: the current snapshot alone; `all`: every snapshot; else ids, and names of branches and tags. */
 export type CopySnapshots = 'current' | 'all' | readonly (SnapshotId | string)[]

@@ -1,10 +1,10 @@
 /** Whether the table has its folder for itself. */
-import { loadMetadataFile } from '../catalog/file.ts'
-import { FirnError } from '../errors.ts'
-import type { AbortableOptions, ObjectInfo, ObjectStore } from '../io/object-store.ts'
-import type { TableMetadata } from '../spec/metadata.ts'
-import type { Listing } from './orphans-listing.ts'
-import { canonicalPath, type References } from './orphans-references.ts'
+import { loadMetadataFile } from '../../catalog/file.ts'
+import { FirnError } from '../../errors.ts'
+import type { AbortableOptions, ObjectInfo, ObjectStore } from '../../io/object-store.ts'
+import type { TableMetadata } from '../../spec/metadata.ts'
+import type { Listing } from './listing.ts'
+import { canonicalPath, type References } from './references.ts'
 
 const METADATA_FILE = /(?:^|\/)metadata\/[^/]*\.metadata\.json(?:\.gz)?$/
 const HINT = /(?:^|\/)metadata\/version-hint\.text$/

@@ -3,19 +3,19 @@
  * a copy has to write anew. Spec: "Position Delete Files".
  */
 import type { Data } from 'apache-arrow'
-import { columnFromValues } from '../format/arrow-columns.ts'
-import { batchOfColumns } from '../format/arrow-take.ts'
-import { bytesAt } from '../format/arrow-values.ts'
-import { describeParquet } from '../format/parquet-reader.ts'
-import { createParquetFile } from '../format/parquet-writer.ts'
-import { compareKeys } from '../io/keys.ts'
-import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
-import type { DataFile } from '../manifest/data-file.ts'
-import { DELETE_PATH_ID, DELETE_POSITION_ID } from '../scan/delete-index.ts'
-import { openTableFile } from '../scan/open-file.ts'
-import type { Schema } from '../spec/schema.ts'
-import type { PathMap } from './copy-paths.ts'
-import { putChecked } from './copy-transfer.ts'
+import { columnFromValues } from '../../format/arrow-columns.ts'
+import { batchOfColumns } from '../../format/arrow-take.ts'
+import { bytesAt } from '../../format/arrow-values.ts'
+import { describeParquet } from '../../format/parquet-reader.ts'
+import { createParquetFile } from '../../format/parquet-writer.ts'
+import { compareKeys } from '../../io/keys.ts'
+import type { AbortableOptions, ObjectStore } from '../../io/object-store.ts'
+import type { DataFile } from '../../manifest/data-file.ts'
+import { DELETE_PATH_ID, DELETE_POSITION_ID } from '../../scan/delete-index.ts'
+import { openTableFile } from '../../scan/open-file.ts'
+import type { Schema } from '../../spec/schema.ts'
+import type { PathMap } from './paths.ts'
+import { putChecked } from './transfer.ts'
 
 /** What of a delete file's manifest entry follows from its bytes. */
 export interface RewrittenDeletes {

@@ -1,15 +1,15 @@
 /** What a copy of a table consists of: read from the metadata and the manifests of the chosen snapshots. */
-import { FirnError } from '../errors.ts'
-import type { AbortableOptions } from '../io/object-store.ts'
-import type { DataFile } from '../manifest/data-file.ts'
-import { readEntries } from '../manifest/entries.ts'
-import type { ManifestFile } from '../manifest/manifest-list.ts'
-import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
-import { prefetch } from '../scan/prefetch.ts'
-import { keyOfPath } from '../spec/location.ts'
-import type { Snapshot } from '../spec/snapshot.ts'
-import type { Table } from '../table.ts'
-import { type CopySnapshots, chooseSnapshots } from './copy-metadata.ts'
+import { FirnError } from '../../errors.ts'
+import type { AbortableOptions } from '../../io/object-store.ts'
+import type { DataFile } from '../../manifest/data-file.ts'
+import { readEntries } from '../../manifest/entries.ts'
+import type { ManifestFile } from '../../manifest/manifest-list.ts'
+import { snapshotManifests } from '../../manifest/snapshot-manifests.ts'
+import { prefetch } from '../../scan/prefetch.ts'
+import { keyOfPath } from '../../spec/location.ts'
+import type { Snapshot } from '../../spec/snapshot.ts'
+import type { Table } from '../../table.ts'
+import { type CopySnapshots, chooseSnapshots } from './metadata.ts'
 
 /** Manifest lists read at once. */
 const DEPTH = 8

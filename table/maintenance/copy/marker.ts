@@ -1,11 +1,11 @@
 /** The sign that a folder holds an unfinished copy, and of what: a copy that died goes on, and nothing else is written over. */
-import type { Clock } from '../clock.ts'
-import { newUuid } from '../clock.ts'
-import { FirnError } from '../errors.ts'
-import { JsonReader, parseJson } from '../format/json.ts'
-import { type AbortableOptions, getIfExists, type ObjectStore } from '../io/object-store.ts'
-import type { TableMetadata } from '../spec/metadata.ts'
-import { MARKER_KEY } from './copy-paths.ts'
+import type { Clock } from '../../clock.ts'
+import { newUuid } from '../../clock.ts'
+import { FirnError } from '../../errors.ts'
+import { JsonReader, parseJson } from '../../format/json.ts'
+import { type AbortableOptions, getIfExists, type ObjectStore } from '../../io/object-store.ts'
+import type { TableMetadata } from '../../spec/metadata.ts'
+import { MARKER_KEY } from './paths.ts'
 
 export interface Marker {
   /** For the copy, should it not keep the identity of its source: the same in every try. */

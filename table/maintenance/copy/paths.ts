@@ -1,8 +1,8 @@
 /** What the objects of a table are called in a copy of it. */
 import { createHash } from 'node:crypto'
-import { FirnError } from '../errors.ts'
-import { isOutsideKey } from '../io/keys.ts'
-import { keyOfPath } from '../spec/location.ts'
+import { FirnError } from '../../errors.ts'
+import { isOutsideKey } from '../../io/keys.ts'
+import { keyOfPath } from '../../spec/location.ts'
 
 export interface PathMap {
   /** Location of the copy. */

@@ -3,11 +3,11 @@
  * field id, so that all else that a foreign writer put there stays: unknown fields, its schema, its file metadata.
  */
 
-import { FirnError } from '../errors.ts'
-import { type AvroRecord, type AvroSchema, readAvro, recordFields, writeAvro } from '../format/avro.ts'
-import { DELETE_PATH_ID } from '../scan/delete-index.ts'
-import type { RewrittenDeletes } from './copy-deletes.ts'
-import type { PathMap } from './copy-paths.ts'
+import { FirnError } from '../../errors.ts'
+import { type AvroRecord, type AvroSchema, readAvro, recordFields, writeAvro } from '../../format/avro.ts'
+import { DELETE_PATH_ID } from '../../scan/delete-index.ts'
+import type { RewrittenDeletes } from './deletes.ts'
+import type { PathMap } from './paths.ts'
 
 /** @param lengths of the new manifests, by the old path. */
 export async function movedManifestList(

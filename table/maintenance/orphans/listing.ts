@@ -1,8 +1,8 @@
 /** What lies in a table's folder, against what the table leads to. Pure but for the listing. */
-import { FirnError } from '../errors.ts'
-import type { EpochMillis } from '../ids.ts'
-import type { AbortableOptions, ObjectInfo, ObjectStore } from '../io/object-store.ts'
-import { canonicalPath, pathOnly, type References } from './orphans-references.ts'
+import { FirnError } from '../../errors.ts'
+import type { EpochMillis } from '../../ids.ts'
+import type { AbortableOptions, ObjectInfo, ObjectStore } from '../../io/object-store.ts'
+import { canonicalPath, pathOnly, type References } from './references.ts'
 
 export type ObjectKind = 'metadata' | 'manifest' | 'manifest-list' | 'statistics' | 'content'
 

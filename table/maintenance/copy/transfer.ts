@@ -3,8 +3,8 @@
  * was recorded of the source or, where nothing was recorded, of the source read a second time.
  */
 import { createHash } from 'node:crypto'
-import { FirnError } from '../errors.ts'
-import { type AbortableOptions, type ObjectStore, putOnce } from '../io/object-store.ts'
+import { FirnError } from '../../errors.ts'
+import { type AbortableOptions, type ObjectStore, putOnce } from '../../io/object-store.ts'
 
 /** Of one request when an object is only hashed. */
 const CHUNK_BYTES = 8 << 20
