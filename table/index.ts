@@ -143,7 +143,7 @@ export {
   type FileContent,
 } from './manifest/data-file.ts'
 export type { ResolvedEntry } from './manifest/entries.ts'
-export type { ManifestEntry } from './manifest/manifest.ts'
+export type { ManifestEntry } from './manifest/manifest-entry.ts'
 export type { ManifestFile, PartitionSummary } from './manifest/manifest-list.ts'
 export { snapshotManifests } from './manifest/snapshot-manifests.ts'
 export type { DeleteFileTask } from './scan/delete-index.ts'

@@ -3,10 +3,8 @@ import { Command, Option } from 'commander'
 import { FirnError } from '../../table/errors.ts'
 import type { Config } from '../config.ts'
 import { type CommandContext, parseTableTarget } from '../context.ts'
+import { ENGINES, type Engine } from '../export/engines.ts'
 import type { ExportSubject, RestAccess } from '../export/subject.ts'
-
-export const ENGINES = ['duckdb', 'spark', 'pyiceberg', 'trino', 'athena'] as const
-export type Engine = (typeof ENGINES)[number]
 
 export function exportCommand(ctx: CommandContext): Command {
   return new Command('export')

@@ -1,6 +1,6 @@
 /** The text that opens a table in one engine. Credentials are named, never printed. */
-import type { Engine } from '../commands/export.ts'
 import { athena } from './athena.ts'
+import type { Engine } from './engines.ts'
 import { duckdb, pyiceberg, spark } from './files.ts'
 import { duckdbRest, pyicebergRest, sparkRest } from './rest.ts'
 import type { ExportSubject } from './subject.ts'

@@ -11,8 +11,6 @@ import {
 } from '../spec/types.ts'
 import { unsupported } from './arrow-schema.ts'
 
-export { columnFromDecoded, type DecodedValues, nullColumn } from './arrow-columns.ts'
-
 /**
  * A value of any type: a struct is a plain object by field name, a list an array, a map an array of `[key, value]` in
  * the order of the file.

@@ -1,6 +1,6 @@
 /** `files`, `entries` and their kin: one row per data or delete file. */
 import type { AbortableOptions } from '../io/object-store.ts'
-import type { EntryStatus } from '../manifest/manifest.ts'
+import type { EntryStatus } from '../manifest/manifest-entry.ts'
 import type { ManifestFile } from '../manifest/manifest-list.ts'
 import type { SnapshotSelector, Table } from '../table.ts'
 import { allManifests, entriesOf, liveEntriesOf, selectedManifests } from './entries.ts'

@@ -5,7 +5,8 @@ import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import { prefetch } from '../scan/prefetch.ts'
 import { keyOfPath } from '../spec/location.ts'
 import { currentSchema, specById, type TableMetadata } from '../spec/metadata.ts'
-import { type ManifestEntry, visitManifest } from './manifest.ts'
+import { visitManifest } from './manifest.ts'
+import type { ManifestEntry } from './manifest-entry.ts'
 import type { ManifestFile } from './manifest-list.ts'
 
 /** Manifests read at once. */

@@ -21,7 +21,7 @@ import {
   textStep,
 } from './entry-steps.ts'
 import { LazyBounds, LazyCounts, readBytes, skipBytes } from './lazy-stats.ts'
-import type { EntryStatus, ManifestEntry } from './manifest.ts'
+import type { EntryStatus, ManifestEntry } from './manifest-entry.ts'
 import { compilePartition, type PartitionContext } from './partition-decoder.ts'
 
 export const STATUSES: readonly EntryStatus[] = ['existing', 'added', 'deleted']

@@ -6,7 +6,7 @@ import type { SnapshotId } from '../ids.ts'
 import type { PartitionTuple } from '../spec/partition.ts'
 import type { FileContent } from './data-file.ts'
 import { noStats } from './lazy-stats.ts'
-import type { EntryStatus } from './manifest.ts'
+import type { EntryStatus } from './manifest-entry.ts'
 
 type Counts = ReadonlyMap<number, number>
 type Bounds = ReadonlyMap<number, Uint8Array>

@@ -19,7 +19,7 @@ import { partitionTypes } from '../spec/partition.ts'
 import type { Schema } from '../spec/schema.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import { encodeBound } from './bounds.ts'
-import type { ManifestEntry } from './manifest.ts'
+import type { ManifestEntry } from './manifest-entry.ts'
 
 /** What the partition values of a manifest's entries have in common, for one partition field. */
 export interface PartitionSummary {

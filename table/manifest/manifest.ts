@@ -12,26 +12,14 @@ import {
 import { avroCorrupt, openAvro } from '../format/avro-container.ts'
 import { AvroCursor, AvroDecodeError } from '../format/avro-cursor.ts'
 import { type JsonObject, parseJson, printJson } from '../format/json.ts'
-import type { SnapshotId } from '../ids.ts'
 import { type PartitionSpec, printPartitionFields } from '../spec/partition.ts'
 import { fieldById, parseSchema, primitiveTypeOf, printSchema, type Schema } from '../spec/schema.ts'
 import { transformResultType } from '../spec/transform.ts'
 import type { PrimitiveType } from '../spec/types.ts'
 import { type DataFile, FILE_CONTENTS } from './data-file.ts'
 import { compileEntries, STATUSES } from './entry-decoder.ts'
+import type { ManifestEntry } from './manifest-entry.ts'
 import { partitionAvroSchema, partitionToAvro } from './partition-avro.ts'
-
-export type EntryStatus = 'existing' | 'added' | 'deleted'
-
-export interface ManifestEntry {
-  readonly status: EntryStatus
-  /** The snapshot that added the file, or deleted it. `undefined`: inherited from the manifest list. */
-  readonly snapshotId: SnapshotId | undefined
-  /** `undefined` only on added entries: inherited from the manifest list. */
-  readonly sequenceNumber: number | undefined
-  readonly fileSequenceNumber: number | undefined
-  readonly dataFile: DataFile
-}
 
 const intMap = (name: string, id: number, keyId: number, valueId: number, type: AvroSchema): JsonObject =>
   optional(name, id, {

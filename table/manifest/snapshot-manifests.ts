@@ -6,7 +6,7 @@ import { keyOfPath } from '../spec/location.ts'
 import { currentSchema, schemaForSpec, specById, type TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import { readEntries } from './entries.ts'
-import type { ManifestEntry } from './manifest.ts'
+import type { ManifestEntry } from './manifest-entry.ts'
 import { describeManifest, type ManifestFile, mayHaveLiveFiles, readManifestList } from './manifest-list.ts'
 
 /**

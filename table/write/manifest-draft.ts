@@ -4,7 +4,8 @@
  */
 import type { SnapshotId } from '../ids.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
-import { type ManifestEntry, writeManifest } from '../manifest/manifest.ts'
+import { writeManifest } from '../manifest/manifest.ts'
+import type { ManifestEntry } from '../manifest/manifest-entry.ts'
 import { describeManifest, type ManifestFile } from '../manifest/manifest-list.ts'
 import { keyOfPath } from '../spec/location.ts'
 import { currentSchema, schemaForSpec, specById, type TableMetadata } from '../spec/metadata.ts'

@@ -8,7 +8,7 @@
 import type { SnapshotId } from '../ids.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import { type ResolvedEntry, readEntries } from '../manifest/entries.ts'
-import type { ManifestEntry } from '../manifest/manifest.ts'
+import type { ManifestEntry } from '../manifest/manifest-entry.ts'
 import type { ManifestFile } from '../manifest/manifest-list.ts'
 import type { TableMetadata } from '../spec/metadata.ts'
 import { existingEntry, inheritedKey } from './filter-manifests.ts'

@@ -9,7 +9,8 @@ import { type ObjectStore, subStore } from '../../../table/io/object-store.ts'
 import { encodeBound } from '../../../table/manifest/bounds.ts'
 import type { DataFile } from '../../../table/manifest/data-file.ts'
 import { resolveEntry } from '../../../table/manifest/entries.ts'
-import { type ManifestEntry, writeManifest } from '../../../table/manifest/manifest.ts'
+import { writeManifest } from '../../../table/manifest/manifest.ts'
+import type { ManifestEntry } from '../../../table/manifest/manifest-entry.ts'
 import {
   describeManifest,
   type ManifestFile,
