@@ -1,7 +1,7 @@
 /** What is printed for engines that need a catalog, and for tables of a REST catalog. No secret is ever in it. */
 import { describe, expect, test } from 'vitest'
-import { ENGINES } from '../../../jobs/export/engines.ts'
 import { glueType } from '../../../jobs/export/athena.ts'
+import { ENGINES } from '../../../jobs/export/engines.ts'
 import { cautionFor, snippet } from '../../../jobs/export/index.ts'
 import type { ExportSubject, RestAccess } from '../../../jobs/export/subject.ts'
 
