@@ -4,7 +4,7 @@ import type { DataFile } from '../manifest/data-file.ts'
 import type { PartitionSummary } from '../manifest/manifest-list.ts'
 import { applyTransform, canApply, parseTransform, type Transform, transformResultType } from '../spec/transform.ts'
 import { compareOrdered, type OrderedValue, type SourceRange, sourceRange, toOrdered } from '../spec/transform-range.ts'
-import type { PrimitiveType, PrimitiveValue } from '../spec/types.ts'
+import { decimalOf, type PrimitiveType, type PrimitiveValue } from '../spec/types.ts'
 import type { ColumnReference } from './expression.ts'
 
 /** Anything that is not known is possible. Bounds speak of values that are neither null nor NaN. */
@@ -31,12 +31,22 @@ function rangeOf(type: PrimitiveType, lower: OrderedValue | undefined, upper: Or
 
 function boundOf(type: PrimitiveType, bytes: Uint8Array | undefined): OrderedValue | undefined {
   if (bytes === undefined || type === 'string') return bytes
+  const value = usableBound(type, bytes)
+  return value === undefined ? undefined : toOrdered(value)
+}
+
+/** Most bytes of a decimal of 38 digits. */
+const MAX_DECIMAL_BYTES = 16
+
+/** The value of a bound, or `undefined` for one that no version of the type has: it bounds nothing. */
+export function usableBound(type: PrimitiveType, bytes: Uint8Array): Exclude<PrimitiveValue, null> | undefined {
   // Four bytes were a date before the column became a timestamp; they count days.
   if ((type === 'timestamp' || type === 'timestamptz' || type === 'time') && bytes.length !== 8) return undefined
+  if (decimalOf(type) !== undefined && (bytes.length === 0 || bytes.length > MAX_DECIMAL_BYTES)) return undefined
   try {
     const value = decodeBound(type, bytes)
-    // Old writers took NaN for a bound; it bounds nothing.
-    return value === null || Number.isNaN(value) ? undefined : toOrdered(value)
+    // Old writers took NaN for a bound.
+    return value === null || Number.isNaN(value) ? undefined : value
   } catch {
     return undefined
   }

@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import type { RecordBatch } from 'apache-arrow'
 import { FirnError } from '../../errors.ts'
 import type { AbortableOptions } from '../../io/object-store.ts'
-import { decodeBound } from '../../manifest/bounds.ts'
+import { usableBound } from '../../scan/column-facts.ts'
 import type { FileScanTask } from '../../scan/plan.ts'
 import { readTasks } from '../../scan/read.ts'
 import { compareValues } from '../../spec/compare.ts'
 import { currentSchema, defaultSpec } from '../../spec/metadata.ts'
 import { partitionKey } from '../../spec/partition.ts'
 import { fieldByName, type Schema } from '../../spec/schema.ts'
-import type { PrimitiveType } from '../../spec/types.ts'
+import type { PrimitiveType, PrimitiveValue } from '../../spec/types.ts'
 import type { Table } from '../../table.ts'
 import { DEFAULT_ROW_GROUP_ROWS, type WrittenFile } from '../../write/writer.ts'
 import { type ContentDigest, collectDigest, type DigestCollector, sameContent } from './digest.ts'
@@ -186,7 +186,7 @@ function inputWeights(work: GroupWork, schema: Schema, isSorted: boolean): Input
 
 /** From the bounds of the files; they may be cut, which moves no value across another. */
 function columnRanges(tasks: readonly FileScanTask[], schema: Schema, columns: readonly string[]): ColumnRanges {
-  const ranges = new Map<number, { lower: ReturnType<typeof decodeBound>; upper: ReturnType<typeof decodeBound> }>()
+  const ranges = new Map<number, { lower: PrimitiveValue; upper: PrimitiveValue }>()
   for (const name of columns) {
     const { id, type: columnType } = fieldByName(schema, name)
     const type = columnType as PrimitiveType
@@ -194,7 +194,8 @@ function columnRanges(tasks: readonly FileScanTask[], schema: Schema, columns: r
       const low = file.lowerBounds.get(id)
       const high = file.upperBounds.get(id)
       if (low === undefined || high === undefined) continue
-      const [lower, upper] = [decodeBound(type, low), decodeBound(type, high)]
+      const [lower, upper] = [usableBound(type, low), usableBound(type, high)]
+      if (lower === undefined || upper === undefined) continue
       const known = ranges.get(id) ?? { lower, upper }
       ranges.set(id, {
         lower: compareValues(type, lower, known.lower) < 0 ? lower : known.lower,

@@ -6,8 +6,10 @@
  * least text past its prefix. Files that only touch at equal keys do not overlap: they are neighbours. When all rows
  * of a file have one value of the first field, the next field goes on telling where they lie.
  */
-import { BOUND_LENGTH, decodeBound } from '../../manifest/bounds.ts'
+import { BOUND_LENGTH } from '../../manifest/bounds.ts'
 import type { DataFile } from '../../manifest/data-file.ts'
+import { DEFAULT_METRICS_MODE, type MetricsMode } from '../../manifest/metrics-mode.ts'
+import { usableBound } from '../../scan/column-facts.ts'
 import { primitiveTypeOf, type Schema } from '../../spec/schema.ts'
 import type { SortField, SortOrder } from '../../spec/sort.ts'
 import { applyTransform, canApply, transformResultType } from '../../spec/transform.ts'
@@ -23,12 +25,20 @@ export interface KeyRange {
 /** Above every key that continues the bytes before it: a field begins with 0, 1 or 2. */
 const AFTER_ALL = 0xff
 
-/** What a file surely covers, or `undefined` when its metadata does not tell. */
-export function keyRange(file: DataFile, schema: Schema, order: SortOrder): KeyRange | undefined {
+/**
+ * What a file surely covers, or `undefined` when its metadata does not tell.
+ * @param modes of the columns' metrics, by field id: how much of a text its bounds keep.
+ */
+export function keyRange(
+  file: DataFile,
+  schema: Schema,
+  order: SortOrder,
+  modes: (fieldId: number) => MetricsMode = () => DEFAULT_METRICS_MODE,
+): KeyRange | undefined {
   const lower = new KeyBuffer()
   const upper = new KeyBuffer()
   for (const [index, field] of order.fields.entries()) {
-    const ends = fieldRange(file, schema, field)
+    const ends = fieldRange(file, schema, field, keptLength(modes(field.sourceId)))
     if (ends === undefined) {
       if (index === 0) return undefined
       break
@@ -48,7 +58,16 @@ const bytesOf = (buffer: KeyBuffer): Buffer => buffer.bytes.subarray(0, buffer.l
 
 type Write = (out: KeyBuffer) => void
 
-function fieldRange(file: DataFile, schema: Schema, field: SortField): { lower: Write; upper: Write } | undefined {
+/** Bounds of at least so many characters or bytes may be cut. Older files may have other modes: often the default. */
+const keptLength = (mode: MetricsMode): number =>
+  typeof mode === 'string' ? BOUND_LENGTH : Math.min(mode.truncate, BOUND_LENGTH)
+
+function fieldRange(
+  file: DataFile,
+  schema: Schema,
+  field: SortField,
+  kept: number,
+): { lower: Write; upper: Write } | undefined {
   const source = primitiveTypeOf(schema, field.sourceId)
   if (!isMonotone(field.transform) || !canApply(field.transform, source)) return undefined
   const type = transformResultType(field.transform, source)
@@ -62,9 +81,11 @@ function fieldRange(file: DataFile, schema: Schema, field: SortField): { lower: 
   const low = file.lowerBounds.get(field.sourceId)
   const high = file.upperBounds.get(field.sourceId)
   if (low === undefined || high === undefined) return undefined
+  const [lowest, highest] = [surelyAtMost(source, low, kept), surelyAtLeast(source, high, kept)]
+  if (lowest === undefined || highest === undefined) return undefined
   const isNan = (file.nanValueCounts.get(field.sourceId) ?? 0) > 0
-  const least = applyTransform(field.transform, source, surelyAtMost(source, low))
-  const most = isNan ? Number.NaN : applyTransform(field.transform, source, surelyAtLeast(source, high))
+  const least = applyTransform(field.transform, source, lowest)
+  const most = isNan ? Number.NaN : applyTransform(field.transform, source, highest)
   const [first, last] = field.direction === 'asc' ? [write(least), write(most)] : [write(most), write(least)]
   if (nulls === undefined || nulls === 0) return { lower: first, upper: last }
   return field.nullOrder === 'nulls-first' ? { lower: write(null), upper: last } : { lower: first, upper: write(null) }
@@ -73,27 +94,27 @@ function fieldRange(file: DataFile, schema: Schema, field: SortField): { lower: 
 /** Rising with its source, so that the ends of a range stay its ends. */
 const isMonotone = (transform: string): boolean => transform !== 'void' && !transform.startsWith('bucket')
 
-/** A value that the least one of a column surely does not exceed. */
-function surelyAtMost(type: PrimitiveType, bound: Uint8Array): PrimitiveValue {
-  const value = decodeBound(type, bound)
-  if (type === 'string' && isCut(value as string)) return `${value as string}\u{10ffff}`
-  if (type === 'binary' && bound.length === BOUND_LENGTH) return Uint8Array.from([...bound, ...LAST_BYTES])
+/** A value that the least one of a column surely does not exceed; none when the bound is no value of the type. */
+function surelyAtMost(type: PrimitiveType, bound: Uint8Array, kept: number): PrimitiveValue | undefined {
+  const value = usableBound(type, bound)
+  if (type === 'string' && isCut(value as string, kept)) return `${value as string}\u{10ffff}`
+  if (type === 'binary' && bound.length >= kept) return Uint8Array.from([...bound, ...LAST_BYTES])
   return value
 }
 
 const LAST_BYTES: readonly number[] = new Array<number>(BOUND_LENGTH).fill(0xff)
 
 /** A value that the greatest one of a column surely reaches. */
-function surelyAtLeast(type: PrimitiveType, bound: Uint8Array): PrimitiveValue {
-  const value = decodeBound(type, bound)
-  if (type === 'string' && isCut(value as string)) {
+function surelyAtLeast(type: PrimitiveType, bound: Uint8Array, kept: number): PrimitiveValue | undefined {
+  const value = usableBound(type, bound)
+  if (type === 'string' && isCut(value as string, kept)) {
     const points = Array.from(value as string)
     const last = points.at(-1)!.codePointAt(0)!
     if (last === 0) return value
     const before = last === 0xe000 ? 0xd7ff : last - 1
     return points.slice(0, -1).join('') + String.fromCodePoint(before)
   }
-  if (type === 'binary' && bound.length === BOUND_LENGTH && bound.at(-1)! > 0) {
+  if (type === 'binary' && bound.length >= kept && bound.at(-1)! > 0) {
     return Uint8Array.from([...bound.subarray(0, -1), bound.at(-1)! - 1])
   }
   return value
@@ -103,7 +124,7 @@ function surelyAtLeast(type: PrimitiveType, bound: Uint8Array): PrimitiveValue {
  * Whether a bound may be a prefix. A raised prefix can be shorter, when its last characters could not be raised:
  * those of such text are beyond all scripts.
  */
-const isCut = (text: string): boolean => Array.from(text).length >= BOUND_LENGTH
+const isCut = (text: string, kept: number): boolean => Array.from(text).length >= kept
 
 /** Files of one partition by their place on the sort key. */
 export interface Overlap {

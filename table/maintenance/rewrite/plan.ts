@@ -1,6 +1,7 @@
 /** The plan of a rewrite: from a snapshot's files to groups that are rewritten together. Plain JSON. */
 import type { SnapshotId } from '../../ids.ts'
 import type { AbortableOptions } from '../../io/object-store.ts'
+import { metricsModes } from '../../manifest/metrics-mode.ts'
 import { type FileScanTask, planFiles } from '../../scan/plan.ts'
 import { fileMayMatch } from '../../scan/prune.ts'
 import { currentSchema, currentSnapshotOf, schemaForSpec, specById, type TableMetadata } from '../../spec/metadata.ts'
@@ -76,6 +77,7 @@ export function planGroups(
 ): RewritePlan {
   const schema = currentSchema(metadata)
   const order = depthOrder(metadata, settings)
+  const modes = metricsModes(schema, order, metadata.properties)
   const groups: PlannedGroup[] = []
   let overlapDepth: number | null = order === undefined ? null : 0
   for (const members of byPartition(metadata, tasks)) {
@@ -85,7 +87,7 @@ export function planGroups(
       return {
         task,
         // key ranges of files of several partitions say nothing about one another
-        range: order === undefined || partition === null ? undefined : keyRange(task.file, schema, order),
+        range: order === undefined || partition === null ? undefined : keyRange(task.file, schema, order, modes),
         isWanted:
           isReadable(task) && (options.where === undefined || fileMayMatch(options.where, task.file, spec, schema)),
         isStaleSpec: partition === null,

@@ -1,5 +1,6 @@
 /** What a rewrite makes of tables whose schema or spec changed, and of rows along a curve. */
 import { expect, test } from 'vitest'
+import { planRewrite } from '../../../table/maintenance/rewrite.ts'
 import { parseWhere } from '../../../table/scan/where.ts'
 import type { Schema } from '../../../table/spec/schema.ts'
 import {
@@ -13,6 +14,7 @@ import {
   makeTable,
   rewrite,
   rowsInOrder,
+  writeFile,
 } from './rewrite-support.ts'
 
 test('rows get the columns of today: new ones, promoted ones, without those that were dropped', async () => {
@@ -135,3 +137,37 @@ test('a z-ordered table is skipped by filters on either column', async () => {
     expect(some.length).toBeLessThanOrEqual(all / 2)
   }
 })
+
+test.each(['sort', 'zorder'] as const)('bounds that nobody can read do not stop a %s', async (strategy) => {
+  const schema: Schema = {
+    schemaId: 0,
+    identifierFieldIds: [],
+    fields: [{ id: 1, name: 'n', required: true, type: 'int' }],
+  }
+  const table = await makeTable({ schema, order: [ascending(1)] })
+  const odd = new Map([[1, new Uint8Array(8)]])
+  const files = [await writeFile(table, [{ n: 2 }, { n: 1 }]), await writeFile(table, [{ n: 3 }])]
+  const { table: filled } = await table.append([{ ...files[0]!, lowerBounds: odd, upperBounds: odd }, files[1]!])
+  const zorderColumns = strategy === 'zorder' ? ['n'] : undefined
+  const { table: after } = await rewrite(filled, {
+    strategy,
+    rewriteAll: true,
+    ...(zorderColumns && { zorderColumns }),
+  })
+  expect((await rowsInOrder(after)).map(({ n }) => Number(n)).sort()).toEqual([1, 2, 3])
+})
+
+test.each(['truncate(4)', 'full', 'truncate(16)'])(
+  'a sorted table is not rewritten again for texts that %s tells apart no further',
+  async (mode) => {
+    const made = await makeTable({ schema: ARTICLES, order: [ascending(2)], rowGroupRows: 32 })
+    const table = await made.setProperties({ 'write.metadata.metrics.column.title': mode })
+    const rows = interleaved(4, 100, 100).map((file) =>
+      file.map(({ id, title }) => ({ id, title: `same beginning ${title ?? 'none'}` })),
+    )
+    const sizes = { targetFileSizeBytes: 8_000, minFileSizeBytes: 1, maxFileSizeBytes: 1_000_000 }
+    const { table: after } = await rewrite(await appendFiles(table, rows), sizes)
+    expect((await filesOf(after)).length).toBeGreaterThan(2)
+    expect((await planRewrite(after, sizes)).groups).toEqual([])
+  },
+)

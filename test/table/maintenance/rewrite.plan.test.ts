@@ -353,6 +353,22 @@ describe('overlap', () => {
     expect(together(at(0, 3), at(5, 9, 1), ascending(1, { nullOrder: 'nulls-last' }))).toBe(1)
   })
 
+  test.each([
+    ['an int in eight bytes', SCHEMA.fields[0]!, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0)],
+    ['a double that is no number', SCHEMA.fields[2]!, encodeBound('double', Number.NaN)],
+    ['a timestamp that was a date', { ...SCHEMA.fields[0]!, type: 'timestamp' as const }, Uint8Array.of(1, 0, 0, 0)],
+    [
+      'a decimal of twenty bytes',
+      { ...SCHEMA.fields[0]!, type: 'decimal(38, 2)' as const },
+      new Uint8Array(20).fill(7),
+    ],
+  ])('a range is not known from a bound that is %s', (_what, field, odd) => {
+    const bounds = new Map([[field.id, odd]])
+    const file = { ...fileOf({ bytes: 1 }), lowerBounds: bounds, upperBounds: bounds }
+    const order = { orderId: 1, fields: [ascending(field.id)] }
+    expect(keyRange(file, { ...SCHEMA, fields: [field] }, order)).toBeUndefined()
+  })
+
   test('a range is not known without bounds, or through a hash', () => {
     expect(key({ bytes: 1 }, ascending(1))).toBeUndefined()
     expect(key({ bytes: 1, at: [1, 2] }, ascending(1, { transform: 'bucket[4]' }))).toBeUndefined()
