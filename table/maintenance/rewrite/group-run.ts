@@ -2,7 +2,6 @@
 
 import { join } from 'node:path'
 import type { RecordBatch } from 'apache-arrow'
-import { FirnError } from '../../errors.ts'
 import type { AbortableOptions } from '../../io/object-store.ts'
 import { usableBound } from '../../scan/column-facts.ts'
 import type { FileScanTask } from '../../scan/plan.ts'
@@ -14,7 +13,7 @@ import { fieldByName, type Schema } from '../../spec/schema.ts'
 import type { PrimitiveType, PrimitiveValue } from '../../spec/types.ts'
 import type { Table } from '../../table.ts'
 import { DEFAULT_ROW_GROUP_ROWS, type WrittenFile } from '../../write/writer.ts'
-import { type ContentDigest, collectDigest, type DigestCollector, sameContent } from './digest.ts'
+import { type ContentDigest, collectDigest, type DigestCollector } from './digest.ts'
 import { type SortBudget, sortBatches } from './external-sort.ts'
 import { deletedRows } from './groups.ts'
 import type { RewriteSettings } from './options.ts'
@@ -23,6 +22,7 @@ import { partitionedKeyMaker, rowPartition } from './partition-rows.ts'
 import { batchBytes } from './pick-rows.ts'
 import { type KeyMaker, sortKeyMaker } from './sort-key.ts'
 import { openSpillFolder } from './spill.ts'
+import { verifyOutput } from './verify-output.ts'
 import { type ColumnRanges, zorderKeyMaker } from './z-order.ts'
 
 /** Row groups read ahead: each is decoded and in memory. */
@@ -49,6 +49,8 @@ export interface WrittenGroup {
 }
 
 /**
+ * That what was read is what the table says is up to the reader: the digest
+ * compares what came out of it with what was written.
  * @throws {FirnError} `FIRN_REWRITE_DIGEST_MISMATCH` (corrupt): what was written is not what was read; what reading
  *   and writing throw.
  */
@@ -58,7 +60,8 @@ export async function writeGroup(work: GroupWork, options: AbortableOptions = {}
   const digest = collectDigest()
   const files = await writeFiles(work, schema, digest, options)
   const expected = digest.digest()
-  await verifyFiles(table, schema, files, expected, options)
+  const partitionOf = work.isRepartitioned ? rowPartition(schema, defaultSpec(table.metadata)) : undefined
+  await verifyOutput(table, schema, files, expected, { depth: READ_DEPTH, partitionOf, ...options })
   return { files, digest: expected }
 }
 
@@ -205,48 +208,3 @@ function columnRanges(tasks: readonly FileScanTask[], schema: Schema, columns: r
   }
   return ranges
 }
-
-async function verifyFiles(
-  table: Table,
-  schema: Schema,
-  files: readonly WrittenFile[],
-  expected: ContentDigest,
-  options: AbortableOptions,
-): Promise<void> {
-  const tasks = files.map(({ dataFile }): FileScanTask => ({ file: dataFile, deletes: [], dataSequenceNumber: 0 }))
-  const digest = collectDigest()
-  const read = { depth: READ_DEPTH, ...options }
-  try {
-    for await (const batch of readTasks(
-      table.store,
-      table.location,
-      tasks,
-      schema,
-      schema,
-      undefined,
-      undefined,
-      read,
-    )) {
-      digest.add(batch)
-    }
-  } catch (cause) {
-    if (FirnError.is(cause) && cause.kind === 'corrupt')
-      throw mismatch(table, `it cannot be read: ${cause.message}`, cause)
-    throw cause
-  }
-  const found = digest.digest()
-  if (sameContent(found, expected)) return
-  throw mismatch(table, `expected ${expected.rows} rows of digest ${expected.hash}, got ${found.rows} of ${found.hash}`)
-}
-
-const mismatch = ({ location }: Table, problem: string, cause?: unknown): FirnError =>
-  new FirnError(
-    'corrupt',
-    'FIRN_REWRITE_DIGEST_MISMATCH',
-    `table ${location}: what was rewritten is not what was read: ${problem}`,
-    {
-      cause,
-      detail: { location },
-      help: 'Nothing was committed for these files. Run it again; if it persists, the memory or the storage is at fault.',
-    },
-  )

@@ -58,7 +58,7 @@ export interface RewriteGroupResult {
   readonly bytesAfter: number
   /** Decimal; `null` for a conflict. */
   readonly snapshotId: string | null
-  /** Of the rows, the same before and after. */
+  /** Of the rows as they were read, and again as they were written. */
   readonly digest: string
   /** Why it was lost. */
   readonly problem?: string
@@ -79,8 +79,9 @@ export interface RewriteResult {
 }
 
 /**
- * Rewrites the files of `plan`. Rows and values stay as they are, which a digest over what was read and what was
- * written proves before each commit. A death in the middle loses the running group only: a new plan goes on with the
+ * Rewrites the files of `plan`. Rows and values stay as they are: before each commit the output is read back, and a
+ * digest of its rows compared with that of the rows that were read. It tells loss and damage on the way from one to
+ * the other; rows that were read wrong, for example without a delete that applies to them, it does not. A death in the middle loses the running group only: a new plan goes on with the
  * rest. No file is ever deleted here: what a lost group wrote is left to orphan removal.
  * @param table of which `plan` was made, as it was then or newer.
  * @throws {FirnError} `FIRN_MEMORY_LIMIT_TOO_SMALL`, `FIRN_PLAN_STALE` (invalid), before anything is written;
