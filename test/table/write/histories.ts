@@ -33,7 +33,7 @@ interface Operation {
   apply(before: Model): Model
   /** Commits as another engine does, to main alone and at once. */
   readonly isForeign?: boolean
-  /** May be refused for what came meanwhile: then nothing has changed. */
+  /** May be refused for what came meanwhile, or as done already: then nothing has changed. */
   readonly mayConflict?: boolean
 }
 
@@ -291,7 +291,7 @@ async function changeBranch({ store, random, models, log }: History): Promise<vo
   const name = `b${random(2)}`
   if (models.has(name)) {
     log.push(`fast-forward main to ${name}`)
-    const moved = await unless(table.fastForward('main', name), 'FIRN_NOT_AN_ANCESTOR', log)
+    const moved = await unless(table.fastForward('main', name), ['FIRN_NOT_AN_ANCESTOR'], log)
     if (moved) models.set('main', models.get(name)!)
   } else if (table.currentSnapshot() !== undefined) {
     log.push(`branch ${name}`)
@@ -307,15 +307,15 @@ async function goBack({ store, random, models, log }: History): Promise<void> {
   const { snapshotId } = snapshotLog[random(snapshotLog.length)]!
   const rows = await modelOf(table, { snapshotId })
   log.push(`back to ${textOf(rows)}`)
-  if (await unless(table.rollbackTo(snapshotId), 'FIRN_NOT_AN_ANCESTOR', log)) models.set('main', rows)
+  if (await unless(table.rollbackTo(snapshotId), ['FIRN_NOT_AN_ANCESTOR'], log)) models.set('main', rows)
 }
 
-async function unless(work: Promise<unknown>, code: string, log: string[]): Promise<boolean> {
+async function unless(work: Promise<unknown>, codes: readonly string[], log: string[]): Promise<boolean> {
   try {
     await work
     return true
   } catch (error) {
-    if (!(error instanceof FirnError) || error.code !== code) throw error
+    if (!(error instanceof FirnError) || !codes.includes(error.code)) throw error
     log.push(`  refused: ${error.message}`)
     return false
   }
@@ -347,7 +347,7 @@ async function change(history: History): Promise<void> {
     result = value as CommitResult
   })
   if (own.mayConflict === true) {
-    if (!(await unless(run, 'FIRN_COMMIT_CONFLICT', log))) return
+    if (!(await unless(run, ['FIRN_COMMIT_CONFLICT', 'FIRN_PICKED_ALREADY'], log))) return
   } else await run
   models.set(branch, own.apply(models.get(branch)!))
   const canBePicked = own.name.startsWith('append') || own.name.startsWith('overwrite days')
