@@ -10,9 +10,8 @@ import { printSchema, type Schema } from '../spec/schema.ts'
 import type { SchemaChange } from '../spec/schema-change.ts'
 import { printSortOrder, type SortOrder } from '../spec/sort.ts'
 import type { Change } from './commit.ts'
+import { sameTable } from './requirements.ts'
 import type { TableUpdate } from './updates.ts'
-
-const sameTable = ({ tableUuid }: TableMetadata) => ({ type: 'assert-table-uuid', uuid: tableUuid }) as const
 
 /** As in the Java library: engines show these as properties, or take them for more than that. */
 const RESERVED: ReadonlySet<string> = new Set([
@@ -143,4 +142,5 @@ export function formatVersionChange(planned: TableMetadata): Change {
   }
 }
 
-const invalid = (message: string): FirnError => new FirnError('invalid', 'FIRN_INVALID_OPTION', message)
+const invalid = (message: string): FirnError =>
+  new FirnError('invalid', 'FIRN_INVALID_OPTION', message, { help: 'Nothing was changed.' })

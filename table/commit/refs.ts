@@ -4,6 +4,7 @@ import { type SnapshotId, snapshotId } from '../ids.ts'
 import { type SnapshotRef, snapshotById, type TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
 import type { Change } from './commit.ts'
+import { refOf, sameTable } from './requirements.ts'
 
 /** Property by which expiry tells which snapshots it is about to remove: their ids. */
 export const EXPIRING_PROPERTY = 'firn.expiring'
@@ -22,11 +23,6 @@ export interface RefRetention {
   /** Branches only. */
   readonly minSnapshotsToKeep?: number | null
 }
-
-const refOf = ({ refs }: TableMetadata, name: string): SnapshotRef | undefined =>
-  Object.hasOwn(refs, name) ? refs[name] : undefined
-
-const sameTable = ({ tableUuid }: TableMetadata) => [{ type: 'assert-table-uuid', uuid: tableUuid }] as const
 
 /**
  * A new ref. The same ref again is no change; another snapshot or kind under the name is refused.
@@ -51,7 +47,7 @@ export function createRef(
       // Retention that the caller did not name is not asked for.
       return RETENTION.every((key) => retention[key] === undefined || held[key] === wanted[key])
     },
-    requirements: [...sameTable(planned), { type: 'assert-ref-snapshot-id', ref: name, snapshotId: undefined }],
+    requirements: [sameTable(planned), { type: 'assert-ref-snapshot-id', ref: name, snapshotId: undefined }],
     prepare: (base) => {
       assertNotExpiring(base, ref.snapshotId)
       return [{ action: 'set-snapshot-ref', name, ref: wanted }]
@@ -77,7 +73,7 @@ export function dropRef(planned: TableMetadata, name: string): Change {
   return {
     // Before the first try its absence is not our doing.
     isOwn: (metadata) => tried !== undefined && refOf(metadata, name) === undefined,
-    requirements: sameTable(planned),
+    requirements: [sameTable(planned)],
     prepare: (base) => {
       const held = existing(base, name)
       // A branch may go on under our tries; anything else has been made anew since one of them took effect.
@@ -106,7 +102,7 @@ export function changeRetention(planned: TableMetadata, name: string, retention:
       return tried && held !== undefined && sameRef(held, wanted(held))
     },
     requirements: (base) => [
-      ...sameTable(planned),
+      sameTable(planned),
       { type: 'assert-ref-snapshot-id', ref: name, snapshotId: refOf(base, name)?.snapshotId },
     ],
     prepare: (base) => {
@@ -128,7 +124,7 @@ export function fastForwardRef(planned: TableMetadata, branch: string, to: strin
   return {
     isOwn: (metadata) => moved !== undefined && stoodOn(metadata, moved, refOf(metadata, branch)?.snapshotId),
     requirements: (base) => [
-      ...sameTable(planned),
+      sameTable(planned),
       { type: 'assert-ref-snapshot-id', ref: branch, snapshotId: refOf(base, branch)?.snapshotId },
     ],
     prepare: (base) => {

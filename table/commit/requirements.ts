@@ -1,7 +1,7 @@
 /** What must still hold of a table when a commit is tried. Names as in the REST specification's TableRequirement. */
 import { assertNever, FirnError } from '../errors.ts'
 import type { SnapshotId } from '../ids.ts'
-import type { TableMetadata } from '../spec/metadata.ts'
+import type { SnapshotRef, TableMetadata } from '../spec/metadata.ts'
 
 export type TableRequirement =
   | { readonly type: 'assert-create' }
@@ -19,6 +19,15 @@ export type TableRequirement =
    */
   | { readonly type: 'assert-property'; readonly key: string; readonly value: string | undefined }
 
+/** A name like `constructor` is a ref only where there is one. */
+export const refOf = ({ refs }: Pick<TableMetadata, 'refs'>, name: string): SnapshotRef | undefined =>
+  Object.hasOwn(refs, name) ? refs[name] : undefined
+
+export const sameTable = ({ tableUuid }: TableMetadata): TableRequirement => ({
+  type: 'assert-table-uuid',
+  uuid: tableUuid,
+})
+
 /** What the requirement is about, as it must be and as it is. */
 function compare(
   metadata: TableMetadata,
@@ -31,8 +40,7 @@ function compare(
       return ['table-uuid', requirement.uuid, metadata.tableUuid]
     case 'assert-ref-snapshot-id': {
       const { ref } = requirement
-      const got = Object.hasOwn(metadata.refs, ref) ? metadata.refs[ref]?.snapshotId : undefined
-      return [`ref ${ref}`, requirement.snapshotId, got]
+      return [`ref ${ref}`, requirement.snapshotId, refOf(metadata, ref)?.snapshotId]
     }
     case 'assert-last-assigned-field-id':
       return ['last-column-id', requirement.lastAssignedFieldId, metadata.lastColumnId]

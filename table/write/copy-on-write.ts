@@ -2,24 +2,22 @@
  * Taking rows out of data files, file by file: a file that loses all its rows goes, one that loses some is written anew
  * without them, any other is left alone. Deletes that apply to a file that is written anew are applied with it.
  */
-import type { Data, RecordBatch } from 'apache-arrow'
+import type { RecordBatch } from 'apache-arrow'
 import { newUuid } from '../clock.ts'
 import { takeRows } from '../format/arrow-take.ts'
 import type { AbortableOptions } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
-import { type LeafColumn, leafColumn, leafValueAt, pathTo } from '../scan/columns.ts'
+import { pathTo } from '../scan/columns.ts'
 import { createDeleteReader } from '../scan/deletes.ts'
-import { type ColumnReference, columnsOf, type Expression, evaluate } from '../scan/expression.ts'
+import { columnsOf, type Expression, evaluate } from '../scan/expression.ts'
 import type { FileScanTask } from '../scan/plan.ts'
 import { openFileTask, type TaskReader } from '../scan/read.ts'
 import { currentSchema, defaultSortOrder, schemaForSpec, specById, type TableMetadata } from '../spec/metadata.ts'
 import { projectSchema, type Schema } from '../spec/schema.ts'
-import type { PrimitiveValue } from '../spec/types.ts'
+import { columnReader } from './column-reader.ts'
 import type { WriteContext } from './context.ts'
-import { createDataFileWriter, type WrittenFile } from './writer.ts'
+import { createDataFileWriter, targetFileSizeBytes, type WrittenFile } from './writer.ts'
 
-const TARGET_FILE_SIZE = 'write.target-file-size-bytes'
-const DEFAULT_TARGET_FILE_SIZE_BYTES = 128 * 1024 * 1024
 /** Rows of a group that is written; foreign files may have groups that memory does not hold twice. */
 const MAX_ROW_GROUP_ROWS = 131_072
 
@@ -36,12 +34,6 @@ export interface FileRewrite {
   readonly added: readonly DataFile[]
   /** The added ones with their digests. */
   readonly written: readonly WrittenFile[]
-}
-
-/** The table's own target for new data files. */
-export function targetFileSizeBytes({ properties }: TableMetadata): number {
-  const value = Number(properties[TARGET_FILE_SIZE] ?? DEFAULT_TARGET_FILE_SIZE_BYTES)
-  return Number.isFinite(value) && value > 0 ? value : DEFAULT_TARGET_FILE_SIZE_BYTES
 }
 
 /**
@@ -136,21 +128,5 @@ export function rowsWhere(filter: Expression, schema: Schema): RowSelection {
       const read = columnReader(batchSchema, batch)
       return (row) => evaluate(filter, (column) => read(column, row)) === true
     },
-  }
-}
-
-/** Values of primitive columns, also of those inside structs. */
-export function columnReader(
-  schema: Schema,
-  batch: RecordBatch,
-): (column: Pick<ColumnReference, 'fieldId'>, row: number) => PrimitiveValue {
-  const columns = new Map<number, LeafColumn>()
-  return ({ fieldId }, row) => {
-    let column = columns.get(fieldId)
-    if (column === undefined) {
-      column = leafColumn(fieldId, schema.fields, batch.data.children as Data[])
-      columns.set(fieldId, column)
-    }
-    return leafValueAt(column, row)
   }
 }

@@ -10,9 +10,9 @@ import { type PartitionSpec, type PartitionTuple, partitionKey } from '../spec/p
 import type { Schema } from '../spec/schema.ts'
 import { applyTransform } from '../spec/transform.ts'
 import { isPrimitive } from '../spec/types.ts'
+import { columnReader } from './column-reader.ts'
 import type { WriteContext } from './context.ts'
-import { columnReader, targetFileSizeBytes } from './copy-on-write.ts'
-import { createDataFileWriter, type DataFileWriter } from './writer.ts'
+import { createDataFileWriter, type DataFileWriter, targetFileSizeBytes } from './writer.ts'
 
 /** Of rows that wait for their file, at most; beyond, those of the partition that has most are written. */
 const MAX_WAITING_BYTES = 128 << 20

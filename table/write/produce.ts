@@ -5,7 +5,7 @@
 import { type Clock, newSnapshotId, newUuid } from '../clock.ts'
 import type { Change } from '../commit/commit.ts'
 import { type Validation, validateChange } from '../commit/conflicts.ts'
-import type { TableRequirement } from '../commit/requirements.ts'
+import { refOf, sameTable, type TableRequirement } from '../commit/requirements.ts'
 import { type SnapshotOperation, snapshotSummary } from '../commit/summary.ts'
 import type { TableUpdate } from '../commit/updates.ts'
 import type { EpochMillis, SnapshotId } from '../ids.ts'
@@ -204,9 +204,6 @@ export async function publish(
   ]
 }
 
-const snapshotOfRef = ({ refs }: TableMetadata, name: string): SnapshotId | undefined =>
-  Object.hasOwn(refs, name) ? refs[name]?.snapshotId : undefined
-
 /** That the table is the same, its branch is where the try found it, and the properties have the caller's values. */
 export function snapshotRequirements(
   base: TableMetadata,
@@ -218,8 +215,8 @@ export function snapshotRequirements(
   )
   const ref = options.branch ?? 'main'
   return [
-    { type: 'assert-table-uuid', uuid: planned.tableUuid },
+    sameTable(planned),
     ...properties,
-    { type: 'assert-ref-snapshot-id', ref, snapshotId: snapshotOfRef(base, ref) },
+    { type: 'assert-ref-snapshot-id', ref, snapshotId: refOf(base, ref)?.snapshotId },
   ]
 }

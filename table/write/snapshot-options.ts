@@ -1,5 +1,6 @@
 /** What every operation that makes a snapshot takes, and where on which branch the snapshot goes. */
 
+import { refOf } from '../commit/requirements.ts'
 import type { SnapshotOperation } from '../commit/summary.ts'
 import { FirnError } from '../errors.ts'
 import type { EpochMillis, SnapshotId } from '../ids.ts'
@@ -47,7 +48,7 @@ export interface SnapshotOptions extends AbortableOptions {
  * @throws {FirnError} `FIRN_REF_NOT_FOUND` (not-found); `FIRN_INVALID_OPTION` (invalid) for a tag.
  */
 export function headOf(metadata: TableMetadata, branch = 'main'): Snapshot | undefined {
-  const ref = Object.hasOwn(metadata.refs, branch) ? metadata.refs[branch] : undefined
+  const ref = refOf(metadata, branch)
   if (ref === undefined) {
     if (branch === 'main') return undefined
     throw new FirnError('not-found', 'FIRN_REF_NOT_FOUND', `branch ${branch} is not in table ${metadata.location}`, {
@@ -78,8 +79,7 @@ export function ownRef(
   snapshotId: SnapshotId,
 ): { readonly name: string; readonly ref: SnapshotRef } {
   const name = branch ?? 'main'
-  const old = Object.hasOwn(metadata.refs, name) ? metadata.refs[name] : undefined
-  return { name, ref: { ...old, snapshotId, type: 'branch' } }
+  return { name, ref: { ...refOf(metadata, name), snapshotId, type: 'branch' } }
 }
 
 /** A snapshot on top of the branch, with the table's current schema. */

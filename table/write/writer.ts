@@ -14,6 +14,7 @@ import type { DataFile } from '../manifest/data-file.ts'
 import { type MetricsMode, metricsModes } from '../manifest/metrics-mode.ts'
 import { collectStatistics, type StatisticsCollector } from '../manifest/stats.ts'
 import { keyOfPath } from '../spec/location.ts'
+import type { TableMetadata } from '../spec/metadata.ts'
 import { type PartitionSpec, type PartitionTuple, partitionPath } from '../spec/partition.ts'
 import { childrenOf, fieldsById, type Schema } from '../spec/schema.ts'
 import type { SortOrder } from '../spec/sort.ts'
@@ -23,6 +24,15 @@ import { conform } from './conform.ts'
 export const DEFAULT_ROW_GROUP_ROWS = 2_048
 /** Average bytes of a value from which on a text column is written without trying a dictionary. */
 const PLAIN_VALUE_BYTES = 64
+
+const TARGET_FILE_SIZE = 'write.target-file-size-bytes'
+const DEFAULT_TARGET_FILE_SIZE_BYTES = 128 * 1024 * 1024
+
+/** The table's own target for new data files. */
+export function targetFileSizeBytes({ properties }: TableMetadata): number {
+  const value = Number(properties[TARGET_FILE_SIZE] ?? DEFAULT_TARGET_FILE_SIZE_BYTES)
+  return Number.isFinite(value) && value > 0 ? value : DEFAULT_TARGET_FILE_SIZE_BYTES
+}
 
 export interface DataFileWriterOptions {
   /** Rooted at the table's folder. */

@@ -2,7 +2,7 @@
  * What a commit asserts to the catalog, beyond what its planner asked for: everything that the updates were computed
  * from must still be as in the base. The same rules as the Java library's.
  */
-import { requirementHolds, type TableRequirement } from '../../commit/requirements.ts'
+import { refOf, requirementHolds, type TableRequirement } from '../../commit/requirements.ts'
 import type { TableUpdate } from '../../commit/updates.ts'
 import type { TableMetadata } from '../../spec/metadata.ts'
 
@@ -28,7 +28,7 @@ function assertionsFor(base: TableMetadata, update: TableUpdate): readonly Table
   const ref = (name: string): TableRequirement => ({
     type: 'assert-ref-snapshot-id',
     ref: name,
-    snapshotId: Object.hasOwn(base.refs, name) ? base.refs[name]?.snapshotId : undefined,
+    snapshotId: refOf(base, name)?.snapshotId,
   })
   const currentSchema: TableRequirement = { type: 'assert-current-schema-id', currentSchemaId: base.currentSchemaId }
   const defaultSpec: TableRequirement = { type: 'assert-default-spec-id', defaultSpecId: base.defaultSpecId }

@@ -110,6 +110,20 @@ describe('an outcome that nobody knows', () => {
     expect(await ids()).toEqual(['first', 'ours', 'rival'])
   })
 
+  test('a rival on another branch, who took the sequence number, is a lost race too', async () => {
+    const table = await catalog().createTable('t.events', DEFINITION)
+    const branched = await (await append(table, 'first')).table.createBranch('b')
+    let left = 1
+    server.fault = async (request) => {
+      if (!isCommit(request) || left-- <= 0) return undefined
+      const rival = await catalog().loadTable('t.events')
+      await rival.append(await writeRows(rival, rowsOf('rival'), [0]), { branch: 'b' })
+      return undefined
+    }
+    expect(await append(branched, 'ours')).toMatchObject({ attempts: 2, recovered: false })
+    expect(await ids()).toEqual(['first', 'ours'])
+  })
+
   test('a service that never says is reported as unknown, and the files stay', async () => {
     const table = await catalog().createTable('t.events', DEFINITION)
     const files = await writeRows(table, rowsOf('a'), [0])

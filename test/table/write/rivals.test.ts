@@ -140,6 +140,29 @@ describe('a handle that is not the newest', () => {
   })
 })
 
+test('plans that are overtaken wait before the next, so that rivals get out of step', async () => {
+  const { store } = await prepared([row('a', 0, 1)])
+  const waits: number[] = []
+  const clock = testClock()
+  const waiting = {
+    ...clock,
+    sleep: async (millis: number) => {
+      waits.push(millis)
+      await clock.sleep(millis)
+    },
+  }
+  const slow = await raced(
+    store,
+    async (other) => other.append(await writeRows(other, [row('b', 0, 1)], [0])),
+    2,
+    waiting,
+  )
+  await slow.deleteWhere(where('n = 1'))
+  expect(await rows(slow)).toEqual([])
+  // Each time one wait for the try that lost, and one for the plan that did not fit any more.
+  expect(waits).toHaveLength(4)
+})
+
 describe('a transaction', () => {
   test('keeps its own rows from deletes that came before it, at whatever number it is committed', async () => {
     const { store, table } = await prepared([row('base')])
