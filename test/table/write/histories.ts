@@ -1,10 +1,14 @@
 /**
  * Random histories of one table, held against a model of its rows: every operation, with rivals that commit first,
- * answers that are lost, branches, rollbacks, picks, changes of the partition spec, and deletes of another engine.
+ * answers that are lost, compaction, branches, rollbacks, picks, changes of the partition spec, and deletes of another engine.
  */
 import assert from 'node:assert/strict'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { newRunId, systemClock } from '../../../table/clock.ts'
 import { FirnError } from '../../../table/errors.ts'
 import type { ObjectStore } from '../../../table/io/object-store.ts'
+import { planRewrite, runRewrite } from '../../../table/maintenance/rewrite.ts'
 import type { DataFile } from '../../../table/manifest/data-file.ts'
 import { readTasks } from '../../../table/scan/read.ts'
 import { parseWhere } from '../../../table/scan/where.ts'
@@ -156,6 +160,17 @@ function operation(random: Random, byDay: boolean): Operation {
         apply: (before) => replacingDays(before, rows),
       }
   }
+}
+
+/** Compaction of main; what it loses to a rival it leaves alone. */
+const rewrite: Operation = {
+  name: 'rewrite',
+  run: async (table) => {
+    const plan = await planRewrite(table, { rewriteAll: true })
+    const runId = newRunId(systemClock)
+    await runRewrite(table, plan, { runId, spillFolder: join(tmpdir(), `firn-histories-${runId}`) })
+  },
+  apply: (before) => before,
 }
 
 /** Another engine's deletes of an id, as equality or position deletes. */
@@ -327,7 +342,7 @@ async function change(history: History): Promise<void> {
   const oneOf = (chance: number): string =>
     branches.length > 0 && random(chance) === 0 ? branches[random(branches.length)]! : 'main'
   const picked = pickable.length > 0 && random(4) === 0 ? pickable.splice(random(pickable.length), 1)[0] : undefined
-  const own = picked ?? operation(random, byDay)
+  const own = picked ?? (random(5) === 0 ? rewrite : operation(random, byDay))
   const branch = picked === undefined ? oneOf(3) : 'main'
   const rival = random(2) === 0 ? undefined : random(3) === 0 ? foreignDelete(random) : operation(random, byDay)
   const rivalBranch = rival?.isForeign === true ? 'main' : oneOf(4)
