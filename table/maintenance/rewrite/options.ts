@@ -1,12 +1,12 @@
 /** What a rewrite aims at. Names and numbers are those of Iceberg's `rewrite_data_files`, in camel case. */
 import { FirnError } from '../../errors.ts'
+import { pathTo } from '../../scan/columns.ts'
 import type { Expression } from '../../scan/expression.ts'
 import { currentSchema, defaultSortOrder, type TableMetadata } from '../../spec/metadata.ts'
 import { fieldsById } from '../../spec/schema.ts'
 import type { SortField, SortOrder } from '../../spec/sort.ts'
 import { canApply } from '../../spec/transform.ts'
 import { isPrimitive } from '../../spec/types.ts'
-import { pathOf } from './sort-key.ts'
 
 /**
  * How rows are laid out: `binpack` keeps them as they come, `sort` orders them by a sort order, `zorder` along a curve
@@ -161,7 +161,7 @@ function checkColumns(metadata: TableMetadata, settings: RewriteSettings, option
   const fields = fieldsById(schema)
   for (const { sourceId, transform } of settings.sortOrder.fields) {
     const type = fields.get(sourceId)?.type
-    if (type === undefined || !isPrimitive(type) || pathOf(schema, sourceId).length === 0) {
+    if (type === undefined || !isPrimitive(type) || pathTo(schema.fields, sourceId) === undefined) {
       throw invalid(`sort field ${sourceId} is no primitive column, or lies in a list or map`)
     }
     if (!canApply(transform, type)) throw invalid(`sort transform ${transform} cannot be applied to ${type}`)

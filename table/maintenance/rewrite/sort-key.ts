@@ -7,11 +7,12 @@
  * 00 FF and ended by 00 00, so that the next field never decides too early. A falling field has its value inverted.
  */
 import type { Data, RecordBatch } from 'apache-arrow'
-import { isValidAt, valueAt } from '../../format/arrow-values.ts'
-import { primitiveTypeOf, type Schema } from '../../spec/schema.ts'
+import { valueAt } from '../../format/arrow-values.ts'
+import { isNullAt, type LeafColumn, leafColumn } from '../../scan/columns.ts'
+import type { Schema } from '../../spec/schema.ts'
 import type { SortField, SortOrder } from '../../spec/sort.ts'
 import { applyTransform, transformResultType } from '../../spec/transform.ts'
-import { decimalOf, type NestedField, type PrimitiveType, type PrimitiveValue } from '../../spec/types.ts'
+import { decimalOf, type PrimitiveType, type PrimitiveValue } from '../../spec/types.ts'
 
 const NULL_FIRST = 0
 const VALUE = 1
@@ -53,52 +54,21 @@ export type KeyMaker = (batch: RecordBatch) => RowKey
 
 /** @param schema whose columns the batches have, in the same order. */
 export function sortKeyMaker(schema: Schema, order: SortOrder): KeyMaker {
-  const fields = order.fields.map((field) => ({ field, path: pathOf(schema, field.sourceId) }))
   return (batch) => {
-    const parts = fields.map(({ field, path }) => fieldKey(schema, field, leafOf(batch, path)))
+    const columns = batch.data.children as Data[]
+    const parts = order.fields.map((field) => fieldKey(field, leafColumn(field.sourceId, schema.fields, columns)))
     return (row, out) => {
       for (const part of parts) part(row, out)
     }
   }
 }
 
-/** A column inside structs: it is null where one of those is. */
-export interface Leaf {
-  readonly data: Data
-  isValid(row: number): boolean
-}
-
-/** Child numbers from the top to the column `id`; through structs only. */
-export function pathOf(schema: Schema, id: number): readonly number[] {
-  const find = (fields: readonly NestedField[]): readonly number[] | undefined => {
-    for (const [index, field] of fields.entries()) {
-      if (field.id === id) return [index]
-      if (typeof field.type === 'string' || field.type.type !== 'struct') continue
-      const below = find(field.type.fields)
-      if (below !== undefined) return [index, ...below]
-    }
-    return undefined
-  }
-  return find(schema.fields) ?? []
-}
-
-export function leafOf(batch: RecordBatch, path: readonly number[]): Leaf {
-  const chain: Data[] = []
-  let data: Data = batch.data
-  for (const index of path) {
-    data = data.children[index] as Data
-    if (data.nullCount > 0) chain.push(data)
-  }
-  return { data, isValid: (row) => chain.every((level) => isValidAt(level, row)) }
-}
-
-function fieldKey(schema: Schema, field: SortField, leaf: Leaf): RowKey {
-  const source = primitiveTypeOf(schema, field.sourceId)
-  const write = valueWriter(field, source, leaf.data)
+function fieldKey(field: SortField, leaf: LeafColumn): RowKey {
+  const write = valueWriter(field, leaf.type, leaf.data)
   const nullMark = field.nullOrder === 'nulls-first' ? NULL_FIRST : NULL_LAST
   const falling = field.direction === 'desc'
   return (row, out) => {
-    if (!leaf.isValid(row)) {
+    if (isNullAt(leaf, row)) {
       out.byte(nullMark)
       return
     }

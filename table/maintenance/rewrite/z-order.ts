@@ -7,12 +7,12 @@
  * would decide alone. Text counts with its first eight bytes behind what all of it begins with. Null lies below every
  * value.
  */
-import type { RecordBatch } from 'apache-arrow'
-import { valueAt } from '../../format/arrow-values.ts'
+import type { Data, RecordBatch } from 'apache-arrow'
+import { leafColumn, leafValueAt } from '../../scan/columns.ts'
 import type { Schema } from '../../spec/schema.ts'
 import { fieldByName } from '../../spec/schema.ts'
 import type { PrimitiveType, PrimitiveValue } from '../../spec/types.ts'
-import { KeyBuffer, type KeyMaker, leafOf, pathOf, writeValue } from './sort-key.ts'
+import { KeyBuffer, type KeyMaker, writeValue } from './sort-key.ts'
 
 /** Bytes that a column contributes. */
 const COLUMN_BYTES = 8
@@ -25,15 +25,16 @@ export function zorderKeyMaker(schema: Schema, columns: readonly string[], range
   const parts = columns.map((name) => {
     const field = fieldByName(schema, name)
     const type = field.type as PrimitiveType
-    return { type, path: pathOf(schema, field.id), scale: scaleOf(type, ranges.get(field.id)) }
+    return { type, id: field.id, scale: scaleOf(type, ranges.get(field.id)) }
   })
   return (batch: RecordBatch) => {
-    const leaves = parts.map((part) => ({ ...part, leaf: leafOf(batch, part.path) }))
+    const columns = batch.data.children as Data[]
+    const leaves = parts.map((part) => ({ ...part, leaf: leafColumn(part.id, schema.fields, columns) }))
     const scratch = new KeyBuffer()
     const words = leaves.map(() => 0n)
     return (row, out) => {
       leaves.forEach(({ leaf, type, scale }, index) => {
-        const value = leaf.isValid(row) ? valueAt(type, leaf.data, row) : null
+        const value = leafValueAt(leaf, row)
         words[index] = value === null ? 0n : placeOf(type, value, scale, scratch)
       })
       interleave(words, out)

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { planRewrite } from '../../../table/maintenance/rewrite.ts'
 import { parseWhere } from '../../../table/scan/where.ts'
 import type { Schema } from '../../../table/spec/schema.ts'
+import { putMetadata } from '../scan/delete-tables.ts'
 import {
   ARTICLES,
   appendFiles,
@@ -171,3 +172,25 @@ test.each(['truncate(4)', 'full', 'truncate(16)'])(
     expect((await planRewrite(after, sizes)).groups).toEqual([])
   },
 )
+
+test('files of an older spec move to one with a dropped field, whose column may be gone too', async () => {
+  const table = await appendFiles(await makeTable({ schema: ARTICLES }), interleaved(2, 10))
+  const { metadata } = await table.updateSchema([{ drop: 'title' }])
+  const fields = [
+    { sourceId: 2, fieldId: 1000, name: 'title_part', transform: 'void' },
+    { sourceId: 1, fieldId: 1001, name: 'id_part', transform: 'truncate[10]' },
+  ] as const
+  const moved = await putMetadata(await table.refresh(), {
+    ...metadata,
+    lastUpdatedMillis: (metadata.lastUpdatedMillis + 1) as typeof metadata.lastUpdatedMillis,
+    partitionSpecs: [...metadata.partitionSpecs, { specId: 1, fields }],
+    lastPartitionId: 1001,
+    defaultSpecId: 1,
+  })
+  const { table: after } = await rewrite(moved, { rewriteAll: true })
+  expect((await filesOf(after)).map(({ partition }) => partition)).toEqual([
+    [null, 0n],
+    [null, 10n],
+  ])
+  expect(await contents(after)).toEqual(await contents(moved))
+})
