@@ -152,7 +152,7 @@ function applicable(task: DeleteFileTask, file: DataFile, sequenceNumber: number
 }
 
 /** The one data file that a position delete file names, when its metadata tells. */
-function onlyFile(file: DataFile): string | undefined {
+export function onlyFile(file: DataFile): string | undefined {
   if (file.referencedDataFile !== undefined) return file.referencedDataFile
   const lower = file.lowerBounds.get(DELETE_PATH_ID)
   const upper = file.upperBounds.get(DELETE_PATH_ID)

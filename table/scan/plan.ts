@@ -53,8 +53,7 @@ export async function planFiles(
   const manifests = (await snapshotManifests(store, metadata, snapshot, options)).filter(
     (manifest) =>
       mayHaveLiveFiles(manifest) &&
-      (filter === undefined ||
-        manifestMayMatch(filter, manifest, specById(metadata, manifest.partitionSpecId), schema)),
+      (filter === undefined || manifestMayMatch(filter, manifest, specById(metadata, manifest.partitionSpecId))),
   )
   const deletes = await planDeletes(store, metadata, manifests, schema, options)
   const nameMapping = nameMappingOf(metadata.properties)

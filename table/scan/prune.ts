@@ -90,12 +90,7 @@ function remembered<T>(compute: (value: PrimitiveValue) => T): (value: Primitive
 }
 
 /** Whether a file of `manifest` may hold a matching row, by the partition summaries and the manifest's own spec. */
-export function manifestMayMatch(
-  filter: Expression,
-  manifest: ManifestFile,
-  spec: PartitionSpec,
-  _schema: Schema,
-): boolean {
+export function manifestMayMatch(filter: Expression, manifest: ManifestFile, spec: PartitionSpec): boolean {
   const narrow = (leaf: Leaf): Truths => {
     let truths = ANY
     for (const [index, field] of spec.fields.entries()) {

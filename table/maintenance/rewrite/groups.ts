@@ -1,6 +1,6 @@
 /** Which files of a partition are worth a rewrite, and which of them are rewritten together. Pure. */
 import type { DataFile } from '../../manifest/data-file.ts'
-import { DELETE_PATH_ID } from '../../scan/delete-index.ts'
+import { onlyFile } from '../../scan/delete-index.ts'
 import type { FileScanTask } from '../../scan/plan.ts'
 import type { RewriteSettings } from './options.ts'
 import { type KeyRange, measureOverlap, type Overlap } from './overlap.ts'
@@ -78,13 +78,7 @@ export function deletedRows({ file, deletes }: Pick<FileScanTask, 'file' | 'dele
   return Math.min(known, file.recordCount)
 }
 
-function namesOneFile(file: DataFile): boolean {
-  if (file.content !== 'position-deletes') return false
-  if (file.referencedDataFile !== undefined) return true
-  const lower = file.lowerBounds.get(DELETE_PATH_ID)
-  const upper = file.upperBounds.get(DELETE_PATH_ID)
-  return lower !== undefined && upper !== undefined && Buffer.compare(lower, upper) === 0
-}
+const namesOneFile = (file: DataFile): boolean => file.content === 'position-deletes' && onlyFile(file) !== undefined
 
 /**
  * Chosen files that follow one another on the sort key without a file between them that stays: their output covers

@@ -57,7 +57,7 @@ function check(where: Expression, files: ReturnType<typeof filesOf>, partitionSp
       part.map(({ file }) => file),
       partitionSpec,
     )
-    if (manifestMayMatch(where, manifest, partitionSpec, WIDE)) continue
+    if (manifestMayMatch(where, manifest, partitionSpec)) continue
     const some = part.some(({ rows }) => rows.some((values) => matches(where, values) === true))
     expect(some, `skipped the manifest for ${shown(where)} partitioned by ${shown(partitionSpec)}`).toBe(false)
     seen.manifests++

@@ -241,7 +241,7 @@ describe('a manifest', () => {
     summary: ManifestFile['partitions'][number],
     where: string,
   ): boolean =>
-    manifestMayMatch(parseWhere(where, SCHEMA), { partitions: [summary] } as never, spec(sourceId, transform), SCHEMA)
+    manifestMayMatch(parseWhere(where, SCHEMA), { partitions: [summary] } as never, spec(sourceId, transform))
   const int = (value: number): Uint8Array => encodeBound('int', value)
 
   test('is skipped by the range of its partitions', () => {
@@ -270,9 +270,7 @@ describe('a manifest', () => {
       may(5, 'identity', { containsNull: false, containsNan: false, lowerBound: one, upperBound: one }, 'score is nan'),
     ).toBe(false)
     expect(may(5, 'identity', { containsNull: false, containsNan: true }, 'score > 3')).toBe(true)
-    expect(
-      manifestMayMatch(parseWhere('n = 1', SCHEMA), { partitions: [] } as never, spec(3, 'identity'), SCHEMA),
-    ).toBe(true)
+    expect(manifestMayMatch(parseWhere('n = 1', SCHEMA), { partitions: [] } as never, spec(3, 'identity'))).toBe(true)
     expect(may(1, 'zorder', { containsNull: false, lowerBound: int(1), upperBound: int(1) }, "id = 'a'")).toBe(true)
   })
 })
