@@ -1,7 +1,7 @@
 /** Counting rows, from metadata where that proves the count. */
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import type { Schema } from '../spec/schema.ts'
-import { createDeleteReader, type DeleteReader } from './deletes.ts'
+import { type DeleteReader, openDeletes } from './deletes.ts'
 import type { Expression } from './expression.ts'
 import type { FileScanTask } from './plan.ts'
 import { prefetch } from './prefetch.ts'
@@ -24,9 +24,8 @@ export async function countRows(
   filter: Expression | undefined,
   options: AbortableOptions = {},
 ): Promise<number> {
-  const stop = new AbortController()
-  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
-  const deletes = createDeleteReader(store, location, { signal })
+  const scope = openDeletes(store, location, options)
+  const { deletes } = scope
   const count = async (task: FileScanTask, abort: AbortSignal): Promise<number> => {
     const { file, spec } = task
     const whole = filter === undefined || (spec !== undefined && fileMustMatch(filter, file, spec, schema))
@@ -43,7 +42,7 @@ export async function countRows(
   try {
     for await (const rows of prefetch(tasks, count, { depth: DEPTH, signal: options.signal })) total += rows
   } finally {
-    stop.abort()
+    scope.close()
   }
   return total
 }

@@ -102,6 +102,25 @@ export function createDeleteReader(
   }
 }
 
+/** A reader of deletes for several data files. Delete files outlive the file that asked for them first, not the scan. */
+export interface DeleteScope {
+  readonly deletes: DeleteReader
+  /** Ends with the scope, or with the caller's. */
+  readonly signal: AbortSignal
+  /** Ends what is still being read. */
+  close(): void
+}
+
+export function openDeletes(store: ObjectStore, location: string, { signal }: AbortableOptions): DeleteScope {
+  const stop = new AbortController()
+  const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])
+  return {
+    deletes: createDeleteReader(store, location, { signal: either }),
+    signal: either,
+    close: () => stop.abort(),
+  }
+}
+
 /** Results by key, each read once, the least recently used ones dropped beyond `maxBytes` of all. */
 function cached<T, R>(
   maxBytes: number,

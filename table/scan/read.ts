@@ -7,7 +7,7 @@ import { fieldsById, projectSchema, type Schema } from '../spec/schema.ts'
 import { isPrimitive, type NestedField, type PrimitiveValue } from '../spec/types.ts'
 import { leafColumn, leafValueAt, pathTo } from './columns.ts'
 import { mergeColumns, rowKeys } from './delete-columns.ts'
-import { createDeleteReader, type DeleteReader, type FileDeletes } from './deletes.ts'
+import { createDeleteReader, type DeleteReader, type FileDeletes, openDeletes } from './deletes.ts'
 import { columnsOf, type Expression, evaluate } from './expression.ts'
 import { type DataFileReader, openTableFile, type PlannedFile, type ReadRowGroupOptions } from './open-file.ts'
 import type { FileScanTask } from './plan.ts'
@@ -252,10 +252,8 @@ async function* rowGroupsOf(
   schema: Schema,
   options: AbortableOptions,
 ): AsyncGenerator<RowGroup, void, undefined> {
-  // Delete files outlive the data file that asked for them first, but not the scan.
-  const stop = new AbortController()
-  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
-  const deletes = createDeleteReader(store, location, { signal })
+  const scope = openDeletes(store, location, options)
+  const { deletes } = scope
   const open = (task: FileScanTask, abort: AbortSignal): Promise<TaskReader> =>
     openFileTask(store, location, task, schema, { signal: abort, deletes })
   try {
@@ -263,6 +261,6 @@ async function* rowGroupsOf(
       for (let index = 0; index < file.rowGroupRows.length; index++) yield { file, index }
     }
   } finally {
-    stop.abort()
+    scope.close()
   }
 }

@@ -8,7 +8,7 @@ import { takeRows } from '../format/arrow-take.ts'
 import type { AbortableOptions } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import { pathTo } from '../scan/columns.ts'
-import { createDeleteReader } from '../scan/deletes.ts'
+import { openDeletes } from '../scan/deletes.ts'
 import { columnsOf, type Expression, evaluate } from '../scan/expression.ts'
 import type { FileScanTask } from '../scan/plan.ts'
 import { openFileTask, type TaskReader } from '../scan/read.ts'
@@ -53,10 +53,9 @@ export async function takeOut(
   const prefix = newUuid(clock)
   const removed: DataFile[] = []
   const written: WrittenFile[] = []
-  const stop = new AbortController()
-  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
+  const scope = openDeletes(store, location, options)
+  const { deletes, signal } = scope
   try {
-    const deletes = createDeleteReader(store, location, { signal })
     for (const [index, task] of tasks.entries()) {
       const reader = await openFileTask(store, location, task, schema, { signal, deletes })
       const { live, selected } = await countSelected(reader, schema, selection, signal)
@@ -86,7 +85,7 @@ export async function takeOut(
       written.push(...(await writer.close({ signal })))
     }
   } finally {
-    stop.abort()
+    scope.close()
   }
   return { removed, added: written.map(({ dataFile }) => dataFile), written }
 }
