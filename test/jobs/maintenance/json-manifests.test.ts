@@ -113,6 +113,26 @@ test('a table without history proves nothing, and a damaged manifest may list an
   expect(await removeManifestsOf(warehouse.store, TABLE, [snapshotId(99n)])).toEqual({ deleted: 0, kept: 1 })
 })
 
+test('what was undone and has expired was committed, though main stands on what was before it', async () => {
+  const warehouse = agingWarehouse()
+  await compactOne(warehouse)
+  const { metadata } = await loadTable(warehouse)
+  const first = metadata.snapshots[0]!
+  const undone = snapshotId(2n)
+  const back = {
+    ...first,
+    snapshotId: snapshotId(9n),
+    parentSnapshotId: first.snapshotId,
+    timestampMillis: epochMillis(NOON + 6 * DAY),
+    summary: { 'firn.rolled-back-to': String(first.snapshotId), 'firn.rolled-back-from': String(undone) },
+  }
+  const refs = { main: { snapshotId: back.snapshotId, type: 'branch' as const } }
+  const after = { ...metadata, refs, snapshots: [first, back] }
+  expect(neverCommitted(after, undone, NOON + 8 * DAY)).toBe(false)
+  expect(neverCommitted(after, snapshotId(3n), NOON + 3 * DAY)).toBe(false)
+  expect(neverCommitted(after, snapshotId(3n), NOON + 8 * DAY)).toBe(true)
+})
+
 test('what changed between plan and run stays', async () => {
   const warehouse = agingWarehouse()
   await compactOne(warehouse)
