@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { newRunId, systemClock } from '../../../table/clock.ts'
 import { planRewrite, runRewrite } from '../../../table/maintenance/rewrite.ts'
+import { snapshotManifests } from '../../../table/manifest/snapshot-manifests.ts'
 import { parseWhere } from '../../../table/scan/where.ts'
 import type { Table } from '../../../table/table.ts'
 import { column, commitFiles, equalityDeletes, positionDeletes } from '../scan/delete-tables.ts'
@@ -96,6 +97,22 @@ describe('rows that a rollback restores', () => {
 })
 
 describe('delete files that went meanwhile', () => {
+  test('are none when their manifests were only merged', async () => {
+    const { table } = await deleted()
+    const planned = await commitFiles(table, [await byId(table, 'a')])
+    const plan = await planRewrite(planned, { rewriteAll: true })
+    const merging = await planned.setProperties({ 'commit.manifest.min-count-to-merge': '2' })
+    await merging.append(await writeRows(merging, [row('d', 0, 4)], [0]))
+    const paths = async (of: Table) =>
+      (await snapshotManifests(of.store, of.metadata, of.currentSnapshot()!))
+        .filter(({ content }) => content === 'deletes')
+        .map(({ manifestPath }) => manifestPath)
+    expect(await paths(planned)).toHaveLength(2)
+    expect(await paths(await table.refresh())).toHaveLength(1)
+    expect((await run(planned, plan)).totals).toMatchObject({ committed: 1, conflicts: 0 })
+    expect(await rows(table)).toEqual(['c=3', 'd=4'])
+  })
+
   test('are no conflict for files that they were older than', async () => {
     const { table } = await deleted()
     const newer = (await table.append(await writeRows(table, [row('d', 0, 4)], [0]))).table
@@ -129,6 +146,25 @@ describe('equality deletes that come while files move to a newer partition spec'
     const result = await run(evolved, plan)
     expect(result.totals).toMatchObject({ committed: 0, conflicts: 1 })
     expect(await rows(table)).toEqual(['a=1', 'b=2'])
+  })
+
+  test('do not when only some of the files move', async () => {
+    const store = freshStore()
+    let { table } = await eventsTable(store, testClock())
+    ;({ table } = await table.append(await writeRows(table, [row('a', 0, 1)], [0])))
+    table = await table.updateSpec([{ add: { source: 'n', transform: 'identity' } }])
+    const specId = table.metadata.defaultSpecId
+    const inNewSpec = async (...some: readonly TestRow[]) =>
+      (await writeRows(table, some, [0])).map((file) => ({ ...file, specId, partition: [0, 1] }))
+    ;({ table } = await table.append(await inNewSpec(row('b', 0, 1))))
+    const { snapshotId, sequenceNumber } = table.currentSnapshot()!
+    const removed = (await table.scan().planFiles()).map(({ file }) => file)
+    expect(new Set(removed.map((file) => file.specId)).size).toBe(2)
+    await commitFiles(table, [await byId(table, 'a', specId, [0, 1])])
+    const options = { startSnapshotId: snapshotId, dataSequenceNumber: sequenceNumber }
+    const added = await inNewSpec(row('a', 0, 1), row('b', 0, 1))
+    await expect(table.replaceFiles(removed, added, options)).rejects.toMatchObject({ code: 'FIRN_COMMIT_CONFLICT' })
+    expect(await rows(table)).toEqual(['a=1', 'b=1'])
   })
 
   test('are no conflict in partitions that no row goes to', async () => {
