@@ -1,6 +1,9 @@
 /** Schemas and partition specs that no snapshot needs any more. */
 import type { SnapshotId } from '../../ids.ts'
 import type { AbortableOptions, ObjectStore } from '../../io/object-store.ts'
+import { pickEntries } from '../../manifest/entries.ts'
+import type { ManifestEntry } from '../../manifest/manifest-entry.ts'
+import type { ManifestFile } from '../../manifest/manifest-list.ts'
 import { schemaById, type TableMetadata } from '../../spec/metadata.ts'
 import { fieldById } from '../../spec/schema.ts'
 import { filesOfSnapshots } from '../reachable.ts'
@@ -26,16 +29,37 @@ export async function unusedDefinitions(
   const usedSchemas = new Set<number | undefined>([
     metadata.currentSchemaId,
     ...staying.map(({ schemaId }) => schemaId),
-    ...sourceSchemas(metadata, usedSpecs),
+    ...schemasOfDropped(metadata, sourceIds(metadata, usedSpecs)),
+    ...schemasOfDropped(metadata, await equalityIds(store, metadata, [...manifests.values()], options)),
   ])
   return { schemaIds: metadata.schemas.map((one) => one.schemaId).filter((id) => !usedSchemas.has(id)), specIds }
 }
 
-/** Schemas from which specs that stay take the types of columns that the table has dropped since. */
-function sourceSchemas(metadata: TableMetadata, specIds: ReadonlySet<number>): readonly number[] {
+function sourceIds({ partitionSpecs }: TableMetadata, specIds: ReadonlySet<number>): Iterable<number> {
+  const fields = partitionSpecs.filter(({ specId }) => specIds.has(specId)).flatMap((spec) => spec.fields)
+  return fields.map(({ sourceId }) => sourceId)
+}
+
+/** Columns by which live delete files of `manifests` tell rows. Without their types no row can be read. */
+async function equalityIds(
+  store: ObjectStore,
+  metadata: TableMetadata,
+  manifests: readonly ManifestFile[],
+  options: AbortableOptions,
+): Promise<ReadonlySet<number>> {
+  const ids = new Set<number>()
+  const deletes = manifests.filter(({ content }) => content === 'deletes')
+  const pick = ({ status, dataFile }: ManifestEntry): undefined => {
+    if (status !== 'deleted') for (const id of dataFile.equalityIds) ids.add(id)
+  }
+  for await (const _ of pickEntries(store, metadata, deletes, pick, { signal: options.signal }));
+  return ids
+}
+
+/** Schemas that alone tell the types of columns that the table has dropped since: the newest that has each. */
+function schemasOfDropped(metadata: TableMetadata, fieldIds: Iterable<number>): readonly number[] {
   const current = schemaById(metadata, metadata.currentSchemaId)
-  const fields = metadata.partitionSpecs.filter(({ specId }) => specIds.has(specId)).flatMap((spec) => spec.fields)
-  const dropped = fields.map(({ sourceId }) => sourceId).filter((id) => fieldById(current, id) === undefined)
+  const dropped = [...fieldIds].filter((id) => fieldById(current, id) === undefined)
   return dropped.flatMap((id) => {
     const newest = metadata.schemas.findLast((schema) => fieldById(schema, id) !== undefined)
     return newest === undefined ? [] : [newest.schemaId]

@@ -3,6 +3,8 @@ import { expect, test } from 'vitest'
 import { planExpire, runExpire } from '../../../table/maintenance/expire.ts'
 import { planOrphans } from '../../../table/maintenance/orphans.ts'
 import type { Table } from '../../../table/table.ts'
+import { column, commitFiles as commitForeign, equalityDeletes } from '../scan/delete-tables.ts'
+import { readRows, writeRows } from '../support.ts'
 import { appendEach, DAY, entryOf, type Lab, lab, printed, smallFile } from './expire-support.ts'
 
 async function clean({ clock }: Lab, table: Table, cleanExpiredMetadata = true) {
@@ -68,6 +70,24 @@ test('a schema stays while a spec in use needs it for a column that was dropped 
   // It can still be written for: its manifest is copied without the file.
   const { table: emptied } = await after.commitFiles({ operation: 'delete', added: [], removed: [pathOf(table, 'a')] })
   expect(emptied.currentSnapshot()!.summary['deleted-data-files']).toBe('1')
+})
+
+test('a schema stays while a live equality delete needs it for a column that was dropped since', async () => {
+  const at = await lab({ 'commit.manifest-merge.enabled': 'false' })
+  const rows = [
+    { id: 'a', at: 0n, n: 1 },
+    { id: 'b', at: 0n, n: 2 },
+  ]
+  let { table } = await at.table.append(await writeRows(at.table, rows, [0]))
+  const deletes = await equalityDeletes(table, column(table.metadata.schemas[0]!, 'n'), [{ n: 1 }], { partition: [0] })
+  table = await commitForeign(table, [deletes])
+  table = await table.updateSchema([{ drop: 'n' }])
+  table = await table.updateSchema([{ add: { name: 'more', type: 'string' } }])
+  table = (await table.append(await writeRows(table, [{ id: 'c', at: 0n }], [0]))).table
+  const { table: after, result } = await clean(at, table)
+  expect(result.removedSchemas).toEqual([1])
+  const read = await readRows(after.scan({ columns: ['id'] }))
+  expect(read.map(({ id }) => id).sort()).toEqual(['b', 'c'])
 })
 
 test('a file of a spec that was removed while its commit was on the way is refused', async () => {
