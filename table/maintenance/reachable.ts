@@ -6,22 +6,25 @@ import { readEntries } from '../manifest/entries.ts'
 import type { ManifestFile } from '../manifest/manifest-list.ts'
 import { snapshotManifests } from '../manifest/snapshot-manifests.ts'
 import { prefetch } from '../scan/prefetch.ts'
-import { normaliseLocation } from '../spec/location.ts'
 import { statisticsPaths, type TableMetadata } from '../spec/metadata.ts'
 import type { Snapshot } from '../spec/snapshot.ts'
+import { canonicalPath } from './canonical-path.ts'
 
 /** Lists or manifests read at once. */
 const DEPTH = 8
 
-/** Paths are normalised, so that two spellings of one object are one. */
+/** By canonical path, so that two spellings of one object are one. */
 export interface SnapshotFiles {
-  readonly manifestLists: ReadonlySet<string>
+  /** The path as it is written down. */
+  readonly manifestLists: ReadonlyMap<string, string>
   readonly manifests: ReadonlyMap<string, ManifestFile>
 }
 
 export interface ContentFile {
-  /** Normalised. */
+  /** As it is written down. */
   readonly path: string
+  /** What to compare by: see `canonicalPath`. */
+  readonly canonical: string
   readonly content: FileContent
   readonly sizeBytes: number
 }
@@ -49,12 +52,12 @@ export async function filesOfSnapshots(
       return []
     })
   for await (const some of prefetch(snapshots, read, { depth: DEPTH, signal: options.signal })) {
-    for (const manifest of some) manifests.set(normaliseLocation(manifest.manifestPath), manifest)
+    for (const manifest of some) manifests.set(canonicalPath(manifest.manifestPath), manifest)
   }
   const manifestLists = snapshots.flatMap(({ manifestList }) =>
-    manifestList === undefined ? [] : [normaliseLocation(manifestList)],
+    manifestList === undefined ? [] : [[canonicalPath(manifestList), manifestList] as const],
   )
-  return { manifestLists: new Set(manifestLists), manifests }
+  return { manifestLists: new Map(manifestLists), manifests }
 }
 
 /** The live content files of each manifest, in order. One that several name comes several times. */
@@ -71,8 +74,8 @@ export async function* contentFiles(
       for await (const entries of readEntries(store, metadata, [manifest], { signal })) {
         for (const { status, dataFile } of entries) {
           if (status === 'deleted') continue
-          const { content, fileSizeBytes } = dataFile
-          files.push({ path: normaliseLocation(dataFile.filePath), content, sizeBytes: fileSizeBytes })
+          const { filePath: path, content, fileSizeBytes: sizeBytes } = dataFile
+          files.push({ path, canonical: canonicalPath(path), content, sizeBytes })
         }
       }
     } catch (error) {
@@ -90,7 +93,7 @@ function tell(error: unknown, path: string, onUnreadable: OnUnreadable | undefin
 }
 
 /**
- * Everything that `metadata` leads to, but for metadata files themselves; normalised paths.
+ * Everything that `metadata` leads to, but for metadata files themselves: paths as they are written down.
  * @throws {FirnError} when anything of a snapshot cannot be read: what it leads to is not known then.
  */
 export async function reachableFiles(
@@ -99,7 +102,8 @@ export async function reachableFiles(
   options: AbortableOptions = {},
 ): Promise<Set<string>> {
   const { manifestLists, manifests } = await filesOfSnapshots(store, metadata, metadata.snapshots, options)
-  const paths = new Set([...manifestLists, ...manifests.keys(), ...statisticsPaths(metadata).map(normaliseLocation)])
+  const manifestPaths = [...manifests.values()].map(({ manifestPath }) => manifestPath)
+  const paths = new Set([...manifestLists.values(), ...manifestPaths, ...statisticsPaths(metadata)])
   for await (const files of contentFiles(store, metadata, manifests.values(), options)) {
     for (const { path } of files) paths.add(path)
   }

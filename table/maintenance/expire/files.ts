@@ -1,10 +1,10 @@
 /** What expired snapshots leave behind: found as reachable from them and from nothing that stays, and deleted. */
 import { applyUpdate } from '../../commit/updates.ts'
 import type { AbortableOptions, ObjectStore } from '../../io/object-store.ts'
-import { normaliseLocation } from '../../spec/location.ts'
 import { statisticsPaths, type TableMetadata } from '../../spec/metadata.ts'
 import type { Snapshot } from '../../spec/snapshot.ts'
 import type { Table } from '../../table.ts'
+import { canonicalPath, pathOnly } from '../canonical-path.ts'
 import { deletePaths, keyWithin, type SizedPath } from '../delete-paths.ts'
 import { readWhileMoving } from '../gc-guard.ts'
 import {
@@ -114,27 +114,32 @@ async function onlyExpired(
   const goneManifests = gone.map(([, manifest]) => manifest)
   const content = new Map<string, ContentFile>()
   for await (const files of contentFiles(store, before, goneManifests, options, note)) {
-    for (const file of files) content.set(file.path, file)
+    for (const file of files) content.set(file.canonical, file)
   }
+  const byPath = new Map([...content.keys()].map((canonical) => [pathOnly(canonical), canonical]))
   // Many of them live on in manifests that were merged or rewritten.
   if (content.size > 0) {
     for await (const files of contentFiles(store, metadata, retained.manifests.values(), options)) {
-      for (const { path } of files) content.delete(path)
+      for (const { canonical } of files) {
+        content.delete(canonical)
+        // Under another scheme or authority it may be the same object: `hdfs://a/t/f` and `hdfs://b/t/f`.
+        content.delete(byPath.get(pathOnly(canonical)) ?? canonical)
+      }
     }
   }
-  const named = new Set(statisticsPaths(metadata).map(normaliseLocation))
-  const statistics = statisticsPaths(before).map(normaliseLocation)
+  const named = new Set(statisticsPaths(metadata).map(canonicalPath))
+  const statistics = new Map(statisticsPaths(before).map((path) => [canonicalPath(path), path]))
   return {
     dataFiles: [...content.values()].filter((file) => file.content === 'data'),
     deleteFiles: [...content.values()].filter((file) => file.content !== 'data'),
-    manifests: gone.map(([path, { manifestLength }]) => ({ path, sizeBytes: manifestLength })),
-    manifestLists: unsized([...expired.manifestLists].filter((path) => !retained.manifestLists.has(path))),
-    statistics: unsized(statistics.filter((path) => !named.has(path))),
+    manifests: goneManifests.map(({ manifestPath: path, manifestLength }) => ({ path, sizeBytes: manifestLength })),
+    manifestLists: unsized(expired.manifestLists, (canonical) => !retained.manifestLists.has(canonical)),
+    statistics: unsized(statistics, (canonical) => !named.has(canonical)),
   }
 }
 
-const unsized = (paths: readonly string[]): readonly SizedPath[] =>
-  [...new Set(paths)].map((path) => ({ path, sizeBytes: undefined }))
+const unsized = (paths: ReadonlyMap<string, string>, isGone: (canonical: string) => boolean): readonly SizedPath[] =>
+  [...paths].flatMap(([canonical, path]) => (isGone(canonical) ? [{ path, sizeBytes: undefined }] : []))
 
 async function deleteGroups(
   store: ObjectStore,

@@ -2,7 +2,8 @@
 import { FirnError } from '../../errors.ts'
 import type { EpochMillis } from '../../ids.ts'
 import type { AbortableOptions, ObjectInfo, ObjectStore } from '../../io/object-store.ts'
-import { canonicalPath, pathOnly, type References } from './references.ts'
+import { canonicalPath, pathOnly } from '../canonical-path.ts'
+import type { References } from './references.ts'
 
 export type ObjectKind = 'metadata' | 'manifest' | 'manifest-list' | 'statistics' | 'content'
 

@@ -3,8 +3,9 @@ import { loadMetadataFile } from '../../catalog/file.ts'
 import { FirnError } from '../../errors.ts'
 import type { AbortableOptions, ObjectInfo, ObjectStore } from '../../io/object-store.ts'
 import type { TableMetadata } from '../../spec/metadata.ts'
+import { canonicalPath } from '../canonical-path.ts'
 import type { Listing } from './listing.ts'
-import { canonicalPath, type References } from './references.ts'
+import type { References } from './references.ts'
 
 const METADATA_FILE = /(?:^|\/)metadata\/[^/]*\.metadata\.json(?:\.gz)?$/
 const HINT = /(?:^|\/)metadata\/version-hint\.text$/

@@ -1,9 +1,9 @@
 /** Everything that a table leads to, in one spelling. */
 import { KEPT_VERSIONS, minimumAgeMillis } from '../../catalog/trim.ts'
 import type { AbortableOptions, ObjectInfo } from '../../io/object-store.ts'
-import { normaliseLocation } from '../../spec/location.ts'
 import type { TableMetadata } from '../../spec/metadata.ts'
 import type { Table } from '../../table.ts'
+import { canonicalPath, pathOnly } from '../canonical-path.ts'
 import { reachableFiles } from '../reachable.ts'
 
 export interface References {
@@ -29,24 +29,6 @@ export async function referencesOf(table: Table, options: AbortableOptions): Pro
   }
   return { paths, elsewhere }
 }
-
-/**
- * One spelling for whatever may be one object: schemes as `normaliseLocation`, percent escapes decoded, no doubled
- * slash. Two objects may come out the same; then a real orphan stays, which is the safe side.
- */
-export function canonicalPath(path: string): string {
-  const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/\/?)?(.*)$/is.exec(normaliseLocation(path)) ?? []
-  const single = rest.includes('//') ? rest.replace(/\/{2,}/g, '/') : rest
-  if (!single.includes('%')) return scheme + single
-  try {
-    return scheme + decodeURIComponent(single)
-  } catch {
-    return scheme + single
-  }
-}
-
-/** Without scheme and authority. */
-export const pathOnly = (canonical: string): string => canonical.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*\//i, '')
 
 const VERSION_NAME = /^metadata\/v(\d+)(?:\.gz\.metadata\.json|\.metadata\.json(?:\.gz)?)$/
 

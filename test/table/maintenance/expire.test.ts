@@ -86,6 +86,27 @@ describe('what is freed', () => {
     expect(await dataNames(after)).toEqual(['a'])
   })
 
+  test.each([
+    ['a doubled slash', (path: string) => path.replace('/data/', '/data//')],
+    ['an escape', (path: string) => path.replace('/data/', '/d%61ta/')],
+    ['a dot', (path: string) => path.replace('/data/', '/./data/')],
+    ['an upper-case scheme', (path: string) => path.replace('memory:', 'MEMORY:')],
+    ['another authority', (path: string) => path.replace(/^memory:\/\/[^/]*/, 'memory://elsewhere')],
+  ])('a file that a later snapshot spells in another way stays: %s', async (_, spell) => {
+    const at = await lab()
+    const table = await appendEach(at.table, ['a', 'b'])
+    const again = entryOf(spell(`${table.location}/data/a.parquet`), 9, [0])
+    const { table: emptied } = await table.commitFiles({
+      operation: 'delete',
+      added: [],
+      removed: ['a', 'b'].map((name) => `${table.location}/data/${name}.parquet`),
+    })
+    const foreign = await commitForeign(emptied, [again])
+    const { table: after, result } = await expire(at, foreign)
+    expect(result.deleted.dataFiles).toBe(1)
+    expect(await dataNames(after)).toEqual(['a'])
+  })
+
   test('a list that another snapshot names too stays, as engines may share them', async () => {
     const at = await lab()
     const table = await appendEach(at.table, ['a', 'b'])
