@@ -89,7 +89,7 @@ async function expire(ctx: CommandContext, name: string, flags: ExpireFlags): Pr
         onSnapshotsRemoved: async (removed) => {
           const ids = removed.map(({ snapshotId }) => snapshotId)
           log.info({ table: name, snapshots: ids.length }, 'the snapshots are removed, freeing their files')
-          manifests = await removeManifestsOf(ctx.warehouse(), name, ids, { signal })
+          manifests = await removeManifestsOf(ctx.warehouse(), name, table.metadata.tableUuid, ids, { signal })
         },
       },
       clock,

@@ -185,6 +185,7 @@ function jsonManifest(commit: RunCommit, snapshotId: string): JsonManifest {
   return {
     schema: 'firn.manifest/1',
     table: commit.tableName,
+    table_uuid: commit.table.metadata.tableUuid,
     snapshot_id: snapshotId,
     operation: 'append',
     run_id: commit.runId,

@@ -32,6 +32,8 @@ export interface ManifestFile {
 export interface JsonManifest {
   readonly schema: 'firn.manifest/1'
   readonly table: string
+  /** Names may be used by two catalogs of one warehouse. Manifests that were written before it was there lack it. */
+  readonly table_uuid?: string
   /** Decimal, as all 64-bit numbers here. */
   readonly snapshot_id: string
   readonly operation: string
@@ -63,11 +65,14 @@ export interface JsonManifest {
 
 /** The JSON manifest of an operation that brought no new rows and left positions alone. */
 export function plainManifest(
-  of: Pick<JsonManifest, 'table' | 'snapshot_id' | 'operation' | 'run_id' | 'added' | 'removed'>,
+  of: Pick<JsonManifest, 'table' | 'snapshot_id' | 'operation' | 'run_id' | 'added' | 'removed'> & {
+    readonly table_uuid: string
+  },
 ): JsonManifest {
   return {
     schema: 'firn.manifest/1',
     table: of.table,
+    table_uuid: of.table_uuid,
     snapshot_id: of.snapshot_id,
     operation: of.operation,
     run_id: of.run_id,

@@ -3,7 +3,8 @@
  *
  * Of an expired snapshot the manifest goes, unless it lists refused records: those can still be wanted back. What is
  * left of runs that never committed goes days later, and refused records of such a run only where the table's history
- * proves that it never committed.
+ * proves that it never committed, and its records are still to be read or were read again. A manifest without the
+ * table's uuid may be of another table of that name: it stays.
  */
 import { FirnError } from '../../table/errors.ts'
 import { type EpochMillis, type SnapshotId, snapshotId } from '../../table/ids.ts'
@@ -17,13 +18,16 @@ import {
 } from '../../table/index.ts'
 import type { AbortableOptions, ObjectInfo, ObjectStore } from '../../table/io/object-store.ts'
 import { type JsonManifest, manifestKey, readManifest } from '../compaction/manifest.ts'
+import { positionsOf } from '../compaction/positions.ts'
+import { RUN_ID_MEMBER } from '../verify/json-manifest.ts'
+import { isReadOrUnread } from './read-again.ts'
 
 /** How far clocks of writers and of the store may be apart. */
 const CLOCK_SKEW_MILLIS = 3_600_000
 
 export interface RemovedManifests {
   readonly deleted: number
-  /** Kept: they list refused records, or cannot be read. */
+  /** Kept: they list refused records, cannot be read, or are not known to be of this table. */
   readonly kept: number
 }
 
@@ -31,6 +35,7 @@ export interface RemovedManifests {
 export async function removeManifestsOf(
   store: ObjectStore,
   tableName: string,
+  tableUuid: string,
   ids: readonly SnapshotId[],
   options: AbortableOptions = {},
 ): Promise<RemovedManifests> {
@@ -39,7 +44,7 @@ export async function removeManifestsOf(
   for (const id of ids) {
     const manifest = await readable(store, tableName, id, options)
     if (manifest === undefined) continue
-    if (manifest === 'damaged' || manifest.quarantined.length > 0) {
+    if (manifest === 'damaged' || manifest.table_uuid !== tableUuid || manifest.quarantined.length > 0) {
       kept++
       continue
     }
@@ -76,7 +81,7 @@ export interface WarehouseOrphan {
 export interface WarehouseOrphans {
   readonly orphans: readonly WarehouseOrphan[]
   readonly bytes: number
-  /** JSON manifests of snapshots that the table does not have, kept for the refused records that they list. */
+  /** JSON manifests of snapshots that the table does not have: they list refused records, or are not known to be its. */
   readonly kept: number
 }
 
@@ -95,30 +100,76 @@ export async function planWarehouseOrphans(
   const manifests = await listed(store, `_manifests/${tableName}/`, options)
   const quarantine = await listed(store, `_quarantine/${tableName}/`, options)
   const { metadata } = await table.refresh(options)
+  const { manifests: known, unknown } = await readAll(store, tableName, metadata, manifests, options)
+  const committed = known.filter(({ id }) => snapshotById(metadata, id) !== undefined).map(({ manifest }) => manifest)
   const orphans: WarehouseOrphan[] = []
   const wanted = new Set<string>()
   let kept = 0
-  let unknown = false
-  for (const info of manifests) {
-    const id = idOfKey(info.key)
-    const manifest = id === undefined ? undefined : await readable(store, tableName, id, options)
-    if (manifest === 'damaged') unknown = true
-    if (id === undefined || manifest === undefined || manifest === 'damaged') continue
-    const isOld = info.lastModifiedMillis < olderThanMillis
-    const isCommitted = snapshotById(metadata, id) !== undefined
-    const mayGo = manifest.quarantined.length === 0 || neverCommitted(metadata, id, info.lastModifiedMillis)
-    if (isOld && !isCommitted && mayGo) {
+  for (const { info, id, manifest } of known) {
+    const isGone = info.lastModifiedMillis < olderThanMillis && snapshotById(metadata, id) === undefined
+    if (isGone && mayGo(metadata, id, manifest, info.lastModifiedMillis, committed)) {
       orphans.push(orphanOf(info, 'json-manifest'))
       continue
     }
-    if (isOld && !isCommitted) kept++
+    if (isGone) kept++
     for (const { path } of manifest.quarantined) wanted.add(path)
   }
-  // Refused records that no manifest lists count for nothing; but a damaged manifest may list them.
+  const runs = metadata.snapshots.flatMap(({ summary }) => summary[RUN_ID_MEMBER] ?? [])
+  const isOfRun = (key: string): boolean => runs.some((id) => key.startsWith(`_quarantine/${tableName}/${id}-`))
+  const listedByGone = new Set(known.flatMap(({ manifest }) => manifest.quarantined.map(({ path }) => path)))
   for (const info of unknown ? [] : quarantine) {
-    if (info.lastModifiedMillis < olderThanMillis && !wanted.has(info.key)) orphans.push(orphanOf(info, 'quarantine'))
+    const { key, lastModifiedMillis } = info
+    if (lastModifiedMillis >= olderThanMillis || wanted.has(key) || isOfRun(key)) continue
+    // What no manifest lists may be of a snapshot that has expired, and whose manifest was lost.
+    if (listedByGone.has(key) || isWholeSince(metadata, lastModifiedMillis)) orphans.push(orphanOf(info, 'quarantine'))
   }
   return { orphans, bytes: orphans.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), kept }
+}
+
+interface KnownManifest {
+  readonly info: ObjectInfo
+  readonly id: SnapshotId
+  readonly manifest: JsonManifest
+}
+
+/** `unknown`: refused records may be listed where this does not see it, so none of those that are not listed may go. */
+async function readAll(
+  store: ObjectStore,
+  tableName: string,
+  metadata: TableMetadata,
+  infos: readonly ObjectInfo[],
+  options: AbortableOptions,
+): Promise<{ readonly manifests: readonly KnownManifest[]; readonly unknown: boolean }> {
+  const manifests: KnownManifest[] = []
+  let unknown = false
+  for (const info of infos) {
+    const id = idOfKey(info.key)
+    const manifest = id === undefined ? undefined : await readable(store, tableName, id, options)
+    if (id === undefined || manifest === undefined) continue
+    // another table of this name has runs of which this one's metadata tells nothing
+    const isForeign = manifest !== 'damaged' && (manifest.table_uuid ?? metadata.tableUuid) !== metadata.tableUuid
+    if (manifest === 'damaged' || isForeign) unknown = true
+    if (manifest !== 'damaged') manifests.push({ info, id, manifest })
+  }
+  const read = new Set(manifests.map(({ id }) => id))
+  const hasLost = metadata.snapshots.some(
+    ({ snapshotId: id, summary }) =>
+      summary[RUN_ID_MEMBER] !== undefined && (summary['firn.records-quarantined'] ?? '0') !== '0' && !read.has(id),
+  )
+  return { manifests, unknown: unknown || hasLost }
+}
+
+function mayGo(
+  metadata: TableMetadata,
+  id: SnapshotId,
+  manifest: JsonManifest,
+  writtenMillis: number,
+  committed: readonly JsonManifest[],
+): boolean {
+  if (manifest.table_uuid !== metadata.tableUuid) return false
+  if (manifest.quarantined.length === 0) return true
+  if (!neverCommitted(metadata, id, writtenMillis)) return false
+  return isReadOrUnread(manifest, positionsOf(metadata.properties), committed)
 }
 
 const orphanOf = (
@@ -139,16 +190,23 @@ function idOfKey(key: string): SnapshotId | undefined {
 
 /**
  * True when main's history, as far as it is still whole, began before the manifest was written and does not have the
- * snapshot: a commit would have come after that beginning. An expired snapshot lies before it.
+ * snapshot: a commit would have come after that beginning. An expired snapshot lies before it. It does not tell of a
+ * snapshot that main was taken back from by a reference alone, and that a copy left out: see `isReadOrUnread`.
  */
 export function neverCommitted(metadata: TableMetadata, id: SnapshotId, writtenMillis: number): boolean {
   const names = (snapshot: Snapshot): boolean =>
     snapshot.snapshotId === id || snapshot.parentSnapshotId === id || predecessorOf(snapshot) === id
-  if (metadata.snapshots.some(names)) return false
-  const history = [...lineOf(metadata, metadata.refs['main']?.snapshotId)]
-  const oldest = history.at(-1)
-  if (oldest === undefined) return false
-  return writtenMillis > snapshotById(metadata, oldest)!.timestampMillis + CLOCK_SKEW_MILLIS
+  if (metadata.snapshots.some(names) || metadata.snapshotLog.some((entry) => entry.snapshotId === id)) return false
+  return isWholeSince(metadata, writtenMillis)
+}
+
+/** Both the line of main and its log, which expiry cuts behind the newest snapshot that it removes. */
+function isWholeSince(metadata: TableMetadata, writtenMillis: number): boolean {
+  const oldest = [...lineOf(metadata, metadata.refs['main']?.snapshotId)].at(-1)
+  const [first] = metadata.snapshotLog
+  if (oldest === undefined || first === undefined) return false
+  const began = Math.max(snapshotById(metadata, oldest)!.timestampMillis, first.timestampMillis)
+  return writtenMillis > began + CLOCK_SKEW_MILLIS
 }
 
 /**

@@ -25,6 +25,7 @@ export function manifestRecorder(options: ManifestRecorderOptions): (upcoming: U
   return async ({ snapshotId, operation, added, removed }) => {
     const manifest = plainManifest({
       table: tableName,
+      table_uuid: metadata.tableUuid,
       snapshot_id: String(snapshotId),
       operation,
       run_id: runId,

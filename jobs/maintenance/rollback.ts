@@ -101,6 +101,7 @@ export async function runRollback(
   const manifest = {
     ...plainManifest({
       table: tableName,
+      table_uuid: table.metadata.tableUuid,
       snapshot_id: String(id),
       operation: 'overwrite',
       run_id: runId,

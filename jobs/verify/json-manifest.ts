@@ -43,7 +43,7 @@ export async function verifyJsonManifest(
     mismatch(`compacted_at is not ${summary['firn.compacted-at'] ?? null}`)
   compareAdded(manifest, contents, mismatch)
   compareRemoved(manifest, contents, mismatch)
-  compareRecords(manifest, mismatch)
+  compareRecords(manifest, summary, mismatch)
   return manifest
 }
 
@@ -89,10 +89,19 @@ function compareRemoved(
   }
 }
 
-function compareRecords({ records, added }: JsonManifest, mismatch: (message: string) => void): void {
+function compareRecords(
+  { records, added, quarantined: objects }: JsonManifest,
+  summary: Readonly<Record<string, string>>,
+  mismatch: (message: string) => void,
+): void {
+  const refused = objects.reduce((sum, object) => sum + object.rows, 0)
+  const claimed = summary['firn.records-quarantined']
+  if (claimed !== undefined && claimed !== String(refused))
+    mismatch(`it lists ${refused} quarantined records, the snapshot's summary says ${claimed}`)
   if (records === null) return
   const rows = added.reduce((sum, file) => sum + file.rows, 0)
   const { read, quarantined, duplicates } = records
+  if (quarantined !== refused) mismatch(`${quarantined} records quarantined, but its objects hold ${refused}`)
   if (records.added !== rows || read !== rows + quarantined + duplicates) {
     mismatch(`${read} records read, but ${rows} rows added + ${quarantined} quarantined + ${duplicates} duplicates`)
   }

@@ -49,6 +49,7 @@ export async function rebuildManifest(
   const runId = summary[RUN_ID_MEMBER]!
   const plain = plainManifest({
     table: options.table.name!,
+    table_uuid: options.table.metadata.tableUuid,
     snapshot_id: String(snapshotId),
     operation: summary['operation'] ?? 'append',
     run_id: runId,
@@ -57,7 +58,7 @@ export async function rebuildManifest(
   })
   const compactedAt = summary['firn.compacted-at']
   const isRun = summary['firn.records-read'] !== undefined
-  const quarantined = damaged?.quarantined ?? (await quarantineOf(runId, options))
+  const quarantined = await refusedOf(runId, summary, damaged, options)
   const manifest: JsonManifest = {
     ...plain,
     ...(compactedAt === undefined
@@ -164,6 +165,20 @@ function lostOf(
   const refused = Number(summary['firn.records-quarantined'] ?? 0)
   if (rows !== refused) lost.push(`refused records: the run had ${refused}, its objects hold ${rows}`)
   return lost
+}
+
+/** As the damaged manifest lists them, if it lists all. */
+async function refusedOf(
+  runId: string,
+  summary: Readonly<Record<string, string>>,
+  damaged: Partial<JsonManifest> | undefined,
+  options: RebuildOptions,
+): Promise<readonly QuarantineObject[]> {
+  const listed = damaged?.quarantined
+  const rows = listed?.reduce((sum, object) => sum + object.rows, 0)
+  return listed !== undefined && String(rows) === (summary['firn.records-quarantined'] ?? '0')
+    ? listed
+    : await quarantineOf(runId, options)
 }
 
 /** Refused records carry the run in their name. */

@@ -1,6 +1,6 @@
 /** `firn expire` and `firn orphans`: what goes, what stays, and who is asked. */
 
-import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { execute } from '../../../jobs/main.ts'
@@ -105,29 +105,34 @@ describe('orphans', () => {
     const id = await lake.add(0, 5, '{"not":"an article"}')
     const stray = write('news/articles/data/stray.parquet', 4)
     const young = write('news/articles/data/young.parquet', 1)
+    // older than main's history: they may be of a snapshot that has expired
     const refusedStray = write(`_quarantine/${TABLE}/gone-0.jsonl.zst`, 4)
     const refusedYoung = write(`_quarantine/${TABLE}/gone-1.jsonl.zst`, 1)
-    const expired = write(`_manifests/${TABLE}/77.json`, 4, manifestText('77', []))
+    const expired = write(`_manifests/${TABLE}/77.json`, 4, manifestText('77', [], uuidOf(id)))
     // refused records of a snapshot that expired: main's history cannot tell that it never committed
     const listed = write(`_quarantine/${TABLE}/old-0.jsonl.zst`, 9)
-    const lister = write(`_manifests/${TABLE}/78.json`, 9, manifestText('78', [`_quarantine/${TABLE}/old-0.jsonl.zst`]))
-    const going = [stray, refusedStray, expired]
-    const staying = [young, refusedYoung, listed, lister, manifestFile(id)]
+    const lister = write(
+      `_manifests/${TABLE}/78.json`,
+      9,
+      manifestText('78', [`_quarantine/${TABLE}/old-0.jsonl.zst`], uuidOf(id)),
+    )
+    const going = [stray, expired]
+    const staying = [young, refusedStray, refusedYoung, listed, lister, manifestFile(id)]
     const plan = await lake.home.json(['orphans', TABLE, '--dry-run'])
     expect(plan).toMatchObject({
       plan: {
         totals: { orphans: 1, young: 1 },
         orphans: [{ key: 'data/stray.parquet', kind: 'content' }],
-        warehouse: { orphans: [{ kind: 'json-manifest' }, { kind: 'quarantine' }], kept: 1 },
+        warehouse: { orphans: [{ kind: 'json-manifest' }], kept: 1 },
       },
     })
     const text = await lake.home.firn(['orphans', TABLE])
     expect(complaint(text)).toMatchObject({ code: 'FIRN_CONFIRMATION_NEEDED' })
     expect([...going, ...staying].every(has)).toBe(true)
     expect(await lake.home.json(['orphans', TABLE, '--yes'])).toMatchObject({
-      result: { deleted: 1, warehouse: { deleted: 2 } },
+      result: { deleted: 1, warehouse: { deleted: 1 } },
     })
-    expect(going.map(has)).toEqual([false, false, false])
+    expect(going.map(has)).toEqual([false, false])
     expect(staying.map(has)).toEqual(staying.map(() => true))
     expect(await lake.problems()).toEqual([])
     expect((await lake.home.firn(['orphans', TABLE, '--yes'])).stdout).toMatch(/nothing to do/)
@@ -145,9 +150,14 @@ describe('orphans', () => {
   })
 })
 
-function manifestText(id: string, quarantined: readonly string[]): string {
+/** As the JSON manifest of a snapshot says it. */
+const uuidOf = (id: string): string =>
+  (JSON.parse(readFileSync(lake.home.path(manifestFile(id)), 'utf8')) as { table_uuid: string }).table_uuid
+
+function manifestText(id: string, quarantined: readonly string[], uuid: string): string {
   return JSON.stringify({
     schema: 'firn.manifest/1',
+    table_uuid: uuid,
     snapshot_id: id,
     added: [],
     removed: [],

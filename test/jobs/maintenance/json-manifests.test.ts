@@ -1,13 +1,21 @@
 /** Which JSON manifests and quarantine objects go: never one that may still be wanted. */
 import { expect, test } from 'vitest'
-import { manifestKey, plainManifest, writeManifest } from '../../../jobs/compaction/manifest.ts'
+import {
+  type JsonManifest,
+  manifestKey,
+  plainManifest,
+  readManifest,
+  writeManifest,
+} from '../../../jobs/compaction/manifest.ts'
+import { positionsOf } from '../../../jobs/compaction/positions.ts'
 import {
   neverCommitted,
   planWarehouseOrphans,
   removeManifestsOf,
   removeWarehouseOrphans,
 } from '../../../jobs/maintenance/json-manifests.ts'
-import { epochMillis, type ObjectStore, openCatalog, planExpire, runExpire, snapshotId } from '../../../table/index.ts'
+import { isReadOrUnread } from '../../../jobs/maintenance/read-again.ts'
+import { epochMillis, openCatalog, planExpire, runExpire, snapshotId } from '../../../table/index.ts'
 import { openMemoryStore } from '../../../table/io/memory.ts'
 import {
   articleRecords,
@@ -43,11 +51,30 @@ async function compactOne(warehouse: Warehouse, bad = 0): Promise<bigint> {
   return BigInt((await runCompaction(warehouse, { maxBadRatio: 1 })).snapshot_id!)
 }
 
-async function uncommitted(store: ObjectStore, id: string, refused?: string): Promise<string> {
-  const of = { table: TABLE, snapshot_id: id, operation: 'append', run_id: 'r', added: [], removed: [] }
+interface Lost {
+  /** Key of its refused records. */
+  readonly refused?: string
+  /** Default: this table's. */
+  readonly uuid?: string | undefined
+  readonly positions?: JsonManifest['positions']
+}
+
+/** Of a run that wrote its manifest and did not commit. */
+async function uncommitted(warehouse: Warehouse, id: string, lost: Lost = {}): Promise<string> {
+  const { store } = warehouse
+  const { refused, positions = { before: {}, after: {} } } = lost
+  const { tableUuid } = (await loadTable(warehouse)).metadata
+  const of = { table: TABLE, table_uuid: tableUuid, snapshot_id: id, operation: 'append', run_id: 'r' }
   const quarantined = refused === undefined ? [] : [{ path: refused, rows: 1, bytes: 1, reasons: {} }]
   if (refused !== undefined) await store.put(refused, Buffer.from('x'))
-  return writeManifest(store, { ...plainManifest(of), quarantined })
+  const { table_uuid, ...plain } = plainManifest({ ...of, added: [], removed: [] })
+  const uuid = 'uuid' in lost ? lost.uuid : table_uuid
+  return writeManifest(store, {
+    ...plain,
+    ...(uuid === undefined ? {} : { table_uuid: uuid }),
+    positions,
+    quarantined,
+  })
 }
 
 const plan = async (warehouse: Warehouse, olderThanDays: number) =>
@@ -61,12 +88,12 @@ test('refused records of a run go once the history proves that it never committe
   const refused = `_quarantine/${TABLE}/lost-0.jsonl.zst`
   // within an hour of the oldest snapshot clocks may be wrong
   warehouse.at(0.02)
-  const early = await uncommitted(warehouse.store, '70', `_quarantine/${TABLE}/early-0.jsonl.zst`)
+  const early = await uncommitted(warehouse, '70', { refused: `_quarantine/${TABLE}/early-0.jsonl.zst` })
   warehouse.at(1)
-  const lost = await uncommitted(warehouse.store, '71', refused)
+  const lost = await uncommitted(warehouse, '71', { refused })
   await compactOne(warehouse, 1)
   warehouse.at(2)
-  const young = await uncommitted(warehouse.store, '72', `_quarantine/${TABLE}/young-0.jsonl.zst`)
+  const young = await uncommitted(warehouse, '72', { refused: `_quarantine/${TABLE}/young-0.jsonl.zst` })
   warehouse.at(5)
   const found = await plan(warehouse, 1.5)
   expect(keysOf(found)).toEqual([lost, refused])
@@ -97,7 +124,10 @@ test('nothing of a snapshot that was committed and expired counts as never commi
   expect(ids.map((id) => neverCommitted(after.metadata, id, NOON + 8 * DAY))).toEqual([true, false, false])
   // with honest clocks none was written after the history began
   expect(keysOf(await plan(warehouse, 8))).toEqual([])
-  expect(await removeManifestsOf(warehouse.store, TABLE, ids.slice(0, 2))).toEqual({ deleted: 0, kept: 2 })
+  expect(await removeManifestsOf(warehouse.store, TABLE, table.metadata.tableUuid, ids.slice(0, 2))).toEqual({
+    deleted: 0,
+    kept: 2,
+  })
 })
 
 test('a table without history proves nothing, and a damaged manifest may list anything', async () => {
@@ -105,12 +135,16 @@ test('a table without history proves nothing, and a damaged manifest may list an
   await compactOne(warehouse)
   const { metadata } = await loadTable(warehouse)
   expect(neverCommitted({ ...metadata, refs: {}, snapshots: [] }, snapshotId(1n), NOON + 9 * DAY)).toBe(false)
+  warehouse.at(1)
   await warehouse.store.put(`_quarantine/${TABLE}/stray-0.jsonl.zst`, Buffer.from('x'))
   warehouse.at(9)
   expect(keysOf(await plan(warehouse, 8))).toEqual([`_quarantine/${TABLE}/stray-0.jsonl.zst`])
   await warehouse.store.put(manifestKey(TABLE, '99'), Buffer.from('{'))
   expect(keysOf(await plan(warehouse, 20))).toEqual([])
-  expect(await removeManifestsOf(warehouse.store, TABLE, [snapshotId(99n)])).toEqual({ deleted: 0, kept: 1 })
+  expect(await removeManifestsOf(warehouse.store, TABLE, metadata.tableUuid, [snapshotId(99n)])).toEqual({
+    deleted: 0,
+    kept: 1,
+  })
 })
 
 test('what was undone and has expired was committed, though main stands on what was before it', async () => {
@@ -137,7 +171,7 @@ test('what changed between plan and run stays', async () => {
   const warehouse = agingWarehouse()
   await compactOne(warehouse)
   warehouse.at(1)
-  const key = await uncommitted(warehouse.store, '71')
+  const key = await uncommitted(warehouse, '71')
   warehouse.at(9)
   const found = await plan(warehouse, 8)
   expect(keysOf(found)).toEqual([key])
@@ -159,7 +193,7 @@ test('a run that commits after all, between plan and run, keeps its manifest', a
   await compactOne(warehouse)
   warehouse.at(1)
   const refused = `_quarantine/${TABLE}/late-0.jsonl.zst`
-  const key = await uncommitted(warehouse.store, '71', refused)
+  const key = await uncommitted(warehouse, '71', { refused })
   warehouse.at(9)
   const found = await plan(warehouse, 8)
   expect(keysOf(found)).toEqual([key, refused])
@@ -170,4 +204,99 @@ test('a run that commits after all, between plan and run, keeps its manifest', a
     deleted: 0,
   })
   for (const kept of [key, refused]) expect(await warehouse.store.head(kept)).toBeDefined()
+})
+
+const refusedKeys = async ({ store }: Warehouse): Promise<string[]> => {
+  const found: string[] = []
+  for await (const { key } of store.list(`_quarantine/${TABLE}/`)) found.push(key)
+  return found
+}
+
+test('refused records stay when main was taken back by a reference and compaction went on behind them', async () => {
+  const warehouse = agingWarehouse()
+  const good = await compactOne(warehouse)
+  warehouse.at(1)
+  const undone = snapshotId(await compactOne(warehouse, 1))
+  const [refused] = await refusedKeys(warehouse)
+  const table = await loadTable(warehouse)
+  await table.commitUpdates({
+    requirements: [],
+    prepare: () => [
+      { action: 'set-snapshot-ref', name: 'main', ref: { snapshotId: snapshotId(good), type: 'branch' } },
+      { action: 'remove-snapshots', snapshotIds: [undone] },
+    ],
+    isOwn: () => false,
+  })
+  await compactOne(warehouse)
+  warehouse.at(9)
+  const after = await loadTable(warehouse)
+  expect(after.metadata.snapshots.some((each) => each.snapshotId === undone)).toBe(false)
+  // as a copy of the good snapshot has it: the log tells nothing of the one that was undone
+  const manifest = (await readManifest(warehouse.store, TABLE, undone))!
+  const runs = await Promise.all(
+    after.metadata.snapshots.map(async (each) => (await readManifest(warehouse.store, TABLE, each.snapshotId))!),
+  )
+  expect(isReadOrUnread(manifest, positionsOf(after.metadata.properties), runs)).toBe(false)
+  expect(keysOf(await plan(warehouse, 8))).toEqual([])
+  expect(await warehouse.store.head(refused!)).toBeDefined()
+})
+
+test('refused records of a lost run go when another run read its records, and stay when nobody is known to have', async () => {
+  const warehouse = agingWarehouse()
+  await compactOne(warehouse)
+  warehouse.at(1)
+  const winner = snapshotId(await compactOne(warehouse, 1))
+  const { positions } = (await readManifest(warehouse.store, TABLE, winner))!
+  const refused = `_quarantine/${TABLE}/lost-0.jsonl.zst`
+  const key = await uncommitted(warehouse, '71', { refused, positions })
+  const unread = { before: {}, after: { 'MyStream@7': { another: '9' } } }
+  const later = await uncommitted(warehouse, '73', {
+    refused: `_quarantine/${TABLE}/later-0.jsonl.zst`,
+    positions: unread,
+  })
+  const unclear = await uncommitted(warehouse, '74', {
+    refused: `_quarantine/${TABLE}/null-0.jsonl.zst`,
+    positions: null,
+  })
+  warehouse.at(9)
+  const found = keysOf(await plan(warehouse, 8))
+  expect(found).toEqual(expect.arrayContaining([key, refused, later]))
+  expect(found).not.toContain(unclear)
+  // without the winner's manifest nothing tells who read them
+  await warehouse.store.delete(manifestKey(TABLE, winner))
+  expect(keysOf(await plan(warehouse, 8))).not.toContain(key)
+})
+
+test('a snapshot that has lost its JSON manifest keeps its refused records', async () => {
+  const warehouse = agingWarehouse()
+  await compactOne(warehouse)
+  warehouse.at(1)
+  const id = snapshotId(await compactOne(warehouse, 1))
+  await warehouse.store.delete(manifestKey(TABLE, id))
+  await warehouse.store.put(`_quarantine/${TABLE}/stray-0.jsonl.zst`, Buffer.from('x'))
+  warehouse.at(9)
+  expect(await refusedKeys(warehouse)).toHaveLength(2)
+  expect(keysOf(await plan(warehouse, 8))).toEqual([])
+})
+
+test('a manifest of another table of this name, or that does not say, stays with its refused records', async () => {
+  const warehouse = agingWarehouse()
+  await compactOne(warehouse)
+  warehouse.at(1)
+  const stray = `_quarantine/${TABLE}/stray-0.jsonl.zst`
+  await warehouse.store.put(stray, Buffer.from('x'))
+  await uncommitted(warehouse, '71', { uuid: undefined, refused: `_quarantine/${TABLE}/old-0.jsonl.zst` })
+  await uncommitted(warehouse, '72', { uuid: undefined })
+  warehouse.at(9)
+  const found = await plan(warehouse, 8)
+  expect([keysOf(found), found.kept]).toEqual([[stray], 2])
+  warehouse.at(1)
+  const foreign = '00000000-0000-4000-8000-000000000000'
+  await uncommitted(warehouse, '73', { uuid: foreign, refused: `_quarantine/${TABLE}/foreign-0.jsonl.zst` })
+  await uncommitted(warehouse, '74', { uuid: foreign })
+  warehouse.at(9)
+  expect(keysOf(await plan(warehouse, 8))).toEqual([])
+  const { tableUuid } = (await loadTable(warehouse)).metadata
+  const expired = await removeManifestsOf(warehouse.store, TABLE, tableUuid, [snapshotId(72n), snapshotId(74n)])
+  expect(expired).toEqual({ deleted: 0, kept: 2 })
 })

@@ -442,6 +442,18 @@ describe('verify sees', () => {
     ],
     [
       'json-manifest-mismatch',
+      'a JSON manifest that no longer lists the refused records',
+      async () => {
+        const warehouse = await intactTable()
+        for (const key of await keys(warehouse, '_manifests/'))
+          await edit(warehouse, key, (bytes) =>
+            Buffer.from(JSON.stringify({ ...(JSON.parse(Buffer.from(bytes).toString()) as Json), quarantined: [] })),
+          )
+        return warehouse
+      },
+    ],
+    [
+      'json-manifest-mismatch',
       'a JSON manifest of another run',
       async () => {
         const warehouse = await intactTable()
