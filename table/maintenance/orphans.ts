@@ -65,7 +65,7 @@ export async function planOrphans(table: Table, options: OrphanPlanOptions, cloc
   const listing = await listTable(table.store, { signal })
   const { table: newest, references } = await currentReferences(table, { signal })
   const { metadata } = newest
-  await assertOwnMetadata(newest.store, metadata, listing, references, { signal })
+  await assertOwnMetadata(newest, listing, references, { signal })
   const kept = protectedVersions(metadata, listing.objects)
   const { orphans, young, hidden } = findUnreferenced(metadata.location, listing, references, kept, olderThanMillis)
   assertSamePrefixes(metadata.location, orphans, references)
@@ -141,7 +141,7 @@ export async function runOrphans(
   const listing = await listTable(table.store, { signal })
   const { table: newest, references } = await currentReferences(table, { signal })
   const { metadata, store } = newest
-  await assertOwnMetadata(store, metadata, listing, references, { signal })
+  await assertOwnMetadata(newest, listing, references, { signal })
   assertSamePrefixes(metadata.location, plan.orphans, references)
   const found = new Map(listing.objects.map((info) => [info.key, info]))
   const kept = protectedVersions(metadata, listing.objects)

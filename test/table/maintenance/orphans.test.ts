@@ -9,7 +9,7 @@ import { type Clock, systemClock } from '../../../table/clock.ts'
 import { epochMillis } from '../../../table/ids.ts'
 import { openFileStore } from '../../../table/io/file.ts'
 import { ORPHAN_MIN_AGE_MILLIS, type OrphanPlan, planOrphans, runOrphans } from '../../../table/maintenance/orphans.ts'
-import { printMetadata } from '../../../table/spec/metadata.ts'
+import { printMetadata, type TableMetadata } from '../../../table/spec/metadata.ts'
 import { Table } from '../../../table/table.ts'
 import { commitFiles as commitForeign, putMetadata } from '../scan/delete-tables.ts'
 import { eventsTable } from '../support.ts'
@@ -212,6 +212,45 @@ describe('refusals', () => {
     await put(within.table, 'metadata/00-registered-elsewhere.metadata.json', foreign)
     await expect(planOrphans(within.table, {}, within.clock)).rejects.toMatchObject(shared)
     await expect(runOrphans(within.table, plan)).rejects.toMatchObject(shared)
+  })
+
+  test('another table whose metadata is older than what this one has forgotten', async () => {
+    const at = await settled()
+    const foreign = { ...at.table.metadata, tableUuid: '00000000-0000-4000-8000-000000000000' }
+    await put(at.table, 'metadata/00-registered-elsewhere.metadata.json', printMetadata(foreign))
+    await at.clock.sleep(DAY)
+    await put(at.table, 'metadata/00-lost-try.metadata.json', printMetadata(at.table.metadata))
+    await expect(planOrphans(at.table, {}, at.clock)).rejects.toMatchObject({ code: 'FIRN_LOCATION_SHARED' })
+  })
+
+  describe('metadata of the same table that its catalog does not name', () => {
+    const name = 'metadata/00-unnamed.metadata.json'
+    type Change = (metadata: TableMetadata) => Partial<TableMetadata>
+    async function planBeside(change: Change): Promise<OrphanPlan> {
+      const at = await settled()
+      await put(at.table, name, printMetadata({ ...at.table.metadata, ...change(at.table.metadata) }))
+      await at.clock.sleep(4 * DAY)
+      return planOrphans(at.table, {}, at.clock)
+    }
+    const stray = (metadata: TableMetadata, timestampMillis: number) => [
+      ...metadata.metadataLog,
+      { timestampMillis: epochMillis(timestampMillis), metadataFile: `${metadata.location}/metadata/x.metadata.json` },
+    ]
+
+    test.each<[string, Change]>([
+      ['newer', (metadata) => ({ lastUpdatedMillis: epochMillis(metadata.lastUpdatedMillis + 1) })],
+      ['of a later snapshot', (metadata) => ({ lastSequenceNumber: metadata.lastSequenceNumber + 1 })],
+      ['on versions that are not ours', (metadata) => ({ metadataLog: stray(metadata, metadata.lastUpdatedMillis) })],
+    ])('is refused when it is %s: a second name of the table', async (_, change) => {
+      await expect(planBeside(change)).rejects.toMatchObject({ code: 'FIRN_LOCATION_SHARED', kind: 'invalid' })
+    })
+
+    test.each<[string, Change]>([
+      ['a try that lost', () => ({})],
+      ['a version from before the log', (metadata) => ({ metadataLog: stray(metadata, 1) })],
+    ])('is an orphan when it is %s', async (_, change) => {
+      expect(keysIn(await planBeside(change))).toEqual([name])
+    })
   })
 
   test('a reference under another scheme or authority whose path is that of an orphan', async () => {
