@@ -25,7 +25,7 @@ import { verifyCommand } from './commands/verify.ts'
 import { loadConfig, loadEnvironment, settingNames } from './config.ts'
 import { type CommandContext, type ContextHandle, createContext } from './context.ts'
 import { describeError, exitCodeOf } from './exit.ts'
-import { bindVariables, variableOf } from './option-variables.ts'
+import { bindVariables, isFlagOnly, variableOf } from './option-variables.ts'
 import { interruptible } from './signals.ts'
 import { type Environment, isTruthy, refuseUnknownVariables } from './variables.ts'
 import { version } from './version.ts'
@@ -129,7 +129,7 @@ export function buildProgram(handle: ContextHandle, { env, cwd, stdout, stderr }
       writeErr: (text) => stderr.write(text),
       outputError: () => {}, // reported in our own form
     })
-    for (const option of command.options) known.add(variableOf(option))
+    for (const option of command.options) if (!isFlagOnly(command, option)) known.add(variableOf(option))
     // the program's own options are settings, which `loadConfig` takes from the environment
     if (command !== program) bindVariables(command, env)
   }

@@ -2,6 +2,9 @@
  * Options from the environment: `--dry-run` of any command is `FIRN_DRY_RUN`, `--max-age` is `FIRN_MAX_AGE`. A flag
  * beats its variable. The parser's own binding is not used for the values: it takes `FIRN_DRY_RUN=0` for a yes and
  * knows no lists.
+ *
+ * What a command destroys is not taken from the environment: a variable that was set for one command would reach
+ * another.
  */
 import { type Command, InvalidArgumentError, type Option } from 'commander'
 import { FirnError } from '../table/errors.ts'
@@ -10,6 +13,21 @@ import { type Environment, environmentName, switchOf } from './variables.ts'
 
 /** The parser answers these itself; `FIRN_VERSION` is a name that deployments use for their own ends. */
 const NOT_BOUND: ReadonlySet<string> = new Set(['version', 'help'])
+
+/** By command: options that say what is to go, or that it may go all the same. `--yes` says neither. */
+const FLAG_ONLY: Readonly<Record<string, ReadonlySet<string>>> = {
+  branch: new Set(['delete']),
+  delete: new Set(['where', 'branch']),
+  expire: new Set(['older-than', 'retain-last', 'snapshot', 'clean-metadata']),
+  orphans: new Set(['older-than', 'allow-young', 'force']),
+  rollback: new Set(['to', 'reprocess']),
+  tag: new Set(['delete']),
+  verify: new Set(['drop-file']),
+}
+
+/** Whether `option` of `command` is given by its flag only. */
+export const isFlagOnly = (command: Command, option: Option): boolean =>
+  FLAG_ONLY[command.name()]?.has(option.name()) === true
 
 /**
  * Options of `run` for which there is a setting of their own. Its variable says more exactly what is meant and wins
@@ -26,12 +44,12 @@ const RUN_SETTINGS: Readonly<Record<string, string>> = {
 export const variableOf = (option: Option): string => environmentName(option.name())
 
 /**
- * Let every option of `command` take its value from `env` when no flag gives one. Values are parsed, and refused, only
+ * Let every option of `command` that is not given by its flag only take its value from `env` when no flag gives one. Values are parsed, and refused, only
  * when this command runs. Lists are separated by commas; an empty variable is none.
  */
 export function bindVariables(command: Command, env: Environment): void {
   for (const option of command.options) {
-    if (NOT_BOUND.has(option.name())) continue
+    if (NOT_BOUND.has(option.name()) || isFlagOnly(command, option)) continue
     const variable = variableOf(option)
     // for `--help`, and so that the parser announces the variable after the flags and before it misses an option
     option.env(variable)

@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createContext } from '../../jobs/context.ts'
 import { buildProgram } from '../../jobs/main.ts'
-import { variableOf } from '../../jobs/option-variables.ts'
+import { isFlagOnly, variableOf } from '../../jobs/option-variables.ts'
 import { complaint, type Home, makeHome, withVariables } from './cli-support.ts'
 
 /** A value for each option that takes one, and how it is written on the command line when that differs. */
@@ -100,6 +100,7 @@ const every = leaves(tree).flatMap(([words, command]) =>
     label: `${words.join(' ')} ${option.long}`,
     words: [...words, ...command.registeredArguments.map(() => 'a.b')],
     option,
+    bound: !isFlagOnly(command, option),
   })),
 )
 
@@ -110,19 +111,57 @@ test('the walk finds the commands and their options', () => {
   )
 })
 
-test.each(every)('$label: its variable alone says what the flag says', async ({ words, option }) => {
-  const takesValue = option.required || option.optional
-  const samples = takesValue ? (SAMPLES[`${words[0]} ${option.name()}`] ?? SAMPLES[option.name()]) : []
-  expect(samples, `a sample for --${option.name()}`).toBeDefined()
-  // the command may not run without it
+test.each(every.filter(({ bound }) => bound))(
+  '$label: its variable alone says what the flag says',
+  async ({ words, option }) => {
+    const takesValue = option.required || option.optional
+    const samples = takesValue ? (SAMPLES[`${words[0]} ${option.name()}`] ?? SAMPLES[option.name()]) : []
+    expect(samples, `a sample for --${option.name()}`).toBeDefined()
+    // the command may not run without it
+    const needed = option.mandatory ? [] : (NEEDED[words[0]!] ?? [])
+    const byFlag = await optionsOf(words, [...needed, option.long!, ...samples!])
+    const variable = { [variableOf(option)]: takesValue ? samples!.join(',') : '1' }
+    const byVariable = await withVariables(variable, () => optionsOf(words, needed))
+    expect(byVariable).toEqual(byFlag)
+    if (option.mandatory) await expect(optionsOf(words, needed)).rejects.toThrow(option.long!)
+    else expect(byVariable).not.toEqual(await optionsOf(words, needed))
+  },
+)
+
+test.each([
+  'branch --delete',
+  'delete --where',
+  'expire --older-than',
+  'expire --retain-last',
+  'expire --snapshot',
+  'expire --clean-metadata',
+  'orphans --older-than',
+  'orphans --allow-young',
+  'orphans --force',
+  'rollback --to',
+  'rollback --reprocess',
+  'tag --delete',
+  'verify --drop-file',
+])('%s: what is to go has no variable', async (label) => {
+  const { words, option } = every.find((each) => each.label === label)!
+  const value = option.required ? SAMPLES[option.name()]!.join(',') : '1'
   const needed = option.mandatory ? [] : (NEEDED[words[0]!] ?? [])
-  const byFlag = await optionsOf(words, [...needed, option.long!, ...samples!])
-  const variable = { [variableOf(option)]: takesValue ? samples!.join(',') : '1' }
-  const byVariable = await withVariables(variable, () => optionsOf(words, needed))
-  expect(byVariable).toEqual(byFlag)
-  if (option.mandatory) await expect(optionsOf(words, needed)).rejects.toThrow(option.long!)
-  else expect(byVariable).not.toEqual(await optionsOf(words, needed))
+  const seen = withVariables({ [variableOf(option)]: value }, () => optionsOf(words, needed))
+  if (option.mandatory) await expect(seen).rejects.toThrow(option.long!)
+  // a variable that no command has is refused as misspelt
+  else await seen.then((options) => expect(options[option.attributeName()] ?? false).toBe(false)).catch(isUnknown)
+  const command = tree.commands.find((each) => each.name() === words[0])!
+  const line = command
+    .helpInformation()
+    .split('\n')
+    .find((each) => each.includes(`${option.long}`))
+  expect(line).not.toContain('FIRN_')
+  expect(option.envVar).toBeUndefined()
 })
+
+const isUnknown = (error: unknown): void => {
+  if (!String(error).includes('unknown variable')) throw error
+}
 
 describe('lists', () => {
   test.each(['compact', 'run'])('%s --stream: commas and repetition mean the same, as in FIRN_STREAM', async (name) => {
