@@ -15,6 +15,7 @@ import { newestToDeleteFrom, readWhileMoving } from './gc-guard.ts'
 import { assertSamePrefixes, type Foundling, findUnreferenced, listTable } from './orphans/listing.ts'
 import { assertOwnMetadata } from './orphans/neighbours.ts'
 import { protectedVersions, type References, referencesOf } from './orphans/references.ts'
+import { cutoffByStore } from './orphans/store-time.ts'
 
 export const ORPHAN_MIN_AGE_MILLIS: number = 3 * 86_400_000
 /** Share of the folder's bytes above which a run is refused unless it is forced. */
@@ -118,7 +119,9 @@ export interface OrphanRunOptions extends AbortableOptions {
 export interface OrphanResult {
   readonly deleted: number
   readonly bytesFreed: number
-  /** Keys of the plan that the table has come to reference, or that it protects now. */
+  /** Nothing that was written later was deleted: the plan's cutoff, or an earlier one by the clock of the store. */
+  readonly olderThanMillis: EpochMillis
+  /** Keys of the plan that the table has come to reference, that it protects now, or that are too young after all. */
   readonly referenced: readonly string[]
   /** Keys under which another object lies by now. */
   readonly changed: readonly string[]
@@ -128,7 +131,11 @@ export interface OrphanResult {
 
 /**
  * Delete what `plan` lists, as far as it still is what the plan saw and still nothing leads to it. Idempotent.
- * @throws {FirnError} `FIRN_PLAN_STALE` (invalid): of another table; `FIRN_TOO_MANY_ORPHANS` (failed); as `planOrphans`.
+ *
+ * The times of objects are the store's, the plan's cutoff is by the clock of whoever planned. So the run asks the store
+ * for its time, by an object that it writes and removes again; planning only reads.
+ * @throws {FirnError} `FIRN_PLAN_STALE` (invalid): of another table; `FIRN_CLOCK_SKEW` (invalid): the clock that the plan
+ *   was made with is minutes ahead of the store's; `FIRN_TOO_MANY_ORPHANS` (failed); as `planOrphans`.
  */
 export async function runOrphans(
   table: Table,
@@ -143,9 +150,10 @@ export async function runOrphans(
   const { metadata, store } = newest
   await assertOwnMetadata(newest, listing, references, { signal })
   assertSamePrefixes(metadata.location, plan.orphans, references)
+  const olderThanMillis = await cutoffByStore(store, plan, { signal })
   const found = new Map(listing.objects.map((info) => [info.key, info]))
   const kept = protectedVersions(metadata, listing.objects)
-  const still = findUnreferenced(metadata.location, listing, references, kept, plan.olderThanMillis).orphans
+  const still = findUnreferenced(metadata.location, listing, references, kept, olderThanMillis).orphans
   const unreferenced = new Set(still.map(({ key }) => key))
   const there = plan.orphans.filter(({ key }) => found.has(key))
   const same = there.filter((orphan) => isSame(orphan, found.get(orphan.key)!))
@@ -170,7 +178,7 @@ export async function runOrphans(
   }
   const referenced = same.filter(({ key }) => !unreferenced.has(key)).map(({ key }) => key)
   const gone = plan.orphans.length - there.length
-  return { table: newest, result: { deleted, bytesFreed, referenced, changed, gone } }
+  return { table: newest, result: { deleted, bytesFreed, olderThanMillis, referenced, changed, gone } }
 }
 
 /** The time too: a run that was repeated may have written the very same bytes again. */

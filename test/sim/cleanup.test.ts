@@ -60,7 +60,9 @@ function broom(name: string, swept: string[]): Actor {
     const table = await openCatalog(world.objects, { clock: process.clock }).loadTable(TABLE)
     const owed = await referencedKeys(table)
     for await (const { key } of table.store.list('')) {
-      if (!owed.has(key) && !/\/v\d+\.metadata\.json$/.test(key)) throw new Error(`${key} was left behind`)
+      // A put that arrives late may leave the object that was asked for the time, until the next run.
+      if (!owed.has(key) && !/\/v\d+\.metadata\.json$|\/clock-probe\.tmp$/.test(key))
+        throw new Error(`${key} was left behind`)
     }
   }
 }

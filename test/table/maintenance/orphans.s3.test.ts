@@ -14,8 +14,15 @@ process.env['AWS_ACCESS_KEY_ID'] = 'test'
 process.env['AWS_SECRET_ACCESS_KEY'] = 'test'
 
 let server: S3Server
+let passedMillis = 0
+/** The server's and the machine's. */
+const clock: Clock = {
+  ...systemClock,
+  nowMillis: () => epochMillis(systemClock.nowMillis() + passedMillis),
+  sleep: async () => {},
+}
 beforeAll(async () => {
-  server = await startS3Server({ buckets: ['lake'] })
+  server = await startS3Server({ buckets: ['lake'], clock })
 })
 afterAll(() => server.close())
 
@@ -27,16 +34,11 @@ test('expiry and orphan removal leave what the table leads to; an object that wa
   table = (await table.replaceFiles(removed, [await smallFile(table, 'ab')], {})).table
   await smallFile(table, 'lost')
   await smallFile(table, 'written-anew')
-  // The server's times are the machine's; maintenance runs weeks later.
-  const later: Clock = {
-    ...systemClock,
-    nowMillis: () => epochMillis(systemClock.nowMillis() + 20 * DAY),
-    sleep: async () => {},
-  }
-  table = await openCatalog(store, { clock: later }).loadTable('t.events')
-  const expired = await runExpire(table, printed(planExpire(table, {}, later)), {}, later)
+  passedMillis = 20 * DAY
+  table = await openCatalog(store, { clock }).loadTable('t.events')
+  const expired = await runExpire(table, printed(planExpire(table, {}, clock)), {}, clock)
   expect(expired.result.deleted).toMatchObject({ dataFiles: 2, manifestLists: 3 })
-  const plan = printed(await planOrphans(expired.table, {}, later))
+  const plan = printed(await planOrphans(expired.table, {}, clock))
   expect(plan.orphans.map(({ key }) => key)).toEqual(['data/lost.parquet', 'data/written-anew.parquet'])
   await table.store.put('data/written-anew.parquet', Buffer.from('other rows'))
   const swept = await runOrphans(expired.table, plan)

@@ -1,5 +1,5 @@
 /** Orphans are found and removed; nothing that the table may need is. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -154,13 +154,13 @@ test('metadata as a catalog service names it: the current file and the logged on
 test('on a file system: what is left are the files of the table', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'firn-orphans-'))
   try {
-    // Modification times are the machine's; the run is a week later.
-    const later: Clock = { ...systemClock, nowMillis: () => epochMillis(systemClock.nowMillis() + 7 * DAY) }
     const store = openFileStore(folder)
     const table = await appendEach((await eventsTable(store)).table, ['a', 'b'])
     await smallFile(table, 'lost')
-    const opened = await openCatalog(store, { clock: later }).loadTable('t.events')
-    const plan = await planOrphans(opened, {}, later)
+    const weekAgo = new Date(systemClock.nowMillis() - 7 * DAY)
+    for (const key of await keysOf(store)) await utimes(join(folder, key), weekAgo, weekAgo)
+    const opened = await openCatalog(store, { clock: systemClock }).loadTable('t.events')
+    const plan = await planOrphans(opened, {}, systemClock)
     expect(keysIn(plan)).toEqual(['data/lost.parquet'])
     expect((await runOrphans(opened, printed(plan))).result).toMatchObject({ deleted: 1, changed: [] })
     expect(new Set(await keysOf(opened.store))).toEqual(await referencedKeys(opened))
@@ -286,6 +286,46 @@ describe('refusals', () => {
   })
 })
 
+describe("a clock that is not the store's", () => {
+  const ahead = ({ clock }: Lab, millis: number): Clock => ({
+    ...clock,
+    nowMillis: () => epochMillis(clock.nowMillis() + millis),
+  })
+
+  test('days ahead: refused, and what is about to be committed is there', async () => {
+    const at = await settled()
+    await smallFile(at.table, 'in-flight')
+    const plan = await planOrphans(at.table, {}, ahead(at, 4 * DAY))
+    expect(keysIn(plan)).toEqual(['data/in-flight.parquet'])
+    const refused = { code: 'FIRN_CLOCK_SKEW', kind: 'invalid' }
+    await expect(runOrphans(at.table, plan, { force: true })).rejects.toMatchObject(refused)
+    expect(await dataNames(at.table)).toEqual(['a', 'b', 'in-flight'])
+    // What was asked for the time is gone again.
+    expect(await keysOf(at.table.store, 'metadata/clock')).toEqual([])
+  })
+
+  test('a minute ahead: files in that minute are spared; behind: nothing more goes', async () => {
+    const at = await lab()
+    const table = await appendEach(at.table, ['a'])
+    await smallFile(table, 'old')
+    await at.clock.sleep(60_000)
+    await smallFile(table, 'younger')
+    await at.clock.sleep(ORPHAN_MIN_AGE_MILLIS - 30_000)
+    const plan = await planOrphans(table, {}, ahead(at, 60_000))
+    expect(keysIn(plan)).toEqual(['data/old.parquet', 'data/younger.parquet'])
+    const { result } = await runOrphans(table, plan)
+    expect(result).toMatchObject({ deleted: 1, referenced: ['data/younger.parquet'] })
+    expect(result.olderThanMillis).toBeLessThan(plan.olderThanMillis)
+    expect(await dataNames(table)).toEqual(['a', 'younger'])
+    await at.clock.sleep(DAY)
+    const behind = await planOrphans(table, {}, ahead(at, -2 * DAY))
+    expect((await runOrphans(table, { ...behind, orphans: plan.orphans })).result).toMatchObject({
+      deleted: 0,
+      olderThanMillis: behind.olderThanMillis,
+    })
+  })
+})
+
 describe('between plan and run', () => {
   async function planned(names: readonly string[]): Promise<Lab & { readonly plan: OrphanPlan }> {
     const at = await lab()
@@ -343,6 +383,7 @@ describe('between plan and run', () => {
     expect((await runOrphans(at.table, at.plan)).result).toEqual({
       deleted: 0,
       bytesFreed: 0,
+      olderThanMillis: at.plan.olderThanMillis,
       referenced: [],
       changed: [],
       gone: 2,
