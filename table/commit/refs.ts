@@ -26,7 +26,7 @@ export interface RefRetention {
 
 /**
  * A new ref. The same ref again is no change; another snapshot or kind under the name is refused.
- * @throws {FirnError} `FIRN_INVALID_OPTION` (invalid); from its tries `FIRN_REF_EXISTS` (conflict),
+ * @throws {FirnError} `FIRN_INVALID_OPTION` (invalid); from its tries `FIRN_REF_EXISTS` (invalid),
  *   `FIRN_SNAPSHOT_NOT_FOUND` (not-found), `FIRN_SNAPSHOT_EXPIRING` (conflict).
  */
 export function createRef(
@@ -57,8 +57,10 @@ export function createRef(
       if (held === undefined) return
       const same = held.snapshotId === ref.snapshotId && held.type === ref.type
       const what = same ? 'has another retention' : `is a ${held.type} of snapshot ${held.snapshotId}`
-      throw new FirnError('conflict', 'FIRN_REF_EXISTS', `ref ${name} of ${location} exists and ${what}`, {
-        help: same ? 'Change it with setRefRetention.' : 'Choose another name, or remove the ref first.',
+      throw new FirnError('invalid', 'FIRN_REF_EXISTS', `ref ${name} of ${location} exists and ${what}`, {
+        help: same
+          ? 'Change the retention of the ref instead (--update, Table.setRefRetention).'
+          : 'Choose another name, or remove the ref first.',
       })
     },
   }
@@ -197,7 +199,10 @@ export function assertNotExpiring(metadata: TableMetadata, snapshotId: SnapshotI
     'conflict',
     'FIRN_SNAPSHOT_EXPIRING',
     `snapshot ${snapshotId} of ${location} is being expired, a ref may come too late to keep it`,
-    { detail: { location, snapshotId: String(snapshotId) }, help: 'Try again once expiry has ended.' },
+    {
+      detail: { location, snapshotId: String(snapshotId) },
+      help: 'Try again once expiry has ended. One that was announced over an hour ago has died: run firn expire <table>, which withdraws it or ends it.',
+    },
   )
 }
 

@@ -70,14 +70,25 @@ export function applyRetention(metadata: TableMetadata, rules: RetentionRules, n
 
 function exactly(metadata: TableMetadata, ids: readonly SnapshotId[]): Retention {
   const names = new Map(Object.entries(metadata.refs).map(([name, ref]) => [ref.snapshotId, name]))
+  // Of several refs the one that cannot be removed.
+  if (metadata.refs['main'] !== undefined) names.set(metadata.refs['main'].snapshotId, 'main')
   for (const id of ids) {
     if (snapshotById(metadata, id) === undefined) {
-      throw new FirnError('not-found', 'FIRN_SNAPSHOT_NOT_FOUND', `snapshot ${id} is not in table ${metadata.location}`)
+      throw new FirnError(
+        'not-found',
+        'FIRN_SNAPSHOT_NOT_FOUND',
+        `snapshot ${id} is not in table ${metadata.location}`,
+        {
+          help: 'List them with: firn inspect snapshots <table>',
+        },
+      )
     }
     const ref = names.get(id)
     if (ref !== undefined) {
       const message = `snapshot ${id} of ${metadata.location} cannot expire: ref ${ref} names it`
-      throw new FirnError('invalid', 'FIRN_SNAPSHOT_IN_USE', message, { help: 'Remove the ref first.' })
+      throw new FirnError('invalid', 'FIRN_SNAPSHOT_IN_USE', message, {
+        help: ref === 'main' ? 'The newest snapshot of the table always stays: name others.' : 'Remove the ref first.',
+      })
     }
   }
   const wanted = new Set(ids)

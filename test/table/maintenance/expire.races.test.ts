@@ -58,6 +58,8 @@ describe('a tag and an expiry of one snapshot', () => {
     })
     const { result, table: after } = await runExpire(table, planExpire(at.table, {}, at.clock), {}, at.clock)
     expect(refused).toMatchObject({ code: 'FIRN_SNAPSHOT_EXPIRING', kind: 'conflict' })
+    // Should the run have died, repeating would never help.
+    expect(refused).toMatchObject({ help: expect.stringContaining('firn expire <table>') })
     expect(result.snapshotIds).toEqual([String(at.first)])
     expect(after.metadata.refs).not.toHaveProperty('t')
   })

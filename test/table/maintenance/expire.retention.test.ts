@@ -129,6 +129,13 @@ describe('refused', () => {
       expect.objectContaining({ code: 'FIRN_SNAPSHOT_IN_USE' }),
     )
   })
+  test('with a next step that can be taken: main cannot be removed', () => {
+    const refs = { main: { ...BRANCH, at: 2 }, also: { ...BRANCH, at: 2 }, side: { ...BRANCH, at: 1 } }
+    const inUse = (n: number) => () => expired({ ...history, refs }, { snapshotIds: [id(n)] })
+    expect(inUse(1)).toThrow(expect.objectContaining({ help: 'Remove the ref first.' }))
+    expect(inUse(2)).toThrow(expect.objectContaining({ help: expect.stringContaining('always stays') }))
+    expect(inUse(7)).toThrow(expect.objectContaining({ help: expect.stringContaining('firn inspect snapshots') }))
+  })
   test('a time that is no number', () => {
     const olderThan = epochMillis(Number.NaN)
     expect(() => expired(history, { olderThan })).toThrow(expect.objectContaining({ code: 'FIRN_INVALID_OPTION' }))
