@@ -65,7 +65,9 @@ async function orphans(ctx: CommandContext, name: string, flags: OrphanFlags): P
   }
   await approveAndRun(ctx, flags, planned, async () => {
     const { result } = await runOrphans(table, plan, { signal, force: flags.force })
-    const removed = await removeWarehouseOrphans(ctx.warehouse(), table, name, beside.orphans, olderThan, { signal })
+    // By the store's clock, should that of this machine be ahead.
+    const cutoff = result.olderThanMillis
+    const removed = await removeWarehouseOrphans(ctx.warehouse(), table, name, beside.orphans, cutoff, { signal })
     const deleted = result.deleted + removed.deleted
     const left = all.length - deleted - result.gone
     const stayed = left === 0 ? '' : `${plural(left, 'object')} left: referenced or replaced meanwhile\n`
