@@ -87,6 +87,7 @@ export {
   type CopyPlan,
   type CopyResult,
   type CopySnapshots,
+  checkCopyTarget,
   copyTable,
   planCopy,
   type RowCheck,

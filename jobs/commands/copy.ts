@@ -47,7 +47,7 @@ function collectSnapshots(text: string, before: readonly SnapshotId[] = []): rea
 }
 
 async function copy(ctx: CommandContext, name: string, location: string, flags: CopyFlags): Promise<void> {
-  const [{ copyTable, planCopy }, { recordedDigests }] = await Promise.all([
+  const [{ checkCopyTarget, copyTable, planCopy }, { recordedDigests }] = await Promise.all([
     import('../../table/index.ts'),
     import('../maintenance/recorded-digests.ts'),
   ])
@@ -56,6 +56,7 @@ async function copy(ctx: CommandContext, name: string, location: string, flags: 
   const table = await ctx.openTable(name)
   const snapshots = choiceOf(flags)
   if (flags.dryRun) {
+    await checkCopyTarget(table, target, { signal })
     const plan = await planCopy(table, snapshots, { signal })
     ctx.print({ json: planJson(table, target, name, plan), text: planText(name, target, plan) })
     return
@@ -89,9 +90,22 @@ async function openTarget(ctx: CommandContext, location: string): Promise<Object
       help: 'copy to a URL, and register its metadata file with the catalog',
     })
   }
-  if (target.metadataFile === undefined) return openStore(target.folder, { ...ctx.storeOptions, clock: ctx.clock })
+  if (target.metadataFile === undefined) {
+    const store = openStore(target.folder, { ...ctx.storeOptions, clock: ctx.clock })
+    assertNoServiceFolder(ctx, store)
+    return store
+  }
   throw new FirnError('invalid', 'FIRN_USAGE', `${location} is a metadata file, a copy goes to a folder`, {
     help: 'name the folder that is to hold metadata/ and data/',
+  })
+}
+
+/** Staging, manifests and refused records of every table lie there, and are no folders of a table. */
+function assertNoServiceFolder(ctx: CommandContext, target: ObjectStore): void {
+  const warehouse = `${ctx.warehouse().url}/`
+  if (!target.url.startsWith(warehouse) || !target.url.slice(warehouse.length).startsWith('_')) return
+  throw new FirnError('invalid', 'FIRN_USAGE', `${target.url} is one of the warehouse's own folders`, {
+    help: 'copy to namespace.name, or to a folder elsewhere',
   })
 }
 

@@ -21,7 +21,7 @@ import type { Table } from '../table.ts'
 import { checkManifests, checkRows, type RowCheck } from './copy/check.ts'
 import { copyPositionDeletes, type RewrittenDeletes } from './copy/deletes.ts'
 import { movedManifest, movedManifestList } from './copy/manifests.ts'
-import { claimTarget, notEmpty, removeMarker } from './copy/marker.ts'
+import { claimTarget, notEmpty, removeMarker, unfinishedCopy } from './copy/marker.ts'
 import { type CopySnapshots, copiedMetadata } from './copy/metadata.ts'
 import { mapPaths, type PathMap } from './copy/paths.ts'
 import { type CopyPlan, planCopy } from './copy/plan.ts'
@@ -108,6 +108,19 @@ export async function copyTable(source: Table, target: ObjectStore, options: Cop
     kept,
     ...rows,
   }
+}
+
+/**
+ * That `target` may take a copy of `source`, or of what an interrupted one has left there. Only reads.
+ * @throws {FirnError} `FIRN_COPY_TARGET_NOT_EMPTY` (invalid).
+ */
+export async function checkCopyTarget(
+  source: Table,
+  target: ObjectStore,
+  options: AbortableOptions = {},
+): Promise<void> {
+  assertApart(source, target)
+  await unfinishedCopy(target, source.metadata, options)
 }
 
 function assertApart({ store }: Table, target: ObjectStore): void {

@@ -21,11 +21,8 @@ export async function claimTarget(
   clock: Clock,
   options: AbortableOptions,
 ): Promise<Marker> {
-  const existing = await readMarker(target, source, options)
+  const existing = await unfinishedCopy(target, source, options)
   if (existing !== undefined) return existing
-  for await (const { key } of target.list('', options)) {
-    if (key !== MARKER_KEY) throw notEmpty(target, `it holds ${key}`)
-  }
   const made = {
     schema: 'firn.copy/1',
     source: source.location,
@@ -46,6 +43,24 @@ export async function claimTarget(
     })
   }
   return { newUuid: made.new_uuid }
+}
+
+/**
+ * Whether `target` may take a copy; only reads.
+ * @returns the marker of an unfinished copy of the same table, which goes on; `undefined` for an empty folder.
+ * @throws {FirnError} `FIRN_COPY_TARGET_NOT_EMPTY` (invalid).
+ */
+export async function unfinishedCopy(
+  target: ObjectStore,
+  source: TableMetadata,
+  options: AbortableOptions,
+): Promise<Marker | undefined> {
+  const existing = await readMarker(target, source, options)
+  if (existing !== undefined) return existing
+  for await (const { key } of target.list('', options)) {
+    if (key !== MARKER_KEY) throw notEmpty(target, `it holds ${key}`)
+  }
+  return undefined
 }
 
 export const removeMarker = (target: ObjectStore, options: AbortableOptions): Promise<void> =>
