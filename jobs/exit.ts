@@ -12,11 +12,18 @@ const EXIT_CODES: Readonly<Record<ErrorKind, number>> = {
   failed: 1,
 }
 
+/**
+ * Of errors whose kind does not say it: what was named is there, and an object that it leads to is not. Nothing that is
+ * typed differently helps.
+ */
+const CODE_EXITS: Readonly<Record<string, number>> = { FIRN_OBJECT_NOT_FOUND: 1 }
+
 /** The gravest first: only 3 may be answered by doing nothing, and 4 must never be hidden. */
 const GRAVITY: readonly number[] = [4, 1, 2, 3]
 
 /**
- * 1 failed, 2 usage or configuration, 3 try again later, 4 commit state unknown. A scheduler may repeat 3 only. Of
+ * 1 failed, 2 usage or configuration, 3 try again later (another writer was faster, or a store does not answer), 4
+ * commit state unknown. A scheduler may repeat 3 only. Of
  * several errors (`AggregateError`) the gravest counts: 4, 1, 2, 3.
  */
 export function exitCodeOf(error: unknown): number {
@@ -25,13 +32,21 @@ export function exitCodeOf(error: unknown): number {
     return GRAVITY.find((code) => codes.includes(code)) ?? 1
   }
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-  return FirnError.is(error) ? EXIT_CODES[error.kind] : 1
+  return FirnError.is(error) ? (CODE_EXITS[error.code] ?? EXIT_CODES[error.kind]) : 1
 }
 
 const KIND_HELP: Readonly<Partial<Record<ErrorKind, string>>> = {
   conflict: 'run the same command again: another writer was faster',
   unavailable: 'run the same command again later',
   'unknown-commit': 'run "firn verify" before anything else: the commit may have happened',
+}
+
+/** Where the library's next step is a call, or depends on the command: the same as a command. */
+const CODE_HELP: Readonly<Record<string, string>> = {
+  FIRN_REF_EXISTS:
+    'give it another retention with --update; for another snapshot, choose another name or remove it first with --delete',
+  FIRN_TOO_MANY_ORPHANS: 'look through the plan with --dry-run; if all of it is garbage, add --force',
+  FIRN_OBJECT_NOT_FOUND: 'find out what is missing: firn verify <table>',
 }
 
 /** `error: …`, `help: …`, `code: …`, one line each, for every error; stacks of unexpected errors only when `verbose`. */
@@ -44,7 +59,7 @@ export function describeError(error: unknown, verbose: boolean): string {
   }
   if (FirnError.is(error)) {
     const stack = verbose ? `${error.stack ?? ''}\n${causes(error)}` : ''
-    return lines(error.message, error.help ?? KIND_HELP[error.kind], error.code) + stack
+    return lines(error.message, CODE_HELP[error.code] ?? error.help ?? KIND_HELP[error.kind], error.code) + stack
   }
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
   const stack = verbose && error instanceof Error ? `${error.stack ?? ''}\n${causes(error)}` : ''

@@ -42,3 +42,16 @@ export const integerArgument =
     }
     return value
   }
+
+/** As `durationArgument` reads it, in the largest unit that gives a whole number. */
+export function formatDuration(millis: number): string {
+  const [unit, size] = (
+    [
+      ['d', 86_400_000],
+      ['h', 3_600_000],
+      ['m', 60_000],
+      ['s', 1000],
+    ] as const
+  ).find(([, each]) => millis % each === 0) ?? ['ms', 1]
+  return `${millis / size}${unit}`
+}

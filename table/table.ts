@@ -277,7 +277,7 @@ export class Table {
   /**
    * Name a snapshot, so that it is kept and found by that name.
    * @param snapshotId default: the current one.
-   * @throws {FirnError} `FIRN_REF_EXISTS` (conflict) when the name stands for another snapshot;
+   * @throws {FirnError} `FIRN_REF_EXISTS` (invalid) when the name stands for another snapshot;
    *   `FIRN_SNAPSHOT_NOT_FOUND` (not-found), also when it expired meanwhile.
    */
   async createTag(name: string, snapshotId?: SnapshotId, options: CreateTagOptions = {}): Promise<Table> {

@@ -1,7 +1,7 @@
 /** `firn expire <table>`: let old snapshots go, and free what only they led to. */
 import { Command, InvalidArgumentError } from 'commander'
 import { epochMillis, type SnapshotId } from '../../table/ids.ts'
-import type { ExpirePlan, ExpireResult } from '../../table/index.ts'
+import type { ExpirePlan, ExpirePreview, ExpireResult } from '../../table/index.ts'
 import type { CommandContext } from '../context.ts'
 import type { RemovedManifests } from '../maintenance/json-manifests.ts'
 import { formatBytes, plural, renderTable } from '../render.ts'
@@ -47,7 +47,7 @@ export function expireCommand(ctx: CommandContext): Command {
 }
 
 async function expire(ctx: CommandContext, name: string, flags: ExpireFlags): Promise<void> {
-  const [{ planExpire, runExpire }, { removeManifestsOf }, { documentOf }] = await Promise.all([
+  const [{ planExpire, previewExpire, runExpire }, { removeManifestsOf }, { documentOf }] = await Promise.all([
     import('../../table/index.ts'),
     import('../maintenance/json-manifests.ts'),
     import('../maintenance/document.ts'),
@@ -70,11 +70,14 @@ async function expire(ctx: CommandContext, name: string, flags: ExpireFlags): Pr
   )
   const nothingToDo =
     plan.snapshots.length === 0 && plan.refs.length === 0 && plan.abandoned.length === 0 && !flags.cleanMetadata
+  // it reads every manifest: only where somebody looks at it
+  const shown = plan.snapshots.length > 0 && (flags.dryRun || !flags.yes)
+  const frees = shown ? await previewExpire(table, plan, { signal }) : undefined
   const planned = {
     schema: 'firn.expire/1',
     table: name,
-    plan: documentOf(plan),
-    text: planText(name, plan),
+    plan: documentOf(frees === undefined ? plan : { ...plan, frees }),
+    text: planText(name, plan, frees),
     nothingToDo,
     question: 'Remove them?',
   }
@@ -96,18 +99,34 @@ async function expire(ctx: CommandContext, name: string, flags: ExpireFlags): Pr
     )
     return {
       result: { ...(documentOf(result) as object), json_manifests: manifests },
-      text: resultText(name, result, manifests),
+      text: `${resultText(name, result, manifests)}${withdrawnText(plan, result)}`,
     }
   })
 }
 
-function planText(table: string, { snapshots, refs, retained, abandoned, cleanExpiredMetadata }: ExpirePlan): string {
-  const left =
-    abandoned.length === 0 ? '' : `${plural(abandoned.length, 'snapshot')} that a run has left announced as expiring\n`
+const filesOf = ({ deleted }: Pick<ExpirePreview, 'deleted'>): number =>
+  Object.values(deleted).reduce((sum, count) => sum + count, 0)
+
+/** Announced by a run that died, and to stay: until then nobody could name them. */
+const withdrawnOf = (abandoned: readonly string[], gone: readonly string[]): string =>
+  plural(abandoned.filter((id) => !gone.includes(id)).length, 'snapshot')
+
+const withdrawnText = ({ abandoned }: ExpirePlan, { snapshotIds }: ExpireResult): string =>
+  withdrawnOf(abandoned, snapshotIds).startsWith('0 ')
+    ? ''
+    : `${withdrawnOf(abandoned, snapshotIds)} that a run had left announced as expiring stay; tags and branches may name them again\n`
+
+function planText(table: string, plan: ExpirePlan, frees: ExpirePreview | undefined): string {
+  const { snapshots, refs, retained, abandoned, cleanExpiredMetadata } = plan
+  const going = snapshots.map(({ snapshotId }) => snapshotId)
+  const left = abandoned.every((id) => going.includes(id))
+    ? ''
+    : `would take back that ${withdrawnOf(abandoned, going)} of ${table} are expiring, as a run that died has left it\n`
   const clean = cleanExpiredMetadata ? 'schemas and partition specs that no snapshot uses would go\n' : ''
   const named = refs.length === 0 ? '' : `refs that are past their age: ${refs.join(', ')}\n`
   if (snapshots.length === 0 && named === '') {
-    return `${left}${clean}nothing to do: no snapshot of ${table} is to go, ${retained} stay\n`
+    const idle = left === '' && clean === '' ? 'nothing to do: ' : ''
+    return `${left}${clean}${idle}no snapshot of ${table} is to go, ${retained} stay\n`
   }
   const rows = snapshots.map(({ snapshotId, timestampMillis, operation }) => ({
     committed_at: new Date(timestampMillis).toISOString(),
@@ -115,12 +134,13 @@ function planText(table: string, { snapshots, refs, retained, abandoned, cleanEx
     operation,
   }))
   const list = rows.length === 0 ? '' : renderTable(rows)
-  return `${list}${left}${named}${clean}would remove ${plural(snapshots.length, 'snapshot')} of ${table}, ${retained} stay\n`
+  const files =
+    frees === undefined ? '' : `, and delete ${plural(filesOf(frees), 'file')} (${formatBytes(frees.bytesFreed)})`
+  return `${list}${left}${named}${clean}would remove ${plural(snapshots.length, 'snapshot')} of ${table}${files}, ${retained} stay\n`
 }
 
 function resultText(table: string, result: ExpireResult, manifests: RemovedManifests): string {
-  const { snapshotIds, refs, spared, deleted, bytesFreed, unreadable, outside, failed } = result
-  const files = Object.values(deleted).reduce((sum, count) => sum + count, 0)
+  const { snapshotIds, refs, spared, bytesFreed, unreadable, outside, failed } = result
   const notes = [
     refs.length === 0 ? '' : `removed with them: ${refs.join(', ')}\n`,
     spared.length === 0 ? '' : `${plural(spared.length, 'snapshot')} got a ref meanwhile and stay\n`,
@@ -129,7 +149,7 @@ function resultText(table: string, result: ExpireResult, manifests: RemovedManif
     outside === 0 ? '' : `${plural(outside, 'file')} outside of the table's folder left alone\n`,
     manifests.kept === 0 ? '' : `${plural(manifests.kept, 'JSON manifest')} kept for the refused records they list\n`,
   ].join('')
-  const freed = `deleted ${plural(files, 'file')} (${formatBytes(bytesFreed)})`
+  const freed = `deleted ${plural(filesOf(result), 'file')} (${formatBytes(bytesFreed)})`
   return `${table}: removed ${plural(snapshotIds.length, 'snapshot')}, ${freed}\n${notes}`
 }
 

@@ -55,7 +55,8 @@ async function manifests(ctx: CommandContext, name: string, flags: ManifestFlags
 }
 
 function planText(table: string, { groups, totals }: ManifestPlan): string {
-  if (groups.length === 0) return `nothing to do: the ${plural(totals.manifests, 'manifest')} of ${table} are fine\n`
+  if (groups.length === 0)
+    return `nothing to do: ${plural(totals.manifests, 'manifest')} of ${table}, none worth a rewrite\n`
   const rows = groups.map((group) => ({
     content: group.content,
     spec_id: group.specId,

@@ -1,5 +1,6 @@
 /** `firn orphans <table>`: objects that nothing in the table leads to, listed and, with a yes, deleted. */
 import { Command } from 'commander'
+import { FirnError } from '../../table/errors.ts'
 import { epochMillis } from '../../table/ids.ts'
 import type { CommandContext } from '../context.ts'
 import { formatBytes, plural, renderTable } from '../render.ts'
@@ -11,6 +12,8 @@ interface OrphanFlags extends ApprovalFlags {
   readonly allowYoung?: string
   readonly force: boolean
 }
+
+const LEAST_MILLIS = 3 * 86_400_000
 
 /** More candidates are in the JSON document only. */
 const SHOWN = 50
@@ -36,6 +39,12 @@ async function orphans(ctx: CommandContext, name: string, flags: OrphanFlags): P
     ])
   const { clock, signal } = ctx
   const table = await openToWrite(ctx, name)
+  if (flags.olderThan !== undefined && flags.olderThan < LEAST_MILLIS && (flags.allowYoung ?? '').trim() === '') {
+    const message = '--older-than is below 3d: younger objects may belong to a commit that is under way'
+    throw new FirnError('invalid', 'FIRN_INVALID_OPTION', message, {
+      help: 'leave it at 3d, or say why no writer can be that slow: --allow-young "no writer runs"',
+    })
+  }
   const plan = await planOrphans(table, { signal, minAgeMillis: flags.olderThan, allowYoung: flags.allowYoung }, clock)
   const olderThan = epochMillis(plan.olderThanMillis)
   const beside = await planWarehouseOrphans(ctx.warehouse(), table, name, olderThan, { signal })

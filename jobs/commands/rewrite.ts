@@ -5,6 +5,7 @@ import type { CommandContext } from '../context.ts'
 import { sizeArgument } from '../sizes.ts'
 import { integerArgument } from '../times.ts'
 import { type ApprovalFlags, addApproval, approveAndRun, openToWrite } from './approve.ts'
+import { namingFlags } from './flag-names.ts'
 
 interface RewriteFlags extends ApprovalFlags {
   readonly strategy?: RewriteStrategy
@@ -78,7 +79,7 @@ async function rewrite(ctx: CommandContext, name: string, flags: RewriteFlags): 
   const { sortBy, where } = flags
   const columns = sortBy === undefined ? undefined : work.parseSortColumns(sortBy)
   const isZorder = flags.strategy === 'zorder'
-  const full = await planRewrite(table, {
+  const options = {
     signal,
     rewriteAll: flags.rewriteAll,
     where: where === undefined ? undefined : parseWhere(where, table.schemaFor()),
@@ -95,7 +96,8 @@ async function rewrite(ctx: CommandContext, name: string, flags: RewriteFlags): 
       maxFilesToRewrite: flags.maxFiles,
       maxFileGroupSizeBytes: flags.maxGroupSize,
     }),
-  })
+  }
+  const full = await namingFlags('rewrite', FLAGS, () => planRewrite(table, options))
   const plan = work.limitGroups(full, flags.maxGroups)
   const planned = {
     schema: 'firn.rewrite/1',
@@ -122,6 +124,20 @@ async function rewrite(ctx: CommandContext, name: string, flags: RewriteFlags): 
     const exitCode = result.totals.conflicts > 0 ? 3 : 0
     return { result: documentOf(result), text: work.rewriteText(name, result), exitCode }
   })
+}
+
+/** Of the library's options. */
+const FLAGS: Readonly<Record<string, string>> = {
+  sortOrder: '--sort-by',
+  zorderColumns: '--sort-by',
+  targetFileSizeBytes: '--target-file-size',
+  minFileSizeBytes: '--min-file-size',
+  maxFileSizeBytes: '--max-file-size',
+  minInputFiles: '--min-input-files',
+  deleteFileThreshold: '--delete-file-threshold',
+  deleteRatioThreshold: '--delete-ratio-threshold',
+  maxFilesToRewrite: '--max-files',
+  maxFileGroupSizeBytes: '--max-group-size',
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }

@@ -1,7 +1,7 @@
 /** `firn tag <table> <name>`: a name for a snapshot, which then stays readable until the tag goes. */
 import { Command } from 'commander'
 import type { CommandContext } from '../context.ts'
-import { durationArgument } from '../times.ts'
+import { durationArgument, formatDuration } from '../times.ts'
 import { addApproval, openToWrite } from './approve.ts'
 import { checkOneAction, deleteRef, existingRef, type RefFlags, snapshotToName } from './refs.ts'
 import { snapshotArgument } from './selectors.ts'
@@ -41,8 +41,13 @@ async function tag(
     snapshot_id: snapshotId,
     max_ref_age_ms: flags.maxAge ?? null,
   }
+  const kept =
+    flags.maxAge === undefined ? 'for ever' : `for ${formatDuration(flags.maxAge)} from its snapshot's commit`
+  const sentence = flags.update
+    ? `tag ${name} of ${tableName} ${kept}`
+    : `snapshot ${snapshotId} of ${tableName} as ${name}`
   if (flags.dryRun) {
-    const text = `would tag snapshot ${snapshotId} of ${tableName} as ${name}`
+    const text = `would ${flags.update ? 'keep' : 'tag'} ${sentence}`
     ctx.print({ json: { ...json, dry_run: true }, text })
     return
   }
@@ -53,5 +58,5 @@ async function tag(
       ...(flags.maxAge === undefined ? {} : { maxRefAgeMillis: flags.maxAge }),
     })
   }
-  ctx.print({ json, text: `tagged snapshot ${snapshotId} of ${tableName} as ${name}` })
+  ctx.print({ json, text: `${flags.update ? 'keeps' : 'tagged'} ${sentence}` })
 }

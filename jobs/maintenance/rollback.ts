@@ -48,8 +48,13 @@ export async function planRollback(
   if (current === undefined) throw new FirnError('invalid', 'FIRN_TABLE_EMPTY', `${tableName} has no snapshot yet`)
   if (!stoodOn(metadata, target.snapshotId, current.snapshotId)) {
     const message = `snapshot ${target.snapshotId} is not in the history of main of ${tableName}`
+    const ref = Object.entries(metadata.refs).find(([, held]) => held.snapshotId === target.snapshotId)?.[0]
+    const copy =
+      ref === undefined
+        ? ''
+        : `. Where snapshots between have expired, take it out instead: firn copy ${tableName} <location> --ref ${ref}`
     throw new FirnError('invalid', 'FIRN_NOT_AN_ANCESTOR', message, {
-      help: `Going back is possible to snapshots that main stood on: firn inspect history ${tableName}`,
+      help: `Going back is possible to snapshots that main stood on, as far as they are there: firn inspect history ${tableName}${copy}`,
     })
   }
   const now = await liveFiles(table, current, { signal })

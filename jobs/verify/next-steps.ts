@@ -47,7 +47,8 @@ const NEXT_STEPS: Readonly<Record<ProblemCode, string>> = {
     'firn verify <table> --repair makes it again, once the manifests of its snapshot can be read',
   'quarantine-missing':
     'the refused records are gone; those that staging still has come back with firn rollback --reprocess',
-  'quarantine-mismatch': 'put the object back from a backup before firn replay',
+  'quarantine-mismatch':
+    'put the object back from a backup; what staging still has comes back with firn rollback --reprocess',
   'positions-history': READ_ONLY,
   'staging-position': 'put the chunks back, or go on where staging begins and accept that records are missing',
   'staging-chain': 'put the chunk back from a backup: the next compaction stops at the hole',

@@ -65,6 +65,26 @@ test('says what it would copy, and changes nothing', async () => {
   expect(home.files()).toEqual(before)
 })
 
+test('a dry run refuses the target that the copy would refuse', async () => {
+  await home.json(['copy', 'news.articles', url('backup')])
+  for (const target of ['backup', '.firn/warehouse', '.firn/warehouse/news/articles/inside']) {
+    const outcome = await home.firn(['copy', 'news.articles', url(target), '--dry-run'])
+    expect([outcome.code, complaint(outcome).code], target).toEqual([2, 'FIRN_COPY_TARGET_NOT_EMPTY'])
+  }
+  for (const more of [['--dry-run'], []]) {
+    const staging = await home.firn(['copy', 'news.articles', url('.firn/warehouse/_staging/new'), ...more])
+    expect([staging.code, complaint(staging).code]).toEqual([2, 'FIRN_USAGE'])
+  }
+})
+
+test('a data file that is missing is a failure, and the next step is verify', async () => {
+  const [name] = home.files().filter((file) => file.endsWith('.parquet'))
+  await rm(home.path(name!))
+  const outcome = await home.firn(['copy', 'news.articles', url('backup')])
+  expect([outcome.code, complaint(outcome).code]).toEqual([1, 'FIRN_OBJECT_NOT_FOUND'])
+  expect(complaint(outcome).help).toContain('firn verify <table>')
+})
+
 test('holds files against their recorded SHA-256', async () => {
   const [name] = home.files().filter((file) => file.endsWith('.parquet'))
   const bytes = await readFile(home.path(name!))

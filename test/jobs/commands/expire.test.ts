@@ -82,7 +82,9 @@ describe('expire', () => {
     }
     const no = await ask('no\n')
     expect(no).toMatchObject({ code: 0, printed: 'nothing was changed\n' })
-    expect(no.said).toMatch(/would remove 1 snapshot .*\nRemove them\? \[y\/N\] /)
+    expect(no.said).toMatch(
+      /would remove 1 snapshot of news.articles, and delete \d+ files? \(.*\), 1 stay\nRemove them\? \[y\/N\] /,
+    )
     expect(await ask('')).toMatchObject({ code: 0, printed: 'nothing was changed\n' })
     expect(await lake.snapshots()).toHaveLength(2)
     expect(await ask('y\n')).toMatchObject({ code: 0, printed: expect.stringMatching(/removed 1 snapshot/) })
@@ -143,9 +145,11 @@ describe('orphans', () => {
     write('news/articles/data/young.parquet', 1, 'x'.repeat(1 << 20))
     const young = await lake.home.firn(['orphans', TABLE, '--older-than', '1h', '--yes'])
     expect(young).toMatchObject({ code: 2 })
+    expect(complaint(young).help).toContain('--allow-young')
     const reason = ['--older-than', '1h', '--allow-young', 'no writer runs', '--yes']
     const most = await lake.home.firn(['orphans', TABLE, ...reason])
     expect({ code: most.code, said: complaint(most).code }).toEqual({ code: 1, said: 'FIRN_TOO_MANY_ORPHANS' })
+    expect(complaint(most).help).toContain('--force')
     expect(await lake.home.json(['orphans', TABLE, ...reason, '--force'])).toMatchObject({ result: { deleted: 1 } })
   })
 })

@@ -106,3 +106,13 @@ test('manifests become fewer, and the snapshot changes no file', async () => {
   expect(await lake.ids()).toEqual(idsOf(0, 80))
   expect(await lake.problems()).toEqual([])
 })
+
+test.each([
+  [['--strategy', 'zorder'], /zorder needs --sort-by/],
+  [['--strategy', 'binpack', '--sort-by', 'author'], /--sort-by belongs to sort/],
+  [['--target-file-size', '2MiB', '--max-file-size', '1MiB'], /--max-file-size: expected above/],
+])('rewrite %j is refused in the words of the command line', async (flags, said) => {
+  const outcome = await lake.home.firn(['rewrite', TABLE, ...flags, '--dry-run'])
+  expect(outcome.code).toBe(2)
+  expect(complaint(outcome)).toMatchObject({ error: expect.stringMatching(said), help: expect.stringContaining('--') })
+})
