@@ -12,6 +12,7 @@ import { type WrittenGroup, writeGroup } from './group-run.ts'
 import type { RewriteReason } from './groups.ts'
 import { sortBudget } from './memory.ts'
 import { type PlannedGroup, planGroups, type RewritePlan } from './plan.ts'
+import { assertStillThere } from './still-there.ts'
 
 export const DEFAULT_MEMORY_LIMIT_BYTES: number = 1024 ** 3
 
@@ -85,7 +86,7 @@ export interface RewriteResult {
  * rest. No file is ever deleted here: what a lost group wrote is left to orphan removal.
  * @param table of which `plan` was made, as it was then or newer.
  * @throws {FirnError} `FIRN_MEMORY_LIMIT_TOO_SMALL`, `FIRN_PLAN_STALE` (invalid), before anything is written;
- *   `FIRN_REWRITE_DIGEST_MISMATCH` (corrupt); `FIRN_COMMIT_STATE_UNKNOWN` (unknown-commit): look before a new run.
+ *   `FIRN_REWRITE_DIGEST_MISMATCH` (corrupt); `FIRN_REWRITE_OUTPUT_LOST` (failed); `FIRN_COMMIT_STATE_UNKNOWN` (unknown-commit): look before a new run.
  */
 export async function runRewrite(
   table: Table,
@@ -204,6 +205,7 @@ async function commitGroups(run: Run, groups: readonly FinishedGroup[]): Promise
   const dangling = options.removeDanglingDeletes === false ? [] : danglingDeletes(run, removed)
   const added = groups.flatMap(({ written }) => written.files)
   const { beforeCommit } = options
+  await assertStillThere(run.table, added.map(dataFileOf), { signal: options.signal })
   try {
     const { table, snapshot } = await run.table.replaceFiles([...removed, ...dangling], added.map(dataFileOf), {
       startSnapshotId: run.startSnapshotId!,

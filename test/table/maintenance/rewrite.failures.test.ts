@@ -233,6 +233,25 @@ describe('beside other writers', () => {
     expect(after.metadata.snapshots).toHaveLength(2)
   })
 
+  test('an output that was swept away as an orphan before its commit is told, and nothing is replaced', async () => {
+    const store = freshStore()
+    const before = await contents(await threeGroups(store))
+    const outputs: string[] = []
+    const swept = await reopen({
+      ...bound(store),
+      put: async (key, body, options) => {
+        const put = await store.put(key, body, options)
+        // When the last group is written, the first was verified long ago.
+        if (key.includes('/data/') && outputs.push(key) === 3) await store.delete(outputs[0]!)
+        return put
+      },
+    })
+    const lost = { code: 'FIRN_REWRITE_OUTPUT_LOST', kind: 'failed' }
+    await expect(rewrite(swept, {}, { maxCommits: 1 })).rejects.toMatchObject(lost)
+    expect(outputs).toHaveLength(3)
+    expect(await contents(await reopen(store))).toEqual(before)
+  })
+
   test('a spec that changes while groups are written is not for them', async () => {
     const store = freshStore()
     const table = await threeGroups(store)
