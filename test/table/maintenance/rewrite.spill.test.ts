@@ -130,12 +130,11 @@ test('several files of output do not overlap and are not rewritten again, whatev
       expect(await contents(after)).toEqual(before)
       expect(result.overlapDepth.after).toBeLessThanOrEqual(1)
       expect((await planRewrite(after, options)).groups).toEqual([])
-      const sizes = (await filesOf(after)).map(({ fileSizeBytes }) => fileSizeBytes)
-      for (const size of sizes.length === 1 ? [] : sizes) {
-        // a row group of four rows is a tenth of such a file
-        expect(size).toBeGreaterThan(0.65 * 20_000)
-        expect(size).toBeLessThan(1.8 * 20_000)
-      }
+      const sizes = (await filesOf(after)).map(({ fileSizeBytes }) => fileSizeBytes).sort((a, b) => a - b)
+      for (const size of sizes) expect(size).toBeLessThan(1.8 * 20_000)
+      // Where a file ends is judged by how the rows before it compressed, so the last one may be short when those at
+      // the end are of another kind. A row group of four rows is a tenth of such a file.
+      for (const size of sizes.slice(1)) expect(size).toBeGreaterThan(0.65 * 20_000)
     }),
     { numRuns: 25, endOnFailure: true },
   )

@@ -409,11 +409,12 @@ describe('what cannot be read correctly is refused, not skipped', () => {
     await expect(readRows(table.scan())).rejects.toMatchObject({ code: 'FIRN_DELETES_UNSUPPORTED' })
   })
 
-  test('a delete entry is not scanned, and takes no part in the rows', async () => {
+  test('a delete entry takes no part in the rows, and a list that counts it as live is refused', async () => {
     const deleted = { status: 'deleted', sequenceNumber: 1, fileSequenceNumber: 1 } as const
-    // The list counts a live file, so the manifest is read.
-    const table = await withManifest(deleted, {}, { addedFilesCount: 1 })
-    expect(await readRows(table.scan({ columns: ['id'] }))).toEqual([{ id: 'a' }])
+    const honest = await withManifest(deleted, {}, {})
+    expect(await readRows(honest.scan({ columns: ['id'] }))).toEqual([{ id: 'a' }])
+    const lying = await withManifest(deleted, {}, { addedFilesCount: 1 })
+    await expect(readRows(lying.scan())).rejects.toMatchObject({ code: 'FIRN_MANIFEST_COUNT_MISMATCH' })
   })
 
   test('a manifest whose counts the list does not know is read, not skipped', async () => {
