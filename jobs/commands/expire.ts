@@ -114,7 +114,7 @@ const withdrawnOf = (abandoned: readonly string[], gone: readonly string[]): str
 const withdrawnText = ({ abandoned }: ExpirePlan, { snapshotIds }: ExpireResult): string =>
   withdrawnOf(abandoned, snapshotIds).startsWith('0 ')
     ? ''
-    : `${withdrawnOf(abandoned, snapshotIds)} that a run had left announced as expiring stay; tags and branches may name them again\n`
+    : `kept: ${withdrawnOf(abandoned, snapshotIds)} that a run had left announced as expiring; tags and branches may name them again\n`
 
 function planText(table: string, plan: ExpirePlan, frees: ExpirePreview | undefined): string {
   const { snapshots, refs, retained, abandoned, cleanExpiredMetadata } = plan
@@ -147,7 +147,7 @@ function resultText(table: string, result: ExpireResult, manifests: RemovedManif
     unreadable.length === 0 ? '' : `${plural(unreadable.length, 'object')} could not be read; run firn orphans later\n`,
     failed.length === 0 ? '' : `${plural(failed.length, 'file')} could not be deleted; run firn orphans later\n`,
     outside === 0 ? '' : `${plural(outside, 'file')} outside of the table's folder left alone\n`,
-    manifests.kept === 0 ? '' : `${plural(manifests.kept, 'JSON manifest')} kept for the refused records they list\n`,
+    manifests.kept === 0 ? '' : `${plural(manifests.kept, 'JSON manifest')} kept: they list refused records, or are not known to be of this table\n`,
   ].join('')
   const freed = `deleted ${plural(filesOf(result), 'file')} (${formatBytes(bytesFreed)})`
   return `${table}: removed ${plural(snapshotIds.length, 'snapshot')}, ${freed}\n${notes}`

@@ -2,8 +2,11 @@
 
 import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
+import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { execute } from '../../../jobs/main.ts'
+import { systemClock } from '../../../table/clock.ts'
+import { openCatalog, openStore } from '../../../table/index.ts'
 import { complaint } from '../cli-support.ts'
 import { idsOf, type Lake, makeLake, TABLE } from './lake.ts'
 
@@ -65,6 +68,33 @@ describe('expire', () => {
     expect((await lake.home.firn(['expire', TABLE, '--older-than', '7'])).code).toBe(2)
     expect((await lake.snapshots()).map(({ snapshot_id }) => snapshot_id)).toHaveLength(3)
     expect(await lake.ids('--ref', 'keep')).toEqual(idsOf(0, 6))
+  })
+
+  test('a tag from before what has expired is not gone back to, and the way to it is named', async () => {
+    const tagged = await lake.add(0, 3)
+    await lake.home.json(['tag', TABLE, 'keep'])
+    const between = await lake.add(3, 6)
+    await lake.add(6, 9)
+    await lake.home.json(['expire', TABLE, '--snapshot', between, '--grace', '0', '--yes'])
+    const refused = await lake.home.firn(['rollback', TABLE, '--to', tagged, '--yes'])
+    expect(complaint(refused)).toMatchObject({
+      code: 'FIRN_NOT_AN_ANCESTOR',
+      help: expect.stringContaining(`firn copy ${TABLE} <location> --ref keep`),
+    })
+  })
+
+  test('takes back what a run that died has announced, and says so', async () => {
+    const first = await lake.add(0, 3)
+    await lake.add(3, 6)
+    const store = openStore(pathToFileURL(lake.home.path(WAREHOUSE)).href)
+    const table = await openCatalog(store, { clock: systemClock }).loadTable(TABLE)
+    await table.setProperties({ 'firn.expiring': first, 'firn.expiring-since': '1' })
+    const plan = await lake.home.firn(['expire', TABLE, '--dry-run'])
+    expect(plan.stdout).toContain(`would take back that 1 snapshot of ${TABLE}`)
+    expect(plan.stdout).not.toContain('nothing to do')
+    const run = await lake.home.firn(['expire', TABLE, '--grace', '0', '--yes'])
+    expect(run.stdout).toContain('1 snapshot that a run had left announced as expiring')
+    await lake.home.json(['tag', TABLE, 'first', '--snapshot', first])
   })
 
   test('asks at a terminal, and takes anything but a yes for a no', async () => {
