@@ -147,7 +147,9 @@ function resultText(table: string, result: ExpireResult, manifests: RemovedManif
     unreadable.length === 0 ? '' : `${plural(unreadable.length, 'object')} could not be read; run firn orphans later\n`,
     failed.length === 0 ? '' : `${plural(failed.length, 'file')} could not be deleted; run firn orphans later\n`,
     outside === 0 ? '' : `${plural(outside, 'file')} outside of the table's folder left alone\n`,
-    manifests.kept === 0 ? '' : `${plural(manifests.kept, 'JSON manifest')} kept: they list refused records, or are not known to be of this table\n`,
+    manifests.kept === 0
+      ? ''
+      : `${plural(manifests.kept, 'JSON manifest')} kept: they list refused records, or are not known to be of this table\n`,
   ].join('')
   const freed = `deleted ${plural(filesOf(result), 'file')} (${formatBytes(bytesFreed)})`
   return `${table}: removed ${plural(snapshotIds.length, 'snapshot')}, ${freed}\n${notes}`

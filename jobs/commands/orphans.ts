@@ -59,7 +59,9 @@ async function orphans(ctx: CommandContext, name: string, flags: OrphanFlags): P
   const more = all.length > SHOWN ? `and ${all.length - SHOWN} more\n` : ''
   const notes = [
     plan.totals.young === 0 ? '' : `${plural(plan.totals.young, 'unreferenced object')} too young to tell\n`,
-    beside.kept === 0 ? '' : `${plural(beside.kept, 'JSON manifest')} kept: they list refused records, or are not known to be of this table\n`,
+    beside.kept === 0
+      ? ''
+      : `${plural(beside.kept, 'JSON manifest')} kept: they list refused records, or are not known to be of this table\n`,
   ].join('')
   const planned = {
     schema: 'firn.orphans/1',
