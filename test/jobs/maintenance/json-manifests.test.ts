@@ -300,3 +300,29 @@ test('a manifest of another table of this name, or that does not say, stays with
   const expired = await removeManifestsOf(warehouse.store, TABLE, tableUuid, [snapshotId(72n), snapshotId(74n)])
   expect(expired).toEqual({ deleted: 0, kept: 2 })
 })
+
+test('refused records stay beside a manifest that lists fewer of them than its run wrote', async () => {
+  const warehouse = agingWarehouse()
+  await compactOne(warehouse)
+  warehouse.at(1)
+  const id = snapshotId(await compactOne(warehouse, 1))
+  const manifest = (await readManifest(warehouse.store, TABLE, id))!
+  await warehouse.store.put(manifestKey(TABLE, id), Buffer.from(JSON.stringify({ ...manifest, quarantined: [] })))
+  warehouse.at(9)
+  expect(await refusedKeys(warehouse)).toHaveLength(1)
+  expect(keysOf(await plan(warehouse, 8))).toEqual([])
+})
+
+test('refused records that no manifest lists stay when they are older than what is left of the history', async () => {
+  const warehouse = agingWarehouse()
+  await warehouse.store.put(`_quarantine/${TABLE}/old-0.jsonl.zst`, Buffer.from('x'))
+  warehouse.at(1)
+  await compactOne(warehouse)
+  warehouse.at(9)
+  expect(keysOf(await plan(warehouse, 8))).toEqual([])
+  // main's line may reach further back than its log, which loses everything before a snapshot that was removed
+  const { metadata } = await loadTable(warehouse)
+  const cut = metadata.snapshotLog.map((entry) => ({ ...entry, timestampMillis: epochMillis(NOON + 3 * DAY) }))
+  expect(neverCommitted(metadata, snapshotId(1n), NOON + 2 * DAY)).toBe(true)
+  expect(neverCommitted({ ...metadata, snapshotLog: cut }, snapshotId(1n), NOON + 2 * DAY)).toBe(false)
+})
