@@ -44,8 +44,8 @@ const RUN_SETTINGS: Readonly<Record<string, string>> = {
 export const variableOf = (option: Option): string => environmentName(option.name())
 
 /**
- * Let every option of `command` that is not given by its flag only take its value from `env` when no flag gives one. Values are parsed, and refused, only
- * when this command runs. Lists are separated by commas; an empty variable is none.
+ * Let every option of `command` that is not given by its flag only take its value from `env` when no flag gives one.
+ * Values are parsed, and refused, only when this command runs. Lists are separated by commas; an empty variable is none.
  */
 export function bindVariables(command: Command, env: Environment): void {
   for (const option of command.options) {
