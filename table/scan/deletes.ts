@@ -49,7 +49,8 @@ export interface DeleteReader {
 
 type Positions = ReadonlyMap<string, Float64Array>
 
-const POSITION_SCHEMA: Schema = {
+/** Columns of a position delete file. Spec: "Position Delete Files". */
+export const POSITION_SCHEMA: Schema = {
   schemaId: 0,
   identifierFieldIds: [],
   fields: [

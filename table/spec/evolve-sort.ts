@@ -2,7 +2,7 @@
 import { FirnError } from '../errors.ts'
 import { resolveTerm } from './evolve-spec.ts'
 import { currentSchema, type TableMetadata } from './metadata.ts'
-import { type SortField, type SortOrder, UNSORTED } from './sort.ts'
+import { type SortField, type SortOrder, sameSortFields, UNSORTED } from './sort.ts'
 import type { Transform } from './transform.ts'
 
 export interface SortColumn {
@@ -34,22 +34,10 @@ export function evolveSort(metadata: TableMetadata, columns: readonly SortColumn
       throw invalid(`${columns[index]!.column} is in it twice`)
     }
   }
-  const equal = metadata.sortOrders.find((order) => sameFields(order.fields, fields))
+  const equal = metadata.sortOrders.find((order) => sameSortFields(order.fields, fields))
   const highest = Math.max(0, ...metadata.sortOrders.map((order) => order.orderId))
   return { sortOrder: equal ?? { orderId: highest + 1, fields } }
 }
-
-const sameFields = (a: readonly SortField[], b: readonly SortField[]): boolean =>
-  a.length === b.length &&
-  a.every((field, index) => {
-    const other = b[index]!
-    return (
-      field.sourceId === other.sourceId &&
-      field.transform === other.transform &&
-      field.direction === other.direction &&
-      field.nullOrder === other.nullOrder
-    )
-  })
 
 function invalid(message: string, help?: string): FirnError {
   return new FirnError('invalid', 'FIRN_SORT_ORDER_INVALID', `sort order: ${message}`, {

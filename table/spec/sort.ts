@@ -18,6 +18,19 @@ export interface SortOrder {
 
 export const UNSORTED: SortOrder = { orderId: 0, fields: [] }
 
+/** Whether two orders sort the same way, whatever their ids. */
+export const sameSortFields = (a: readonly SortField[], b: readonly SortField[]): boolean =>
+  a.length === b.length &&
+  a.every((field, index) => {
+    const other = b[index]!
+    return (
+      field.sourceId === other.sourceId &&
+      field.transform === other.transform &&
+      field.direction === other.direction &&
+      field.nullOrder === other.nullOrder
+    )
+  })
+
 export function parseSortOrder(json: unknown, where = 'sort-order'): SortOrder {
   const reader = new JsonReader(json, where)
   return {

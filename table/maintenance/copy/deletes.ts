@@ -11,9 +11,8 @@ import { createParquetFile } from '../../format/parquet-writer.ts'
 import { compareKeys } from '../../io/keys.ts'
 import type { AbortableOptions, ObjectStore } from '../../io/object-store.ts'
 import type { DataFile } from '../../manifest/data-file.ts'
-import { DELETE_PATH_ID, DELETE_POSITION_ID } from '../../scan/delete-index.ts'
+import { POSITION_SCHEMA } from '../../scan/deletes.ts'
 import { openTableFile } from '../../scan/open-file.ts'
-import type { Schema } from '../../spec/schema.ts'
 import type { PathMap } from './paths.ts'
 import { putChecked } from './transfer.ts'
 
@@ -28,15 +27,6 @@ export interface RewrittenDeletes {
 }
 
 const ROW_GROUP_ROWS = 65_536
-
-const POSITION_SCHEMA: Schema = {
-  schemaId: 0,
-  identifierFieldIds: [],
-  fields: [
-    { id: DELETE_PATH_ID, name: 'file_path', required: true, type: 'string' },
-    { id: DELETE_POSITION_ID, name: 'pos', required: true, type: 'long' },
-  ],
-}
 
 interface Source {
   readonly store: ObjectStore

@@ -4,7 +4,7 @@ import { pathTo } from '../../scan/columns.ts'
 import type { Expression } from '../../scan/expression.ts'
 import { currentSchema, defaultSortOrder, type TableMetadata } from '../../spec/metadata.ts'
 import { fieldsById } from '../../spec/schema.ts'
-import type { SortField, SortOrder } from '../../spec/sort.ts'
+import { type SortField, type SortOrder, sameSortFields } from '../../spec/sort.ts'
 import { canApply } from '../../spec/transform.ts'
 import { isPrimitive } from '../../spec/types.ts'
 
@@ -106,21 +106,9 @@ export function resolveSettings(metadata: TableMetadata, options: RewritePlanOpt
 /** The table's own order of these fields has an id, which tells readers and the next plan that a file is sorted. */
 function outputOrder(metadata: TableMetadata, fields: readonly SortField[] | undefined): SortOrder {
   if (fields === undefined) return defaultSortOrder(metadata)
-  const known = metadata.sortOrders.find((order) => sameFields(order.fields, fields))
+  const known = metadata.sortOrders.find((order) => sameSortFields(order.fields, fields))
   return { orderId: known?.orderId ?? 0, fields }
 }
-
-const sameFields = (a: readonly SortField[], b: readonly SortField[]): boolean =>
-  a.length === b.length &&
-  a.every((field, index) => {
-    const other = b[index]!
-    return (
-      field.sourceId === other.sourceId &&
-      field.transform === other.transform &&
-      field.direction === other.direction &&
-      field.nullOrder === other.nullOrder
-    )
-  })
 
 function checkNumbers(settings: RewriteSettings): void {
   const { targetFileSizeBytes: target, minFileSizeBytes: min, maxFileSizeBytes: max } = settings
