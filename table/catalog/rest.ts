@@ -98,10 +98,12 @@ function tableOf(
   loaded: LoadedTable,
   allowedLocations?: AllowedLocations,
 ): Table {
-  const { client, root, settings, options } = session
+  const { client, root, defaults, overrides, options } = session
   const { clock, storeOptions = {} } = options
   const { store, workerOptions } = openTableStore(loaded, {
-    catalogSettings: settings,
+    catalogUri: options.uri,
+    defaults,
+    overrides,
     storeOptions,
     clock,
     reload: () => load(session, at, name, {}),

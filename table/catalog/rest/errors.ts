@@ -119,6 +119,11 @@ function rootReason(error: unknown): string {
   return codeOf(error) || (each instanceof Error ? each.message || each.name : String(each))
 }
 
+const ANSI = new RegExp(`${String.fromCharCode(27)}\\[[0-9;?]*[ -/]*[@-~]`, 'g')
+
+/** Text of a server as one line that a terminal takes for text: nothing moves the cursor, colours, or turns it around. */
+export const printable = (text: string): string => text.replace(ANSI, '').replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
+
 function withoutSecrets(text: string, secrets: readonly string[]): string {
   return secrets.filter((secret) => secret !== '').reduce((left, secret) => left.replaceAll(secret, '…'), text)
 }

@@ -6,6 +6,7 @@ import { oauth2Auth } from './auth-oauth2.ts'
 import { signingOfHost, sigv4Auth } from './auth-sigv4.ts'
 import { openRestClient, type RestClient } from './http.ts'
 import { checkAuth, checkedUri, type RestCatalogOptions, type SigV4Options } from './options.ts'
+import { keepEncrypted } from './trust.ts'
 import { parseConfig } from './wire.ts'
 
 type Settings = Readonly<Record<string, string>>
@@ -16,7 +17,10 @@ export interface Session {
   readonly client: RestClient
   /** `v1/<prefix>/`; the prefix comes encoded from the catalog. */
   readonly root: string
-  readonly settings: Settings
+  /** Beneath what the client was told. */
+  readonly defaults: Settings
+  /** Above what the client was told. */
+  readonly overrides: Settings
 }
 
 const DEFAULT_TIMEOUT_MILLIS = 60_000
@@ -33,7 +37,7 @@ export function checkOptions(options: RestCatalogOptions): void {
 /** @throws {FirnError} by the catalog's answer. Belongs to no caller: it is not aborted. */
 export async function connect(options: RestCatalogOptions): Promise<Session> {
   const uri = checkedUri(options.uri)
-  const auth = authOf(options, uri, {})
+  const auth = authOf(options, uri, ofClient(options))
   const json = await clientOf(options, uri, auth).call(
     {
       method: 'GET',
@@ -45,18 +49,10 @@ export async function connect(options: RestCatalogOptions): Promise<Session> {
     {},
   )
   const { defaults, overrides } = parseConfig(json, `settings of ${uri}`)
-  const settings: Settings = {
-    ...defaults,
-    ...(options.prefix === undefined ? {} : { prefix: options.prefix }),
-    ...overrides,
-  }
-  const moved = settings['uri'] === undefined ? uri : checkedUri(settings['uri'])
-  if (uri.startsWith('https:') && !moved.startsWith('https:')) {
-    const message = `the catalog at ${uri} sends its clients to ${moved}, which is not encrypted`
-    throw new FirnError('invalid', 'FIRN_CATALOG_REFUSED', message, {
-      help: 'Correct the uri among the settings that the catalog gives out.',
-    })
-  }
+  const settings: Settings = { ...defaults, ...ofClient(options), ...overrides }
+  // the client always names a uri, so that a default moves nobody
+  const named = overrides['uri']
+  const moved = named === undefined ? uri : keepEncrypted(uri, checkedUri(named), 'its uri')
   const prefix = (settings['prefix'] ?? '').replace(/^\/+|\/+$/g, '')
   // a token that was given out already still serves, unless the catalog sends us elsewhere for one
   const elsewhere = options.sigv4 !== undefined || settings['oauth2-server-uri'] !== undefined
@@ -64,8 +60,25 @@ export async function connect(options: RestCatalogOptions): Promise<Session> {
     options,
     client: clientOf(options, moved, elsewhere ? authOf(options, moved, settings) : auth),
     root: prefix === '' ? 'v1/' : `v1/${prefix}/`,
-    settings,
+    defaults,
+    overrides,
   }
+}
+
+/** What the user said, by the names that a catalog has for it. */
+const ofClient = ({ prefix, scope, sigv4 }: RestCatalogOptions): Settings => ({
+  ...(prefix === undefined ? {} : { prefix }),
+  ...(scope === undefined ? {} : { scope }),
+  ...(sigv4?.signingName === undefined ? {} : { 'rest.signing-name': sigv4.signingName }),
+  ...(sigv4?.signingRegion === undefined ? {} : { 'rest.signing-region': sigv4.signingRegion }),
+})
+
+/** Where tokens are had. What the user named stands: that is where the secret goes. */
+function tokenUriOf({ oauth2ServerUri, uri }: RestCatalogOptions, base: string, settings: Settings): string {
+  if (oauth2ServerUri !== undefined) return checkedUri(oauth2ServerUri, 'OAuth2 server URI')
+  const named = settings['oauth2-server-uri'] ?? 'v1/oauth/tokens'
+  const absolute = /^[a-z][a-z0-9+.-]*:/i.test(named) ? named : `${base}/${named.replace(/^\/+/, '')}`
+  return keepEncrypted(uri, checkedUri(absolute, 'OAuth2 server URI'), 'its OAuth2 server')
 }
 
 const clientOf = (options: RestCatalogOptions, uri: string, auth: Authenticator): RestClient =>
@@ -78,11 +91,10 @@ function authOf(options: RestCatalogOptions, uri: string, settings: Settings): A
   const { token, credential, sigv4, clock } = options
   if (sigv4 !== undefined) return signatureOf(options, sigv4, uri, settings)
   if (credential !== undefined) {
-    const tokenUri = options.oauth2ServerUri ?? settings['oauth2-server-uri'] ?? `${uri}/v1/oauth/tokens`
     return oauth2Auth({
-      tokenUri: checkedUri(tokenUri, 'OAuth2 server URI'),
+      tokenUri: tokenUriOf(options, uri, settings),
       credential,
-      scope: options.scope ?? settings['scope'] ?? 'catalog',
+      scope: settings['scope'] ?? 'catalog',
       clock,
       timeoutMillis: timeoutOf(options),
     })
@@ -92,18 +104,18 @@ function authOf(options: RestCatalogOptions, uri: string, settings: Settings): A
 
 function signatureOf(
   { storeOptions, clock }: RestCatalogOptions,
-  { signingName, signingRegion, credentials }: SigV4Options,
+  { credentials }: SigV4Options,
   uri: string,
   settings: Settings,
 ): Authenticator {
   const host = signingOfHost(uri)
-  const region = signingRegion ?? settings['rest.signing-region'] ?? host.region ?? storeOptions?.s3?.region
+  const region = settings['rest.signing-region'] ?? host.region ?? storeOptions?.s3?.region
   if (region === undefined) {
     const message = 'the region to sign requests to the REST catalog for is not known'
     throw new FirnError('invalid', 'FIRN_INVALID_OPTION', message, { help: 'Give the signing region, or AWS_REGION.' })
   }
   return sigv4Auth({
-    service: signingName ?? settings['rest.signing-name'] ?? host.service ?? 'execute-api',
+    service: settings['rest.signing-name'] ?? host.service ?? 'execute-api',
     region,
     credentials:
       credentials === undefined

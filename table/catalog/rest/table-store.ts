@@ -7,13 +7,17 @@ import { FirnError } from '../../errors.ts'
 import type { ObjectStore } from '../../io/object-store.ts'
 import { openStore, type S3Credentials, type S3Options, type StoreOptions } from '../../io/open-store.ts'
 import { normaliseLocation } from '../../spec/location.ts'
+import { isLoopback, keepEncrypted } from './trust.ts'
 import type { LoadedTable } from './wire.ts'
 
 type Settings = Readonly<Record<string, string>>
 
 export interface TableStoreOptions {
-  /** Of the catalog: `s3.*` and `client.region` among others. */
-  readonly catalogSettings: Settings
+  /** As the user named it. */
+  readonly catalogUri: string
+  /** Of the catalog, `s3.*` and `client.region` among others: beneath `storeOptions`, and above them. */
+  readonly defaults: Settings
+  readonly overrides: Settings
   readonly storeOptions: Omit<StoreOptions, 'clock'>
   readonly clock: Clock
   /** The table anew, for credentials that run out. */
@@ -29,9 +33,10 @@ export interface TableStore {
 /** @throws {FirnError} `FIRN_BAD_WAREHOUSE_URL` (invalid). */
 export function openTableStore(table: LoadedTable, options: TableStoreOptions): TableStore {
   const { clock, storeOptions } = options
-  const settings = settingsOf(table, options.catalogSettings)
-  const s3 = s3OptionsOf(settings, storeOptions)
-  const first = credentialsOf(settings)
+  const settings = settingsOf(table, options.overrides)
+  const s3: S3Options = { ...s3OptionsOf(options.defaults), ...storeOptions.s3, ...s3OptionsOf(settings) }
+  checkEndpoint(s3, options)
+  const first = keysOf(table, options)
   const current = first === undefined ? undefined : renewing(first, options)
   const open: StoreOptions = {
     ...storeOptions,
@@ -47,24 +52,39 @@ export function openTableStore(table: LoadedTable, options: TableStoreOptions): 
   }
 }
 
-function s3OptionsOf(settings: Settings, storeOptions: TableStoreOptions['storeOptions']): S3Options {
+function s3OptionsOf(settings: Settings): S3Options {
   const endpoint = settings['s3.endpoint']
   const region = settings['client.region'] ?? settings['s3.region']
   const pathStyle = settings['s3.path-style-access']
   return {
-    ...storeOptions.s3,
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(region === undefined ? {} : { region }),
     ...(pathStyle === undefined ? {} : { pathStyle: pathStyle !== 'false' }),
   }
 }
 
-function settingsOf({ state, config, storageCredentials }: LoadedTable, catalogSettings: Settings): Settings {
+/** The table's bytes, and the token that reads them, go there. */
+function checkEndpoint({ endpoint }: S3Options, { catalogUri, storeOptions }: TableStoreOptions): void {
+  if (endpoint === undefined || endpoint === storeOptions.s3?.endpoint || isLoopback(endpoint)) return
+  keepEncrypted(catalogUri, endpoint, 's3.endpoint')
+}
+
+/** What is given out for the table or to everybody, unless the user has keys and the catalog only a default. */
+function keysOf(
+  table: LoadedTable,
+  { overrides, defaults, storeOptions }: TableStoreOptions,
+): S3Credentials | undefined {
+  const given = credentialsOf(settingsOf(table, overrides))
+  if (given !== undefined || storeOptions.s3?.credentials !== undefined) return given
+  return credentialsOf(defaults)
+}
+
+function settingsOf({ state, config, storageCredentials }: LoadedTable, overrides: Settings): Settings {
   const location = normaliseLocation(state.metadata.location)
   const closest = storageCredentials
     .filter(({ prefix }) => location.startsWith(normaliseLocation(prefix)))
     .sort((a, b) => b.prefix.length - a.prefix.length)[0]
-  return { ...catalogSettings, ...config, ...closest?.config }
+  return { ...overrides, ...config, ...closest?.config }
 }
 
 function credentialsOf(settings: Settings): S3Credentials | undefined {
@@ -84,14 +104,12 @@ function credentialsOf(settings: Settings): S3Credentials | undefined {
 const MARGIN_MILLIS = 360_000
 
 /** The credentials of this moment; the table is loaded again for new ones when they are about to run out. */
-function renewing(
-  first: S3Credentials,
-  { clock, catalogSettings, reload }: TableStoreOptions,
-): () => Promise<S3Credentials> {
+function renewing(first: S3Credentials, options: TableStoreOptions): () => Promise<S3Credentials> {
+  const { clock, reload } = options
   let held = first
   let pending: Promise<S3Credentials> | undefined
   const renew = async (): Promise<S3Credentials> => {
-    const again = credentialsOf(settingsOf(await reload(), catalogSettings))
+    const again = keysOf(await reload(), options)
     if (again !== undefined) return again
     throw new FirnError('invalid', 'FIRN_NO_CREDENTIALS', 'the catalog no longer gives out credentials for the table', {
       help: 'Check what this identity may do in the catalog, then run the same command again.',

@@ -1,5 +1,5 @@
 /** Who we say we are, when that runs out, and that no secret comes out. */
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { signingOfHost, sigv4Auth } from '../../../table/catalog/rest/auth-sigv4.ts'
 import { openRestCatalog, type RestCatalogOptions } from '../../../table/catalog/rest.ts'
 import { type Clock, systemClock } from '../../../table/clock.ts'
@@ -113,6 +113,54 @@ describe('OAuth2 client credentials', () => {
     } finally {
       await tokens.close()
     }
+  })
+})
+
+describe('an encrypted catalog', () => {
+  const credential = 'client:s3cret'
+  afterEach(() => void vi.unstubAllGlobals())
+
+  /** A catalog at https://catalog.example/rest that gives out `settings`; what was sent, and where. */
+  function answering(settings: { defaults?: object; overrides?: object }): { url: string; body: string }[] {
+    const sent: { url: string; body: string }[] = []
+    vi.stubGlobal('fetch', async (url: string | URL, { body }: RequestInit) => {
+      sent.push({ url: String(url), body: String(body ?? '') })
+      const path = new URL(url).pathname
+      if (path.endsWith('/config')) return Response.json({ defaults: {}, overrides: {}, ...settings })
+      return Response.json(path.endsWith('/tokens') ? { access_token: 'given' } : { namespaces: [] })
+    })
+    return sent
+  }
+  const catalog = (more: Partial<RestCatalogOptions> = {}): ReturnType<typeof openRestCatalog> =>
+    openRestCatalog({ uri: 'https://catalog.example/rest', clock: systemClock, credential, ...more })
+
+  test.each(['defaults', 'overrides'])('cannot have the secret sent unencrypted: %s', async (where) => {
+    const sent = answering({ [where]: { 'oauth2-server-uri': 'http://127.0.0.1/v1/oauth/tokens' } })
+    const error = await failureOf(catalog().listTables())
+    expect(error).toMatchObject({ code: 'FIRN_CATALOG_REFUSED', kind: 'invalid', help: expect.any(String) })
+    expect(sent.every(({ url }) => url.startsWith('https:'))).toBe(true)
+  })
+
+  test('cannot move its clients to plain http, but its defaults may say what they like of that', async () => {
+    answering({ overrides: { uri: 'http://catalog.example' } })
+    expect(await failureOf(catalog().listTables())).toMatchObject({ code: 'FIRN_CATALOG_REFUSED' })
+    answering({ defaults: { uri: 'http://catalog.example' } })
+    expect(await catalog().listTables()).toEqual([])
+  })
+
+  test('names its token endpoint by a path below its own URI, too', async () => {
+    const sent = answering({ overrides: { 'oauth2-server-uri': '/v1/other/tokens' } })
+    await catalog().listTables()
+    expect(sent.map(({ url }) => url)).toContain('https://catalog.example/rest/v1/other/tokens')
+  })
+
+  test('where the user says that tokens are had, they are had', async () => {
+    const sent = answering({ overrides: { 'oauth2-server-uri': 'https://other.example/tokens' } })
+    await catalog({ oauth2ServerUri: 'http://mine.example/tokens' }).listTables()
+    expect(sent.filter(({ body }) => body.includes('s3cret')).map(({ url }) => new URL(url).host)).toEqual(
+      expect.arrayContaining(['mine.example']),
+    )
+    expect(sent.some(({ url }) => url.includes('other.example'))).toBe(false)
   })
 })
 

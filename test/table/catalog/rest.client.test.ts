@@ -52,6 +52,21 @@ describe('settings of the catalog', () => {
     expect(urls().at(-1)).toMatch(/^GET \/v1\/over\/namespaces/)
   })
 
+  test('a default moves nobody, an override does', async () => {
+    const elsewhere = await startRestServer({ location: freshStore().url })
+    try {
+      await start({ config: { defaults: { uri: elsewhere.uri } } })
+      await open().listTables()
+      expect(elsewhere.requests).toEqual([])
+      expect(urls().at(-1)).toMatch(/namespaces/)
+      await start({ config: { overrides: { uri: elsewhere.uri } } })
+      await open().listTables()
+      expect(elsewhere.requests.map(({ url }) => url)).toEqual(['/v1/namespaces?pageToken='])
+    } finally {
+      await elsewhere.close()
+    }
+  })
+
   test('a failure is not kept: the next call asks again', async () => {
     const catalog = open()
     server.fault = () => ({ status: 403, effect: 'before' })
@@ -185,26 +200,64 @@ describe('the store of a table is opened as the catalog says', () => {
     ...more,
   })
   const base = {
-    catalogSettings: {},
+    catalogUri: 'https://catalog',
+    defaults: {},
+    overrides: {},
     storeOptions: {},
     clock: systemClock,
     reload: () => Promise.reject(new Error('no')),
   }
 
-  test('endpoint, region and path style: of the table, then of the catalog, then ours', async () => {
-    const { store, workerOptions } = openTableStore(
-      loaded({ 's3.endpoint': 'http://table', 's3.path-style-access': 'false' }),
-      {
+  test('endpoint, region, path style: of the table, then the override, then ours, then the default', async () => {
+    const opened = (config: Record<string, string>) =>
+      openTableStore(loaded(config), {
         ...base,
-        catalogSettings: { 's3.endpoint': 'http://catalog', 'client.region': 'eu-west-1' },
-        storeOptions: { s3: { endpoint: 'http://ours', region: 'us-east-1', maxAttempts: 2 } },
-      },
-    )
-    expect(store.url).toBe('s3://lake/a/b')
-    expect(await workerOptions()).toEqual({
-      s3: { endpoint: 'http://table', region: 'eu-west-1', pathStyle: false, maxAttempts: 2 },
+        defaults: { 's3.endpoint': 'https://default', 'client.region': 'eu-west-1', 's3.path-style-access': 'true' },
+        overrides: { 'client.region': 'eu-west-2' },
+        storeOptions: { s3: { endpoint: 'https://ours', region: 'us-east-1', maxAttempts: 2 } },
+      })
+    expect(opened({}).store.url).toBe('s3://lake/a/b')
+    const ours = { endpoint: 'https://ours', region: 'eu-west-2', pathStyle: true, maxAttempts: 2 }
+    expect(await opened({}).workerOptions()).toEqual({ s3: ours })
+    const table = { 's3.endpoint': 'https://table', 's3.path-style-access': 'false', 's3.region': 'eu-west-3' }
+    expect(await opened(table).workerOptions()).toEqual({
+      s3: { ...ours, endpoint: 'https://table', pathStyle: false },
     })
   })
+
+  test("keys: the catalog's for the table, then ours, then its default", async () => {
+    const credentials = { accessKeyId: 'ours', secretAccessKey: 'x' }
+    const idOf = async (config: Record<string, string>, storeOptions: { s3?: { credentials: typeof credentials } }) => {
+      const { s3 } = await openTableStore(loaded(config), {
+        ...base,
+        defaults: keys('default'),
+        storeOptions,
+      }).workerOptions()
+      return typeof s3?.credentials === 'object' ? s3.credentials.accessKeyId : undefined
+    }
+    expect(await idOf(keys('table'), { s3: { credentials } })).toBe('table')
+    expect(await idOf({}, { s3: { credentials } })).toBe('ours')
+    expect(await idOf({}, {})).toBe('default')
+  })
+
+  test.each(['defaults', 'overrides', 'config'] as const)(
+    'an encrypted catalog cannot name a plain endpoint: %s',
+    (where) => {
+      const named = { 's3.endpoint': 'http://s3.example' }
+      const opened = (catalogUri: string, endpoint?: string) =>
+        openTableStore(loaded(where === 'config' ? named : {}), {
+          ...base,
+          catalogUri,
+          ...(where === 'config' ? {} : { [where]: named }),
+          storeOptions: endpoint === undefined ? {} : { s3: { endpoint } },
+        })
+      expect(() => opened('https://catalog')).toThrow(expect.objectContaining({ code: 'FIRN_CATALOG_REFUSED' }))
+      expect(opened('http://catalog').store).toBeDefined()
+      expect(opened('https://catalog', 'http://s3.example').store).toBeDefined()
+      named['s3.endpoint'] = 'http://127.0.0.1:9000'
+      expect(opened('https://catalog').store).toBeDefined()
+    },
+  )
 
   test('credentials are those of the longest prefix that the location has', async () => {
     const table = loaded(keys('all'), [
