@@ -110,6 +110,8 @@ function refusal(asked: Asked, answer: Answer): FirnError {
 function tokenOf(json: unknown, asked: Asked, startedMillis: number): Token {
   const { access_token: text, expires_in: seconds } = (json ?? {}) as Record<string, unknown>
   if (typeof text !== 'string' || text === '') throw unexpectedAnswer(asked, 'no access_token')
+  // it becomes a header
+  if (/\p{Cc}/u.test(text)) throw unexpectedAnswer(asked, 'an access_token that holds control characters')
   const life = typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : Number.POSITIVE_INFINITY
   return { text, renewAtMillis: startedMillis + Math.max(life - MARGIN_MILLIS, life / 2) }
 }

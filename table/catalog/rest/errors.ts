@@ -19,6 +19,7 @@ export interface Asked {
 }
 
 const MAX_MESSAGE_CHARACTERS = 500
+const MAX_TYPE_CHARACTERS = 100
 
 /** `error.type` and `error.message` of the body, when it is an error document. */
 export function errorModel(json: unknown): { readonly type: string; readonly message: string } {
@@ -66,12 +67,10 @@ function verdict(status: number, type: string): Verdict {
 
 /** What to throw for an answer that is not a success. */
 export function failureOf(asked: Asked, { status, json }: Answer): FirnError {
-  const { type, message } = errorModel(json)
-  const [kind, code, help] = verdict(status, type)
-  const said = withoutSecrets([type, message].filter(Boolean).join(': '), asked.secrets).slice(
-    0,
-    MAX_MESSAGE_CHARACTERS,
-  )
+  const model = errorModel(json)
+  const [kind, code, help] = verdict(status, model.type)
+  const type = safeText(model.type, asked.secrets, MAX_TYPE_CHARACTERS)
+  const said = safeText([model.type, model.message].filter(Boolean).join(': '), asked.secrets, MAX_MESSAGE_CHARACTERS)
   return new FirnError(kind, code, `${asked.what}: ${asked.catalog} answered ${status}${said && ` (${said})`}`, {
     detail: { catalog: asked.catalog, status, ...(type === '' ? {} : { type }) },
     help,
@@ -80,7 +79,7 @@ export function failureOf(asked: Asked, { status, json }: Answer): FirnError {
 
 /** No answer at all, or one that broke off. */
 export function withoutAnswer(asked: Asked, cause: unknown): FirnError {
-  const reason = withoutSecrets(rootReason(cause), asked.secrets)
+  const reason = safeText(rootReason(cause), asked.secrets, MAX_MESSAGE_CHARACTERS)
   return new FirnError(
     'unavailable',
     'FIRN_CATALOG_UNAVAILABLE',
@@ -88,7 +87,8 @@ export function withoutAnswer(asked: Asked, cause: unknown): FirnError {
     {
       detail: { catalog: asked.catalog },
       help: `Check the URI and the network. ${RETRY}`,
-      cause,
+      // the raw one may hold a header as it was to be sent
+      cause: Object.assign(new Error(reason), { code: codeOf(cause) }),
     },
   )
 }
@@ -124,6 +124,12 @@ const ANSI = new RegExp(`${String.fromCharCode(27)}\\[[0-9;?]*[ -/]*[@-~]`, 'g')
 /** Text of a server as one line that a terminal takes for text: nothing moves the cursor, colours, or turns it around. */
 export const printable = (text: string): string => text.replace(ANSI, '').replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
 
-function withoutSecrets(text: string, secrets: readonly string[]): string {
-  return secrets.filter((secret) => secret !== '').reduce((left, secret) => left.replaceAll(secret, '…'), text)
+/** What may be shown: without secrets, nor pieces of one that was broken at its blanks, and of bounded length. */
+function safeText(text: string, secrets: readonly string[], characters: number): string {
+  const words = secrets.flatMap((secret) => [secret, ...secret.split(/\s+/).filter(({ length }) => length >= 4)])
+  return words
+    .filter((word) => word !== '')
+    .sort((a, b) => b.length - a.length)
+    .reduce((left, word) => left.replaceAll(word, '…'), printable(text))
+    .slice(0, characters)
 }

@@ -85,11 +85,7 @@ async function listAll<T>(
     const page = parse(await client.call(request, options), what)
     items.push(...page.items)
     if (page.nextToken !== undefined && page.nextToken === pageToken) {
-      throw new FirnError(
-        'corrupt',
-        'FIRN_CATALOG_ANSWER_INVALID',
-        `${what}: ${client.uri} repeats the page ${pageToken}`,
-      )
+      throw new FirnError('corrupt', 'FIRN_CATALOG_ANSWER_INVALID', `${what}: ${client.uri} repeats a page of the list`)
     }
     pageToken = page.nextToken
   } while (pageToken !== undefined)

@@ -54,6 +54,12 @@ export function checkedUri(uri: string, name = 'uri'): string {
 
 /** @throws {FirnError} `FIRN_INVALID_OPTION` (invalid). */
 export function checkAuth({ token, credential, sigv4 }: RestCatalogOptions): void {
+  for (const [name, value] of Object.entries({ token, credential })) {
+    // the value is not repeated; a line break at the end of a file that holds a token does no harm
+    if (value === undefined || !/\p{Cc}/u.test(value.trim())) continue
+    const message = `the ${name} of the REST catalog holds a line break or another control character`
+    throw new FirnError('invalid', 'FIRN_INVALID_OPTION', message, { help: `Give the ${name} as one line.` })
+  }
   const given = Object.entries({ token, credential, sigv4 }).filter(([, value]) => value !== undefined)
   if (given.length <= 1) return
   const names = given.map(([name]) => name).join(' and ')

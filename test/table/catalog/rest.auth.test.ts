@@ -210,7 +210,53 @@ describe('SigV4', () => {
   })
 })
 
+describe('what a server says', () => {
+  const esc = String.fromCharCode(27)
+
+  test('is shown without what moves a terminal, without secrets, and not at any length', async () => {
+    await start()
+    const error = {
+      type: `s3cret-t0ken${'x'.repeat(2_000)}`,
+      message: `${esc}[31mred\r\nfirn: all is well\u202e\u0007`,
+    }
+    server!.fault = () => ({ status: 403, body: JSON.stringify({ error }), effect: 'before' })
+    const thrown = await failureOf(open({ token: 's3cret-t0ken' }).listTables())
+    expect(String(thrown.detail['type'])).toMatch(/^…x{99}$/)
+    expect(everythingOf(thrown)).not.toContain('s3cret')
+    error.type = 'T'
+    const { message } = await failureOf(open({ token: 's3cret-t0ken' }).listTables())
+    expect(message).toMatch(/\(T: red firn: all is well \)$/)
+  })
+
+  test('a request that cannot be sent is not shown with its headers', async () => {
+    await start()
+    const credentials = { accessKeyId: 'AKID', secretAccessKey: 'hidden', sessionToken: 'piece-one\npiece-two' }
+    const sigv4 = { signingName: 'glue', signingRegion: 'eu-west-1', credentials }
+    expect(everythingOf(await failureOf(open({ sigv4 }).listTables()))).not.toMatch(/piece-|hidden/)
+  })
+
+  test('a token that cannot be a header is no token', async () => {
+    await start()
+    const fetched = vi.spyOn(globalThis, 'fetch')
+    fetched.mockResolvedValueOnce(Response.json({ access_token: 'given-one\ngiven-two' }))
+    try {
+      const thrown = await failureOf(open({ credential: 'client:s3cret' }).listTables())
+      expect(thrown).toMatchObject({ code: 'FIRN_CATALOG_ANSWER_INVALID' })
+      expect(everythingOf(thrown)).not.toContain('given-')
+    } finally {
+      fetched.mockRestore()
+    }
+  })
+})
+
 describe('options', () => {
+  test.each(['token', 'credential'])('a %s of two lines is refused, unseen', (name) => {
+    const options = { uri: 'https://x', clock: systemClock, [name]: 'half-a\nhalf-b' }
+    expect(() => openRestCatalog(options)).toThrow(/control character/)
+    expect(() => openRestCatalog(options)).not.toThrow(/half-/)
+    expect(() => openRestCatalog({ ...options, [name]: 'whole\n' })).not.toThrow()
+  })
+
   test('two ways to authorize are refused', () => {
     const options = { uri: 'https://x', clock: systemClock, token: 'a', credential: 'b:c' }
     expect(() => openRestCatalog(options)).toThrow(/token and credential/)
