@@ -8,7 +8,7 @@ import { type AllowedLocations, routedStore } from '../io/routed.ts'
 import { Table } from '../table.ts'
 import { checkDefinition, type TableDefinition } from './definition.ts'
 import type { Catalog } from './open.ts'
-import { type Answer, errorModel, failureOf, neverSent } from './rest/errors.ts'
+import { type Answer, errorModel, failureOf, mayHaveArrived, saysNothing } from './rest/errors.ts'
 import type { RestRequest } from './rest/http.ts'
 import { namespacePath, parseNamespace, parseTableName, type TableName, tablePath, tablesPath } from './rest/names.ts'
 import { createNamespace, listNamespaces, listTables } from './rest/namespaces.ts'
@@ -126,7 +126,7 @@ async function createTable(
   definition: TableDefinition,
   options: AbortableOptions,
 ): Promise<Table> {
-  const { client, root } = session
+  const { root } = session
   const request: RestRequest = {
     method: 'POST',
     path: root + tablesPath(at.namespace),
@@ -140,12 +140,29 @@ async function createTable(
     await createNamespace(session, at.namespace, options)
     answer = await send(session, request)
   }
-  if (answer.status >= 200 && answer.status < 300) {
-    return tableOf(session, at, name, parseLoadedTable(answer.json, `table ${name}`))
+  return madeTable(session, at, name, request, answer)
+}
+
+/** Of an answer to a create or a register. */
+function madeTable(session: Session, at: TableName, name: string, request: RestRequest, answer: Answer): Table {
+  if (answer.status === 409) throw tableExists(name, failureOf(session.client.asked(request), answer))
+  checkChanged(session, request, answer)
+  return tableOf(session, at, name, readAnswer(request, answer, name))
+}
+
+function readAnswer(request: RestRequest, { json }: Answer, name: string): LoadedTable {
+  try {
+    return parseLoadedTable(json, `table ${name}`)
+  } catch (error) {
+    throw FirnError.is(error) && error.kind === 'corrupt' ? outcomeUnknown(request, error) : error
   }
+}
+
+/** @throws {FirnError} when the answer is no success; `FIRN_COMMIT_STATE_UNKNOWN` when it does not tell. */
+function checkChanged({ client }: Session, request: RestRequest, answer: Answer): void {
+  if (answer.status >= 200 && answer.status < 300) return
   const failure = failureOf(client.asked(request), answer)
-  if (answer.status === 409) throw tableExists(name, failure)
-  throw answer.status >= 500 && answer.status !== 501 ? outcomeUnknown(request, failure) : failure
+  throw saysNothing(answer.status) ? outcomeUnknown(request, failure) : failure
 }
 
 /** Of a request that changes something. Once it was sent it is not aborted. */
@@ -153,8 +170,7 @@ async function send({ client }: Session, request: RestRequest): Promise<Answer> 
   try {
     return await client.exchange(request, {})
   } catch (error) {
-    const sent = FirnError.is(error, 'FIRN_CATALOG_UNAVAILABLE') && error.detail['catalog'] === client.uri
-    throw sent && !neverSent(error) ? outcomeUnknown(request, error) : error
+    throw FirnError.is(error) && mayHaveArrived(error, client.uri) ? outcomeUnknown(request, error) : error
   }
 }
 
@@ -165,7 +181,9 @@ async function dropTable(
 ): Promise<void> {
   const path = session.root + tablePath(parseTableName(name))
   const query = { purgeRequested: String(purge) }
-  await session.client.call({ method: 'DELETE', path, query, what: `dropping table ${name}`, reads: false }, { signal })
+  const request: RestRequest = { method: 'DELETE', path, query, what: `dropping table ${name}`, reads: false }
+  signal?.throwIfAborted()
+  checkChanged(session, request, await send(session, request))
 }
 
 async function renameTable(session: Session, name: string, to: string, options: AbortableOptions = {}): Promise<void> {
@@ -176,10 +194,10 @@ async function renameTable(session: Session, name: string, to: string, options: 
   }
   const what = `renaming table ${name} to ${to}`
   const request: RestRequest = { method: 'POST', path: `${session.root}tables/rename`, body, what, reads: false }
-  const answer = await session.client.exchange(request, options)
-  if (answer.status >= 200 && answer.status < 300) return
-  const failure = failureOf(session.client.asked(request), answer)
-  throw answer.status === 409 ? tableExists(to, failure) : failure
+  options.signal?.throwIfAborted()
+  const answer = await send(session, request)
+  if (answer.status === 409) throw tableExists(to, failureOf(session.client.asked(request), answer))
+  checkChanged(session, request, answer)
 }
 
 async function registerTable(
@@ -196,12 +214,8 @@ async function registerTable(
     what: `registering table ${name}`,
     reads: false,
   }
-  const answer = await session.client.exchange(request, options)
-  if (answer.status >= 200 && answer.status < 300) {
-    return tableOf(session, at, name, parseLoadedTable(answer.json, `table ${name}`))
-  }
-  const failure = failureOf(session.client.asked(request), answer)
-  throw answer.status === 409 ? tableExists(name, failure) : failure
+  options.signal?.throwIfAborted()
+  return madeTable(session, at, name, request, await send(session, request))
 }
 
 const tableExists = (name: string, cause: FirnError): FirnError =>

@@ -100,8 +100,19 @@ export const unexpectedAnswer = (asked: Asked, problem: string, cause?: unknown)
     cause,
   })
 
-/** The catalog was not reached at all, so that nothing can have happened there. */
-export const neverSent = (cause: unknown): boolean =>
+/** Statuses after which a change may have taken effect or not. */
+export const saysNothing = (status: number): boolean => (status >= 500 && status !== 501) || status === 408
+
+/** Whether a request that failed without a status may have taken effect; not when it was never sent. */
+export function mayHaveArrived(error: unknown, catalog: string): boolean {
+  // a token that could not be had is an error of another address
+  if (!FirnError.is(error) || error.detail['catalog'] !== catalog) return false
+  return (
+    error.code === 'FIRN_CATALOG_ANSWER_INVALID' || (error.code === 'FIRN_CATALOG_UNAVAILABLE' && !neverSent(error))
+  )
+}
+
+const neverSent = (cause: unknown): boolean =>
   ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'].includes(codeOf(cause))
 
 function codeOf(error: unknown): string {

@@ -7,10 +7,9 @@
  * - A second try on the same base is safe: both assert the same refs, so that at most one of them takes effect.
  */
 import type { Clock } from '../../clock.ts'
-import { FirnError } from '../../errors.ts'
 import type { AbortableOptions } from '../../io/object-store.ts'
 import type { Proposal, SwapOutcome, TableOperations, TableState } from '../catalog.ts'
-import { type Answer, failureOf, neverSent } from './errors.ts'
+import { type Answer, failureOf, mayHaveArrived, saysNothing } from './errors.ts'
 import { type RestClient, type RestRequest, waitMillis } from './http.ts'
 import { assertionsOf, isRuledOut } from './requirements.ts'
 import { parseTableState, printCommit } from './wire.ts'
@@ -55,16 +54,14 @@ async function commit(
   try {
     answer = await client.exchange(request, {})
   } catch (cause) {
-    // a token that could not be had stopped the request before it was sent
-    const sent = FirnError.is(cause, 'FIRN_CATALOG_UNAVAILABLE') && cause.detail['catalog'] === client.uri
-    if (!sent || neverSent(cause)) throw cause
+    if (!mayHaveArrived(cause, client.uri)) throw cause
     return { kind: 'unknown', cause }
   }
   const { status } = answer
   if (status >= 200 && status < 300) return committed(answer, name)
   if (status === 409) return { kind: 'conflict' }
   const failure = failureOf(client.asked(request), answer)
-  if ((status >= 500 && status !== 501) || status === 408) {
+  if (saysNothing(status)) {
     // it says when it wants to be asked again
     if (answer.retryAfterMillis !== undefined) {
       await table.clock
@@ -73,7 +70,11 @@ async function commit(
     }
     return { kind: 'unknown', cause: failure }
   }
-  if (status === 400 && (await hasMovedOn(table, base, { requirements, updates }))) return { kind: 'conflict' }
+  if (status !== 400) throw failure
+  const moved = await hasMovedOn(table, base, { requirements, updates }).catch(() => undefined)
+  // a lost race and a wrong request look alike until the table can be seen
+  if (moved === undefined) return { kind: 'unknown', cause: failure }
+  if (moved) return { kind: 'conflict' }
   throw failure
 }
 

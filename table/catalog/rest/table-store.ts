@@ -102,6 +102,8 @@ function credentialsOf(settings: Settings): S3Credentials | undefined {
 
 /** The S3 client asks again five minutes before what it was given runs out. */
 const MARGIN_MILLIS = 360_000
+/** After a renewal that failed: every request would wait for another one. */
+const PAUSE_MILLIS = 15_000
 
 /** The credentials of this moment; the table is loaded again for new ones when they are about to run out. */
 function renewing(first: S3Credentials, options: TableStoreOptions): () => Promise<S3Credentials> {
@@ -115,13 +117,23 @@ function renewing(first: S3Credentials, options: TableStoreOptions): () => Promi
       help: 'Check what this identity may do in the catalog, then run the same command again.',
     })
   }
+  const expires = (): number => held.expiresAtMillis ?? Number.POSITIVE_INFINITY
+  let failedAtMillis = Number.NEGATIVE_INFINITY
   return async () => {
-    if (clock.nowMillis() < (held.expiresAtMillis ?? Number.POSITIVE_INFINITY) - MARGIN_MILLIS) return held
+    if (clock.nowMillis() < expires() - MARGIN_MILLIS) return held
+    const paused = clock.monotonicMillis() - failedAtMillis < PAUSE_MILLIS
+    if (paused && clock.nowMillis() < expires()) return held
     // many requests find it run out at once; one of them asks
     pending ??= renew().finally(() => {
       pending = undefined
     })
-    held = await pending
+    try {
+      held = await pending
+    } catch (error) {
+      // what is held serves to its very end
+      if (clock.nowMillis() >= expires()) throw error
+      failedAtMillis = clock.monotonicMillis()
+    }
     return held
   }
 }

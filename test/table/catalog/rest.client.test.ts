@@ -330,4 +330,29 @@ describe('the store of a table is opened as the catalog says', () => {
     expect(await Promise.all([id(), id(), id()])).toEqual(['second', 'second', 'second'])
     expect(reloads).toBe(1)
   })
+
+  test('while they cannot be had anew, the ones in hand serve to their end, and the catalog is left in peace', async () => {
+    let now = 1_000_000_000
+    let reloads = 0
+    const { workerOptions } = openTableStore(
+      loaded(keys('first', { 's3.session-token-expires-at-ms': String(now + 300_000) })),
+      {
+        ...base,
+        clock: { ...systemClock, nowMillis: () => epochMillis(now), monotonicMillis: () => now },
+        reload: () => {
+          reloads++
+          return Promise.reject(new Error('no catalog'))
+        },
+      },
+    )
+    const first = { s3: { credentials: expect.objectContaining({ accessKeyId: 'first' }) } }
+    expect(await workerOptions()).toMatchObject(first)
+    expect(await workerOptions()).toMatchObject(first)
+    expect(reloads).toBe(1)
+    now += 299_999
+    expect(await workerOptions()).toMatchObject(first)
+    expect(reloads).toBe(2)
+    now += 1
+    await expect(workerOptions()).rejects.toThrow('no catalog')
+  })
 })

@@ -140,6 +140,57 @@ describe('an outcome that nobody knows', () => {
     expect(lists.length).toBeGreaterThan(0)
   })
 
+  test('400 while the table cannot be seen is settled by the load that comes after', async () => {
+    const table = await catalog().createTable('t.events', DEFINITION)
+    await append(table, 'first')
+    const rival = await catalog().loadTable('t.events')
+    let stage: 'before' | 'rival' | 'blind' | 'after' = 'before'
+    server.fault = async (request) => {
+      if (stage === 'before' && isCommit(request)) {
+        stage = 'rival'
+        await append(rival, 'rival')
+        stage = 'blind'
+        return { status: 400, effect: 'before' }
+      }
+      if (stage !== 'blind' || request.method !== 'GET') return undefined
+      stage = 'after'
+      // not repeated by the client itself
+      return { status: 403, effect: 'before' }
+    }
+    expect(await append(table, 'ours')).toMatchObject({ attempts: 2 })
+    expect(await ids()).toEqual(['first', 'ours', 'rival'])
+  })
+
+  const changes = {
+    create: (to: ReturnType<typeof catalog>) => to.createTable('t.other', DEFINITION),
+    drop: (to: ReturnType<typeof catalog>) => to.dropTable('t.events'),
+    rename: (to: ReturnType<typeof catalog>) => to.renameTable('t.events', 't.new'),
+    register: (to: ReturnType<typeof catalog>) => to.registerTable('t.other', 's3://lake/x.metadata.json'),
+  }
+  const silences: readonly ServerFault[] = [
+    { status: 504, effect: 'before' },
+    { status: 408, effect: 'before' },
+    { reset: 'before' },
+  ]
+  test.each(
+    (Object.keys(changes) as (keyof typeof changes)[]).flatMap((change) =>
+      [...silences, { status: 200, body: '<html>', effect: 'before' as const }]
+        .filter((fault) => !('status' in fault && fault.status === 200) || change === 'create' || change === 'register')
+        .map((fault) => ({ change, fault })),
+    ),
+  )('$change, $fault: nobody knows, and it is sent once', async ({ change, fault }) => {
+    await catalog().createTable('t.events', DEFINITION)
+    const client = catalog()
+    await client.listTables()
+    const before = server.requests.length
+    server.fault = () => fault
+    await expect(changes[change](client)).rejects.toMatchObject({
+      code: 'FIRN_COMMIT_STATE_UNKNOWN',
+      kind: 'unknown-commit',
+    })
+    expect(server.requests.length - before).toBe(1)
+  })
+
   test('a create that nobody answered is unknown too, and not tried again', async () => {
     await catalog().createNamespace('t')
     server.fault = ({ method, url }) => (method === 'POST' && url.endsWith('/tables') ? { reset: 'after' } : undefined)
