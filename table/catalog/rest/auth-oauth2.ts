@@ -4,6 +4,7 @@ import { FirnError } from '../../errors.ts'
 import type { Authenticator } from './auth.ts'
 import { type Answer, type Asked, failureOf, unexpectedAnswer, withoutAnswer } from './errors.ts'
 import { jsonOf, retryAfter, waitMillis } from './http.ts'
+import { readText, TooLong } from './read-text.ts'
 import { untilAborted } from './until-aborted.ts'
 
 export interface OAuth2Options {
@@ -25,6 +26,7 @@ interface Token {
 /** A token is given up this long before it runs out, or after half of a short life. */
 const MARGIN_MILLIS = 60_000
 const MAX_REPEATS = 4
+const MAX_ANSWER_BYTES = 1024 * 1024
 
 /** One token for all requests; a new one shortly before it runs out, or when the catalog refuses it. */
 export function oauth2Auth(options: OAuth2Options): Authenticator {
@@ -69,10 +71,15 @@ async function askToken(options: OAuth2Options, secrets: readonly string[]): Pro
   const asked: Asked = { what: 'asking for an OAuth2 token', catalog: tokenUri, secrets }
   for (let repeat = 0; ; repeat++) {
     const started = clock.monotonicMillis()
-    const answer = await post(options, form, asked)
-    if (answer.status === 200) return tokenOf(answer.json, asked, started)
-    if ((answer.status !== 429 && answer.status < 500) || repeat >= MAX_REPEATS) throw refusal(asked, answer)
-    await clock.sleep(waitMillis(clock, repeat, answer.retryAfterMillis))
+    const answer = await post(options, form, asked).catch((error: unknown) => {
+      // asking has no effect but a token more
+      if (repeat < MAX_REPEATS && FirnError.is(error, 'FIRN_CATALOG_UNAVAILABLE')) return undefined
+      throw error
+    })
+    if (answer?.status === 200) return tokenOf(answer.json, asked, started)
+    const again = answer === undefined || answer.status === 429 || answer.status >= 500
+    if (answer !== undefined && (!again || repeat >= MAX_REPEATS)) throw refusal(asked, answer)
+    await clock.sleep(waitMillis(clock, repeat, answer?.retryAfterMillis))
   }
 }
 
@@ -89,11 +96,11 @@ async function post(
       redirect: 'manual',
       signal: AbortSignal.timeout(timeoutMillis),
     })
-    const text = await response.text()
+    const text = await readText(response, MAX_ANSWER_BYTES)
     const after = retryAfter(response.headers.get('retry-after'), clock)
     return { status: response.status, retryAfterMillis: after, json: jsonOf(text) }
   } catch (cause) {
-    throw withoutAnswer(asked, cause)
+    throw cause instanceof TooLong ? unexpectedAnswer(asked, cause.message) : withoutAnswer(asked, cause)
   }
 }
 

@@ -9,7 +9,8 @@ import { FirnError } from '../../errors.ts'
 import { parseJson, printJson } from '../../format/json.ts'
 import type { AbortableOptions } from '../../io/object-store.ts'
 import type { Authenticator } from './auth.ts'
-import { type Answer, type Asked, failureOf, withoutAnswer } from './errors.ts'
+import { type Answer, type Asked, failureOf, unexpectedAnswer, withoutAnswer } from './errors.ts'
+import { readText, TooLong } from './read-text.ts'
 
 export interface RestRequest {
   readonly method: 'GET' | 'POST' | 'DELETE' | 'HEAD'
@@ -26,7 +27,11 @@ export interface RestRequest {
 
 export interface RestClient {
   readonly uri: string
-  /** The answer, whatever its status. @throws {FirnError} `FIRN_CATALOG_UNAVAILABLE` (unavailable): none came. */
+  /**
+   * The answer, whatever its status.
+   * @throws {FirnError} `FIRN_CATALOG_UNAVAILABLE` (unavailable): none came; `FIRN_CATALOG_ANSWER_INVALID` (corrupt): it
+   *   is too long to be read.
+   */
   exchange(request: RestRequest, options: AbortableOptions): Promise<Answer>
   /** The JSON of a success. @throws {FirnError} by the answer's status. */
   call(request: RestRequest, options: AbortableOptions): Promise<unknown>
@@ -39,8 +44,11 @@ export interface RestClientOptions {
   readonly clock: Clock
   readonly timeoutMillis: number
   readonly headers: Readonly<Record<string, string>>
+  /** Of an answer; default 256 MiB, room for the metadata of a table with very many snapshots. */
+  readonly maxAnswerBytes?: number | undefined
 }
 
+const MAX_ANSWER_BYTES = 256 * 1024 * 1024
 const MAX_REPEATS = 4
 const MAX_WAIT_MILLIS = 30_000
 const MAY_PASS: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
@@ -53,6 +61,7 @@ export function openRestClient(options: RestClientOptions): RestClient {
     for (let repeat = 0; ; repeat++) {
       const outcome = await send(options, request, abort).catch((error: unknown) => {
         abort.signal?.throwIfAborted()
+        if (error instanceof TooLong) throw unexpectedAnswer(asked(request), error.message)
         if (!(error instanceof NoAnswer)) throw error
         if (!request.reads || repeat >= MAX_REPEATS) throw withoutAnswer(asked(request), error.cause)
         return undefined
@@ -88,7 +97,7 @@ class NoAnswer extends Error {
 }
 
 async function send(options: RestClientOptions, request: RestRequest, { signal }: AbortableOptions): Promise<Answer> {
-  const { uri, auth, timeoutMillis } = options
+  const { uri, auth, timeoutMillis, maxAnswerBytes = MAX_ANSWER_BYTES } = options
   const url = new URL(`${uri}/${request.path}${queryText(request.query)}`)
   const body = request.body === undefined ? undefined : printJson(request.body)
   const headers = {
@@ -107,11 +116,11 @@ async function send(options: RestClientOptions, request: RestRequest, { signal }
       signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
       ...(body === undefined ? {} : { body }),
     })
-    const text = await response.text()
+    const text = await readText(response, maxAnswerBytes)
     const after = retryAfter(response.headers.get('retry-after'), options.clock)
     return { status: response.status, retryAfterMillis: after, json: jsonOf(text) }
   } catch (cause) {
-    if (FirnError.is(cause)) throw cause
+    if (FirnError.is(cause) || cause instanceof TooLong) throw cause
     throw new NoAnswer('no answer', { cause })
   }
 }

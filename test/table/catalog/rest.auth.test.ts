@@ -96,6 +96,42 @@ describe('OAuth2 client credentials', () => {
     expect(server!.requests.length - before).toBe(3)
   })
 
+  test('a connection that breaks is tried again, a few times', async () => {
+    await start({ oauth: { credential, expiresSeconds: 3600 } })
+    const clock: Clock = { ...systemClock, sleep: () => Promise.resolve() }
+    const fetched = vi.spyOn(globalThis, 'fetch')
+    try {
+      const reset = new TypeError('fetch failed', { cause: Object.assign(new Error('gone'), { code: 'ECONNRESET' }) })
+      fetched.mockRejectedValueOnce(reset).mockRejectedValueOnce(reset)
+      expect(await open({ credential, clock }).listTables()).toEqual([])
+      expect(server!.tokens).toHaveLength(1)
+      fetched.mockClear()
+      fetched.mockRejectedValue(reset)
+      expect(await failureOf(open({ credential, clock }).listTables())).toMatchObject({
+        code: 'FIRN_CATALOG_UNAVAILABLE',
+        kind: 'unavailable',
+        message: expect.stringContaining('ECONNRESET'),
+      })
+      expect(fetched).toHaveBeenCalledTimes(5)
+    } finally {
+      fetched.mockRestore()
+    }
+  })
+
+  test('an answer without end is not read to its end, nor asked for again', async () => {
+    await start()
+    const fetched = vi.spyOn(globalThis, 'fetch').mockImplementation(async () => new Response('x'.repeat(2 ** 21)))
+    try {
+      expect(await failureOf(open({ credential }).listTables())).toMatchObject({
+        code: 'FIRN_CATALOG_ANSWER_INVALID',
+        message: expect.stringContaining('more than 1048576 bytes'),
+      })
+      expect(fetched).toHaveBeenCalledTimes(1)
+    } finally {
+      fetched.mockRestore()
+    }
+  })
+
   test('a wrong secret is said to be wrong, without it', async () => {
     await start({ oauth: { credential: 'client:other', expiresSeconds: 3600 } })
     const error = await failureOf(open({ credential }).listTables())

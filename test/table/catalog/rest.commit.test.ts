@@ -1,7 +1,7 @@
 /** Commits to a REST catalog when the service fails: each takes effect once or not at all, and nothing is deleted. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { noAuth } from '../../../table/catalog/rest/auth.ts'
-import { openRestClient } from '../../../table/catalog/rest/http.ts'
+import { openRestClient, type RestClient } from '../../../table/catalog/rest/http.ts'
 import { restTableOperations } from '../../../table/catalog/rest/operations.ts'
 import { openRestCatalog } from '../../../table/catalog/rest.ts'
 import { systemClock } from '../../../table/clock.ts'
@@ -254,6 +254,44 @@ describe('an outcome that is known', () => {
     await expect(operations.commit(base, proposal)).rejects.toMatchObject({
       code: 'FIRN_CATALOG_UNAVAILABLE',
       kind: 'unavailable',
+    })
+  })
+})
+
+describe('an answer longer than can be meant', () => {
+  const limited = (maxAnswerBytes: number): RestClient =>
+    openRestClient({
+      uri: server.uri,
+      auth: noAuth,
+      clock: systemClock,
+      timeoutMillis: 5_000,
+      headers: {},
+      maxAnswerBytes,
+    })
+  const ask = { method: 'GET', path: 'v1/config', what: 'asking', reads: true } as const
+
+  test('fails a read, which is not repeated; one of just that length is read', async () => {
+    const body = JSON.stringify({ text: 'ü😀'.repeat(1_000) })
+    server.fault = () => ({ status: 200, body, effect: 'before' })
+    const bytes = Buffer.byteLength(body)
+    expect(await limited(bytes).call(ask, {})).toEqual(JSON.parse(body))
+    const before = server.requests.length
+    await expect(limited(bytes - 1).call(ask, {})).rejects.toMatchObject({
+      code: 'FIRN_CATALOG_ANSWER_INVALID',
+      kind: 'corrupt',
+      message: expect.stringContaining(`${bytes - 1} bytes`),
+    })
+    expect(server.requests.length - before).toBe(1)
+  })
+
+  test('leaves a commit unknown', async () => {
+    const { metadata, metadataLocation } = await catalog().createTable('t.events', DEFINITION)
+    const load = (): Promise<never> => Promise.reject(new Error('not asked'))
+    const path = 'v1/namespaces/t/tables/events'
+    const operations = restTableOperations({ client: limited(100), name: 't.events', path, clock: systemClock, load })
+    const proposal = { requirements: [], updates: [], next: metadata }
+    expect(await operations.commit({ metadata, metadataLocation, version: 0 }, proposal)).toMatchObject({
+      kind: 'unknown',
     })
   })
 })
