@@ -105,6 +105,7 @@ function tableOf(
     defaults,
     overrides,
     storeOptions,
+    allowLocalFiles: options.allowLocalFiles,
     clock,
     reload: () => load(session, at, name, {}),
   })

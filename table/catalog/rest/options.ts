@@ -33,6 +33,11 @@ export interface RestCatalogOptions {
   readonly clock: Clock
   /** How tables' stores are opened; what the catalog says about a table comes first. */
   readonly storeOptions?: Omit<StoreOptions, 'clock'> | undefined
+  /**
+   * Whether a table may lie where the catalog says `file:` or `memory:`. Default: only when the catalog itself is on this
+   * computer (`localhost`, `127.0.0.1`, `[::1]`), because a catalog must not make its clients read and write local files.
+   */
+  readonly allowLocalFiles?: boolean | undefined
   /** Milliseconds until a request without an answer is given up; default 60,000. */
   readonly requestTimeoutMillis?: number | undefined
 }

@@ -7,6 +7,7 @@ import { FirnError } from '../../errors.ts'
 import type { ObjectStore } from '../../io/object-store.ts'
 import { openStore, type S3Credentials, type S3Options, type StoreOptions } from '../../io/open-store.ts'
 import { normaliseLocation } from '../../spec/location.ts'
+import { printable } from './errors.ts'
 import { isLoopback, keepEncrypted } from './trust.ts'
 import type { LoadedTable } from './wire.ts'
 
@@ -19,6 +20,8 @@ export interface TableStoreOptions {
   readonly defaults: Settings
   readonly overrides: Settings
   readonly storeOptions: Omit<StoreOptions, 'clock'>
+  /** Also for a catalog that is elsewhere. */
+  readonly allowLocalFiles?: boolean | undefined
   readonly clock: Clock
   /** The table anew, for credentials that run out. */
   reload(): Promise<LoadedTable>
@@ -30,9 +33,11 @@ export interface TableStore {
   workerOptions(): Promise<Omit<StoreOptions, 'clock'>>
 }
 
-/** @throws {FirnError} `FIRN_BAD_WAREHOUSE_URL` (invalid). */
+/** @throws {FirnError} `FIRN_BAD_WAREHOUSE_URL`, `FIRN_CATALOG_REFUSED` (both invalid). */
 export function openTableStore(table: LoadedTable, options: TableStoreOptions): TableStore {
   const { clock, storeOptions } = options
+  const location = normaliseLocation(table.state.metadata.location)
+  checkPlace(location, options)
   const settings = settingsOf(table, options.overrides)
   const s3: S3Options = { ...s3OptionsOf(options.defaults), ...storeOptions.s3, ...s3OptionsOf(settings) }
   checkEndpoint(s3, options)
@@ -44,7 +49,7 @@ export function openTableStore(table: LoadedTable, options: TableStoreOptions): 
     s3: current === undefined ? s3 : { ...s3, credentials: current },
   }
   return {
-    store: openStore(normaliseLocation(table.state.metadata.location), open),
+    store: openStore(location, open),
     workerOptions: async () => ({
       ...storeOptions,
       s3: current === undefined ? s3 : { ...s3, credentials: await current() },
@@ -61,6 +66,18 @@ function s3OptionsOf(settings: Settings): S3Options {
     ...(region === undefined ? {} : { region }),
     ...(pathStyle === undefined ? {} : { pathStyle: pathStyle !== 'false' }),
   }
+}
+
+/** What is on this computer is not for a catalog elsewhere to point at. */
+function checkPlace(
+  location: string,
+  { catalogUri, allowLocalFiles = isLoopback(catalogUri) }: TableStoreOptions,
+): void {
+  if (allowLocalFiles || !/^(file|memory):/i.test(location)) return
+  const message = `the catalog at ${catalogUri} says that the table lies at ${printable(location)}, on this computer`
+  throw new FirnError('invalid', 'FIRN_CATALOG_REFUSED', message, {
+    help: 'Move the table to a store that the catalog shares, or open the catalog with allowLocalFiles: true.',
+  })
 }
 
 /** The table's bytes, and the token that reads them, go there. */

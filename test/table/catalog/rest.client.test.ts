@@ -259,6 +259,32 @@ describe('the store of a table is opened as the catalog says', () => {
     },
   )
 
+  test.each(['file:///etc', 'file:/etc', 'FILE:///etc', '/etc', 'memory://x/y'])(
+    'a catalog elsewhere cannot have %s opened, one on this computer can',
+    (location) => {
+      const state = { metadata: { location }, metadataLocation: '', version: 0 } as never
+      const opened = (more: Partial<typeof base & { allowLocalFiles: boolean }>) =>
+        openTableStore({ state, config: {}, storageCredentials: [] }, { ...base, ...more })
+      for (const catalogUri of ['https://catalog', 'http://localhost.evil.example', 'http://127.0.0.1.evil.example']) {
+        expect(() => opened({ catalogUri })).toThrow(expect.objectContaining({ code: 'FIRN_CATALOG_REFUSED' }))
+      }
+      expect(() => opened({ catalogUri: 'http://localhost', allowLocalFiles: false })).toThrow(/on this computer/)
+      const refused = expect.objectContaining({ code: 'FIRN_CATALOG_REFUSED' })
+      for (const catalogUri of ['http://localhost:8181/x', 'http://127.0.0.1:1', 'https://[::1]']) {
+        expect(() => opened({ catalogUri })).not.toThrow(refused)
+      }
+      expect(() => opened({ allowLocalFiles: true })).not.toThrow(refused)
+    },
+  )
+
+  test('the option to open local files reaches the store', async () => {
+    await start({ location: 'memory://shared' })
+    await expect(open({ allowLocalFiles: false }).createTable('a.b', DEFINITION)).rejects.toMatchObject({
+      code: 'FIRN_CATALOG_REFUSED',
+    })
+    expect((await open().loadTable('a.b')).location).toBe('memory://shared/a/b')
+  })
+
   test('credentials are those of the longest prefix that the location has', async () => {
     const table = loaded(keys('all'), [
       { prefix: 's3://lake/', config: keys('bucket') },
