@@ -13,6 +13,7 @@ import { Table } from '../table.ts'
 import type { TableOperations } from './catalog.ts'
 import { checkDefinition, type TableDefinition } from './definition.ts'
 import { createFileTable, fileTableOperations, loadMetadataFile } from './file.ts'
+import { untilAborted } from './until-aborted.ts'
 
 export interface LoadTableOptions extends AbortableOptions {
   /**
@@ -110,16 +111,6 @@ export async function openTableAt(store: ObjectStore, options: OpenTableOptions)
     metadataFile === undefined ? file.load(again) : loadMetadataFile(store, metadataFile, 0, again)
   const access = { operations: { ...file, load }, writable: false }
   return new Table(undefined, routedStore(store, allowedLocations), await load(abort), clock, access)
-}
-
-function untilAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return work
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*\.[A-Za-z0-9][A-Za-z0-9_-]*$/

@@ -16,8 +16,8 @@ import { restTableOperations } from './rest/operations.ts'
 import type { RestCatalogOptions } from './rest/options.ts'
 import { checkOptions, connect, type Session } from './rest/session.ts'
 import { openTableStore } from './rest/table-store.ts'
-import { untilAborted } from './rest/until-aborted.ts'
 import { type LoadedTable, parseLoadedTable, printCreateTable, printIdentifier } from './rest/wire.ts'
+import { untilAborted } from './until-aborted.ts'
 
 export type { RestCatalogOptions, SigV4Options } from './rest/options.ts'
 

@@ -1,11 +1,11 @@
 /** OAuth2 client credentials. RFC 6749, section 4.4; the REST catalog's own token endpoint unless another is named. */
 import type { Clock } from '../../clock.ts'
 import { FirnError } from '../../errors.ts'
+import { untilAborted } from '../until-aborted.ts'
 import type { Authenticator } from './auth.ts'
 import { type Answer, type Asked, failureOf, unexpectedAnswer, withoutAnswer } from './errors.ts'
 import { jsonOf, retryAfter, waitMillis } from './http.ts'
 import { readText, TooLong } from './read-text.ts'
-import { untilAborted } from './until-aborted.ts'
 
 export interface OAuth2Options {
   /** Token endpoint. */
