@@ -51,6 +51,15 @@ async function rowNumbers(table: Table, where: Expression | undefined): Promise<
   return numbers.sort((a, b) => a - b)
 }
 
+const TIMES: ReadonlySet<string> = new Set(['year', 'month', 'day', 'hour'])
+
+/** Specs that a table can be created with: no column twice as it is, nor by two spans of time. */
+const creatable = spec.filter(({ fields: [a, b] }) => {
+  if (a === undefined || b === undefined || a.sourceId !== b.sourceId) return true
+  const isTwice = a.transform === 'identity' && b.transform === 'identity'
+  return !isTwice && !(TIMES.has(a.transform) && TIMES.has(b.transform))
+})
+
 test('1,000 filters over generated tables: a pruned scan returns the rows that the filter alone would', async () => {
   let skipped = 0
   let claimed = 0
@@ -59,7 +68,7 @@ test('1,000 filters over generated tables: a pruned scan returns the rows that t
     fc.asyncProperty(
       fc.array(row, { minLength: 1, maxLength: 14 }),
       fc.array(filter, { minLength: 40, maxLength: 40 }),
-      spec,
+      creatable,
       async (values, wheres, partitionSpec) => {
         const rows = values.map((one, index) => ({ ...one, row: index }))
         const table = await tableOf(rows, partitionSpec)
