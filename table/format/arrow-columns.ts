@@ -18,34 +18,6 @@ import type { IcebergValue } from './arrow-values.ts'
 /** What a Parquet page decodes to: typed arrays, or arrays; with gaps for nulls where a caller says so. */
 export type DecodedValues = ArrayLike<number | bigint | boolean | Uint8Array | null | undefined>
 
-/**
- * One Arrow column of `type` from chunks that follow one another; strings as UTF-8 bytes.
- * @param rowCount rows of all chunks together. @param column for messages.
- * @throws {FirnError} `FIRN_PARQUET_CORRUPT` (corrupt) when the chunks hold another number of rows.
- */
-export function columnFromDecoded(
-  type: PrimitiveType,
-  chunks: readonly DecodedValues[],
-  rowCount: number,
-  column: string,
-): Data {
-  const found = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
-  if (found !== rowCount) {
-    const message = `column ${column}: expected ${rowCount} values, got ${found}`
-    throw new FirnError('corrupt', 'FIRN_PARQUET_CORRUPT', message)
-  }
-  const builder = new PrimitiveBuilder(type, rowCount, column)
-  const validity = new Validity(rowCount)
-  for (const chunk of chunks) {
-    for (let index = 0; index < chunk.length; index++) {
-      const value = chunk[index]
-      if (value === null || value === undefined) validity.setNull(builder.skip())
-      else builder.add(value)
-    }
-  }
-  return builder.done(validity)
-}
-
 /** A column of nulls: what a file written before the column existed holds. */
 export const nullColumn = (type: IcebergType, rowCount: number, column: string): Data =>
   columnFromValues(type, new Array<null>(rowCount).fill(null), column)
@@ -60,8 +32,13 @@ export const constantColumn = (type: PrimitiveType, value: PrimitiveValue, rowCo
  */
 export function columnFromValues(type: IcebergType, values: readonly IcebergValue[], column: string): Data {
   if (isPrimitive(type)) {
-    const bytes = values.map((value) => (typeof value === 'string' ? Buffer.from(value, 'utf8') : value))
-    return columnFromDecoded(type, [bytes as DecodedValues], values.length, column)
+    const builder = new PrimitiveBuilder(type, values.length, column)
+    const validity = new Validity(values.length)
+    for (const value of values as readonly PrimitiveValue[]) {
+      if (value === null || value === undefined) validity.setNull(builder.skip())
+      else builder.add(typeof value === 'string' ? Buffer.from(value, 'utf8') : value)
+    }
+    return builder.done(validity)
   }
   const validity = new Validity(values.length)
   values.forEach((value, row) => {

@@ -4,7 +4,7 @@ import type { TableDefinition } from '../../table/catalog/definition.ts'
 import { type Catalog, openCatalog } from '../../table/catalog/open.ts'
 import { type Clock, systemClock } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
-import { columnFromDecoded } from '../../table/format/arrow-columns.ts'
+import { columnFromValues } from '../../table/format/arrow-columns.ts'
 import { arrowSchema } from '../../table/format/arrow-schema.ts'
 import { valueAt } from '../../table/format/arrow-values.ts'
 import { epochMillis } from '../../table/ids.ts'
@@ -51,11 +51,8 @@ export const DEFINITION: TableDefinition = {
 export function batchOf(schema: Schema, rows: readonly TestRow[]): RecordBatch {
   const children = schema.fields.map((field): Data => {
     if (!isPrimitive(field.type)) throw new Error('flat columns only')
-    const values = rows.map((row) => {
-      const value = row[field.name] ?? null
-      return typeof value === 'string' ? Buffer.from(value, 'utf8') : value
-    })
-    return columnFromDecoded(field.type, [values], rows.length, field.name)
+    const values = rows.map((row) => row[field.name] ?? null)
+    return columnFromValues(field.type, values, field.name)
   })
   const arrow = arrowSchema(schema)
   return new RecordBatch(

@@ -10,6 +10,7 @@ import type { Schema } from '../../../table/spec/schema.ts'
 import type { SortField } from '../../../table/spec/sort.ts'
 import { applyTransform, transformResultType } from '../../../table/spec/transform.ts'
 import type { IcebergType, PrimitiveType, PrimitiveValue } from '../../../table/spec/types.ts'
+import { FLAT_TYPES } from '../flat-types.ts'
 import {
   type AnyRow,
   appendFiles,
@@ -22,22 +23,6 @@ import {
   rowsOfBatch,
   withSpillFolder,
 } from './rewrite-support.ts'
-
-const FLAT: readonly (readonly [PrimitiveType, fc.Arbitrary<PrimitiveValue>])[] = [
-  ['boolean', fc.boolean()],
-  ['int', fc.integer()],
-  ['long', fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })],
-  ['float', fc.float()],
-  ['double', fc.double()],
-  ['date', fc.integer({ min: -700_000, max: 2_900_000 })],
-  ['time', fc.bigInt({ min: 0n, max: 86_399_999_999n })],
-  ['timestamp', fc.bigInt({ min: -(2n ** 62n), max: 2n ** 62n })],
-  ['timestamptz', fc.bigInt({ min: -(2n ** 62n), max: 2n ** 62n })],
-  ['string', fc.string({ unit: 'binary', maxLength: 30 })],
-  ['binary', fc.uint8Array({ maxLength: 30 })],
-  ['fixed[3]', fc.uint8Array({ minLength: 3, maxLength: 3 })],
-  ['decimal(38, 10)', fc.bigInt({ min: -(10n ** 38n) + 1n, max: 10n ** 38n - 1n })],
-]
 
 const short = fc.string({ unit: 'binary', maxLength: 5 })
 const optional = <T>(values: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(values, { freq: 4 })
@@ -75,7 +60,7 @@ const NESTED: readonly (readonly [IcebergType, fc.Arbitrary<unknown>])[] = [
   ],
 ]
 
-const COLUMNS = [...FLAT, ...NESTED]
+const COLUMNS = [...FLAT_TYPES, ...NESTED]
 
 const SCHEMA: Schema = {
   schemaId: 0,
@@ -89,13 +74,13 @@ const rowArbitrary: fc.Arbitrary<AnyRow> = fc.record(
 const filesArbitrary = fc.array(fc.array(rowArbitrary, { minLength: 1, maxLength: 12 }), { minLength: 2, maxLength: 5 })
 
 const sortFields: fc.Arbitrary<SortField[]> = fc
-  .uniqueArray(fc.integer({ min: 1, max: FLAT.length }), { minLength: 1, maxLength: 3 })
+  .uniqueArray(fc.integer({ min: 1, max: FLAT_TYPES.length }), { minLength: 1, maxLength: 3 })
   .chain((ids) =>
     fc.tuple(
       ...ids.map((sourceId) =>
         fc.record({
           sourceId: fc.constant(sourceId),
-          transform: fc.constantFrom(...transformsOf(FLAT[sourceId - 1]![0])),
+          transform: fc.constantFrom(...transformsOf(FLAT_TYPES[sourceId - 1]![0])),
           direction: fc.constantFrom('asc' as const, 'desc' as const),
           nullOrder: fc.constantFrom('nulls-first' as const, 'nulls-last' as const),
         }),
@@ -112,7 +97,7 @@ function transformsOf(type: PrimitiveType): string[] {
 /** Slow and plain: by values, as the specification words it. -0.0 and 0.0 may stand either way. */
 function compareRows(fields: readonly SortField[], a: AnyRow, b: AnyRow): number {
   for (const { sourceId, transform, direction, nullOrder } of fields) {
-    const source = FLAT[sourceId - 1]![0]
+    const source = FLAT_TYPES[sourceId - 1]![0]
     const type = transformResultType(transform, source)
     const [left, right] = [a, b].map((row) => applyTransform(transform, source, row[`c${sourceId}`] as PrimitiveValue))
     if (left === null && right === null) continue
@@ -152,7 +137,7 @@ test('binpack and zorder keep every row', async () => {
       const table = await appendFiles(await makeTable({ schema: SCHEMA, rowGroupRows: 4 }), files)
       const before = await contents(table)
       const strategy = curve
-        ? { strategy: 'zorder' as const, zorderColumns: FLAT.map((_, index) => `c${index + 1}`) }
+        ? { strategy: 'zorder' as const, zorderColumns: FLAT_TYPES.map((_, index) => `c${index + 1}`) }
         : { strategy: 'binpack' as const }
       const { table: after } = await rewrite(table, { ...strategy, rewriteAll: true, targetFileSizeBytes: 30_000 })
       expect(await contents(after)).toEqual(before)

@@ -12,35 +12,20 @@ import { keyOfPath } from '../../../table/spec/location.ts'
 import type { Schema } from '../../../table/spec/schema.ts'
 import type { PrimitiveType, PrimitiveValue } from '../../../table/spec/types.ts'
 import { createDataFileWriter } from '../../../table/write/writer.ts'
+import { FLAT_TYPES } from '../flat-types.ts'
 import { batchOf, EVENTS, freshStore, rowsOf, type TestRow } from '../support.ts'
-
-const TYPES: readonly (readonly [PrimitiveType, fc.Arbitrary<PrimitiveValue>])[] = [
-  ['boolean', fc.boolean()],
-  ['int', fc.integer()],
-  ['long', fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })],
-  ['float', fc.float()],
-  ['double', fc.double()],
-  ['date', fc.integer({ min: -700_000, max: 2_900_000 })],
-  ['time', fc.bigInt({ min: 0n, max: 86_399_999_999n })],
-  ['timestamp', fc.bigInt({ min: -(2n ** 62n), max: 2n ** 62n })],
-  ['timestamptz', fc.bigInt({ min: -(2n ** 62n), max: 2n ** 62n })],
-  ['string', fc.string({ unit: 'binary', maxLength: 30 })],
-  ['binary', fc.uint8Array({ maxLength: 30 })],
-  ['fixed[3]', fc.uint8Array({ minLength: 3, maxLength: 3 })],
-  ['decimal(9, 2)', fc.bigInt({ min: -999_999_999n, max: 999_999_999n })],
-  ['decimal(18, 2)', fc.bigInt({ min: -(10n ** 18n) + 1n, max: 10n ** 18n - 1n })],
-  ['decimal(38, 10)', fc.bigInt({ min: -(10n ** 38n) + 1n, max: 10n ** 38n - 1n })],
-]
 
 const SCHEMA: Schema = {
   schemaId: 0,
   identifierFieldIds: [],
-  fields: TYPES.map(([type], index) => ({ id: index + 1, name: `c${index + 1}`, required: false, type })),
+  fields: FLAT_TYPES.map(([type], index) => ({ id: index + 1, name: `c${index + 1}`, required: false, type })),
 }
 const UNPARTITIONED = { specId: 0, fields: [] }
 
 const rows: fc.Arbitrary<TestRow[]> = fc.array(
-  fc.record(Object.fromEntries(TYPES.map(([, values], index) => [`c${index + 1}`, fc.option(values, { freq: 4 })]))),
+  fc.record(
+    Object.fromEntries(FLAT_TYPES.map(([, values], index) => [`c${index + 1}`, fc.option(values, { freq: 4 })])),
+  ),
   { minLength: 1, maxLength: 60 },
 )
 
