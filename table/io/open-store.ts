@@ -9,6 +9,7 @@ import { type ObjectStore, subStore } from './object-store.ts'
 import { openS3Store, type S3Options } from './s3.ts'
 
 export { awsCredentials, type S3Credentials, type S3Options } from './s3.ts'
+export type { S3Encryption } from './s3-encryption.ts'
 
 /**
  * JSON-able apart from `clock` and a credentials function, so that a worker thread can open the same store again.

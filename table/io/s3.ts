@@ -24,6 +24,7 @@ import type {
   PutOptions,
   StoredObject,
 } from './object-store.ts'
+import { encryptionOf, type S3Encryption } from './s3-encryption.ts'
 import { isConditionalConflict, type S3Request, s3Failure, statusOf } from './s3-errors.ts'
 import { assertOneCondition, objectNotFound, preconditionFailed, storeUnavailable } from './store-errors.ts'
 
@@ -47,6 +48,10 @@ export interface S3Options {
   readonly credentials?: S3Credentials | (() => Promise<S3Credentials>)
   /** `https://host/bucket/key` instead of `https://bucket.host/key`; default true. */
   readonly pathStyle?: boolean
+  /** Account id, 12 digits: S3 refuses every request to a bucket that another account owns. */
+  readonly expectedBucketOwner?: string
+  /** How S3 encrypts what is put; default: as the bucket says. */
+  readonly encryption?: S3Encryption
 }
 
 const MAX_SOCKETS = 64
@@ -73,7 +78,7 @@ export function openS3Store(
     connection ??= connect(options)
     return connection
   }
-  return new S3ObjectStore(connected, options.bucket, options.prefix, options.clock ?? systemClock)
+  return new S3ObjectStore(connected, options)
 }
 
 async function connect(options: S3Options): Promise<Connection> {
@@ -138,13 +143,19 @@ class S3ObjectStore implements ObjectStore {
   /** `''` or ends with a slash. */
   readonly #root: string
   readonly #clock: Clock
+  /** Parameters of every request. */
+  readonly #owner: { readonly ExpectedBucketOwner?: string }
+  readonly #encryption: Partial<Sdk.PutObjectCommandInput>
 
-  constructor(connected: () => Promise<Connection>, bucket: string, prefix: string, clock: Clock) {
+  constructor(connected: () => Promise<Connection>, options: Parameters<typeof openS3Store>[0]) {
+    const { bucket, prefix, clock = systemClock, expectedBucketOwner, encryption } = options
     this.url = prefix === '' ? `s3://${bucket}` : `s3://${bucket}/${prefix}`
     this.#connected = connected
     this.#bucket = bucket
     this.#root = prefix === '' ? '' : `${prefix}/`
     this.#clock = clock
+    this.#owner = expectedBucketOwner === undefined ? {} : { ExpectedBucketOwner: expectedBucketOwner }
+    this.#encryption = encryptionOf(encryption)
   }
 
   async put(key: string, body: Uint8Array, options: PutOptions = {}): Promise<{ readonly etag: string }> {
@@ -157,6 +168,7 @@ class S3ObjectStore implements ObjectStore {
       ...at,
       Body: body,
       ChecksumAlgorithm: 'SHA256',
+      ...this.#encryption,
       ...(ifMatch === undefined ? {} : { IfMatch: ifMatch }),
       ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch }),
     })
@@ -311,6 +323,7 @@ class S3ObjectStore implements ObjectStore {
     const { sdk, client } = await this.#connected()
     const command = new sdk.ListObjectsV2Command({
       Bucket: this.#bucket,
+      ...this.#owner,
       Prefix: this.#root + prefix,
       ...(startAfter === undefined ? {} : { StartAfter: this.#root + startAfter }),
       ...(token === undefined ? {} : { ContinuationToken: token }),
@@ -322,10 +335,10 @@ class S3ObjectStore implements ObjectStore {
     }
   }
 
-  #at(key: string): { Bucket: string; Key: string } {
+  #at(key: string): { Bucket: string; Key: string; ExpectedBucketOwner?: string } {
     assertKey(key, this.url)
     if (this.#root !== '') assertKey(this.#root + key, `s3://${this.#bucket}`)
-    return { Bucket: this.#bucket, Key: this.#root + key }
+    return { Bucket: this.#bucket, Key: this.#root + key, ...this.#owner }
   }
 
   #request(verb: S3Request['verb'], key: string): S3Request {
