@@ -9,8 +9,18 @@ import { pathToFileURL } from 'node:url'
 import { parseEnv } from 'node:util'
 import * as z from 'zod'
 import { FirnError } from '../table/errors.ts'
-import { CATALOG_LEAVES, type CatalogConfig, catalogSchema, serviceUrl, withCatalogUri } from './catalog-config.ts'
-import { type Environment, environmentName, isTruthy, switchOf } from './variables.ts'
+import { CATALOG_LEAVES, type CatalogConfig, catalogSchema, serviceUrl } from './catalog-config.ts'
+import {
+  configFilePath,
+  configLayers,
+  flattened,
+  isMissing,
+  type LeafKind,
+  type LoadConfigOptions,
+  merge,
+  variableOfSetting,
+} from './config-layers.ts'
+import { type Environment, isTruthy } from './variables.ts'
 
 export type OutputFormat = 'table' | 'json' | 'jsonl' | 'csv' | 'arrow'
 
@@ -18,11 +28,27 @@ const text = z.string().min(1)
 
 const endpoint = serviceUrl('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile')
 const service = z.strictObject({ endpoint: endpoint.optional(), region: text.optional() })
+const s3Service = z.strictObject({
+  endpoint: endpoint.optional(),
+  region: text.optional(),
+  expectedBucketOwner: z
+    .string()
+    .regex(/^\d{12}$/, 'must be an account id of 12 digits')
+    .optional(),
+  sse: z.strictObject({ type: z.enum(['s3', 'kms', 'dsse-kms']), key: text.optional() }).optional(),
+})
 
 /** How to reach one AWS service; left out, the SDK's own chain decides. */
 export interface ServiceConfig {
   readonly endpoint?: string | undefined
   readonly region?: string | undefined
+}
+
+export interface S3Config extends ServiceConfig {
+  /** Account id: requests to a bucket of another account are refused. */
+  readonly expectedBucketOwner?: string | undefined
+  /** How objects are encrypted at rest; `key` is the full ARN of a KMS key. Default: as the bucket says. */
+  readonly sse?: { readonly type: 's3' | 'kms' | 'dsse-kms'; readonly key?: string | undefined } | undefined
 }
 
 /** A table that `firn run` compacts into. */
@@ -48,7 +74,7 @@ export interface Config {
   readonly logFormat: 'text' | 'json'
   /** Share of a compaction's records that may be refused before the run fails instead of committing. */
   readonly maxBadRatio: number
-  readonly s3: ServiceConfig
+  readonly s3: S3Config
   readonly kinesis: ServiceConfig
   readonly run: {
     readonly land: { readonly cron: string; readonly streams: readonly string[]; readonly start?: string | undefined }
@@ -68,7 +94,7 @@ const schema: z.ZodType<Config> = z.strictObject({
   quiet: z.boolean().default(false),
   logFormat: z.enum(['text', 'json']).default('text'),
   maxBadRatio: z.number().min(0).max(1).default(0.05),
-  s3: service.prefault({}),
+  s3: s3Service.prefault({}),
   kinesis: service.prefault({}),
   run: z
     .strictObject({
@@ -87,7 +113,6 @@ const schema: z.ZodType<Config> = z.strictObject({
     .prefault({}),
 })
 
-type LeafKind = 'string' | 'number' | 'boolean' | 'list' | 'json'
 const LEAVES: Readonly<Record<string, LeafKind>> = {
   warehouse: 'string',
   catalog: 'string',
@@ -102,6 +127,9 @@ const LEAVES: Readonly<Record<string, LeafKind>> = {
   maxBadRatio: 'number',
   's3.endpoint': 'string',
   's3.region': 'string',
+  's3.expectedBucketOwner': 'string',
+  's3.sse.type': 'string',
+  's3.sse.key': 'string',
   'kinesis.endpoint': 'string',
   'kinesis.region': 'string',
   'run.land.cron': 'string',
@@ -114,31 +142,42 @@ const LEAVES: Readonly<Record<string, LeafKind>> = {
 /** Names of the settings that this file takes from the environment. */
 export const settingNames: readonly string[] = [...Object.keys(LEAVES).map(variableOfSetting), 'FIRN_CONFIG']
 
-/** `FIRN_CATALOG_URI`, not `FIRN_CATALOG__URI`: those settings are the command line's own, not a tree of a job's. */
-function variableOfSetting(path: string): string {
-  const name = environmentName(path)
-  return path.startsWith('catalog.') ? name.replace('__', '_') : name
-}
-
-export interface LoadConfigOptions {
-  /** Settings given as flags; `undefined` values do not count. */
-  readonly flags?: Readonly<Record<string, unknown>>
-  readonly env: Environment
-  readonly cwd: string
-  /** `--config`: must exist. Else `FIRN_CONFIG` (must exist too), else `firn.config.json` in `cwd` when there is one. */
-  readonly configFile?: string | undefined
-}
+export type { LoadConfigOptions } from './config-layers.ts'
 
 /** @throws {FirnError} `FIRN_CONFIG_INVALID`, `FIRN_CONFIG_NOT_FOUND`, both of kind `invalid`. */
 export function loadConfig(options: LoadConfigOptions): Config {
-  const file = readConfigFile(options)
   const defaults = { warehouse: defaultWarehouse(options.cwd) }
-  const layers = [file.values, environmentLayer(options.env), definedOnly(options.flags ?? {})]
-  const merged = layers.map(withCatalogUri).reduce(merge, defaults)
+  const merged = configLayers(options, LEAVES)
+    .map(({ values }) => values)
+    .reduce(merge, defaults)
   const parsed = schema.safeParse(merged)
-  if (!parsed.success) throw invalidConfig(parsed.error, file.path)
+  if (!parsed.success) throw invalidConfig(parsed.error, configFilePath(options))
   return deepFreeze(parsed.data)
 }
+
+/** One setting as `firn config show` prints it. */
+export interface ExplainedSetting {
+  /** Like `run.land.cron`. */
+  readonly setting: string
+  /** Secrets are replaced. */
+  readonly value: unknown
+  /** A flag, a variable, the settings file, or `default`. */
+  readonly source: string
+}
+
+/** Every setting that has a value, with where it comes from. @throws what `loadConfig` throws. */
+export function explainConfig(options: LoadConfigOptions): readonly ExplainedSetting[] {
+  const layers = configLayers(options, LEAVES)
+  return Object.entries(flattened(loadConfig(options))).map(([setting, value]) => {
+    const layer = layers.findLast(({ values }) =>
+      Object.keys(flattened(values)).some((name) => overlaps(name, setting)),
+    )
+    return { setting, value: redact(value, setting), source: layer?.source ?? 'default' }
+  })
+}
+
+/** A list given whole is one setting, whatever it holds. */
+const overlaps = (given: string, setting: string): boolean => given === setting || setting.startsWith(`${given}.`)
 
 /** Where a table goes when nothing else is said: `file://<cwd>/.firn/warehouse`. */
 export const defaultWarehouse = (cwd: string): string => pathToFileURL(resolve(cwd, '.firn/warehouse')).href
@@ -188,80 +227,6 @@ export function redact(value: unknown, key = ''): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, redact(item, name)]))
 }
 
-function readConfigFile({ configFile, env, cwd }: LoadConfigOptions): { path: string; values: object } {
-  const named = configFile ?? env['FIRN_CONFIG']
-  const path = resolve(cwd, named ?? 'firn.config.json')
-  let content: string
-  try {
-    content = readFileSync(path, 'utf8')
-  } catch (error) {
-    if (named === undefined && isMissing(error)) return { path, values: {} }
-    throw new FirnError('invalid', 'FIRN_CONFIG_NOT_FOUND', `cannot read the configuration file ${path}`, {
-      cause: error,
-      help: 'check --config and FIRN_CONFIG, or leave both out to use firn.config.json of the current folder',
-    })
-  }
-  try {
-    const values: unknown = JSON.parse(content)
-    if (typeof values !== 'object' || values === null || Array.isArray(values)) throw new Error('not a JSON object')
-    return { path, values: nestDottedKeys(values) }
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new FirnError('invalid', 'FIRN_CONFIG_INVALID', `${path} is not a JSON object: ${reason}`, { cause: error })
-  }
-}
-
-/** `{"s3.endpoint": x}` to `{s3: {endpoint: x}}`, so that a block written for another Iceberg tool can be pasted. */
-function nestDottedKeys(values: object): object {
-  return Object.entries(values).reduce<object>((all, [key, value]) => merge(all, nest(key.split('.'), value)), {})
-}
-
-function environmentLayer(env: Environment): object {
-  const layers: object[] = [
-    definedOnly({
-      s3: definedOnly(awsService(env, 'S3')),
-      kinesis: definedOnly(awsService(env, 'KINESIS')),
-    }),
-  ]
-  for (const [path, kind] of Object.entries(LEAVES)) {
-    const name = variableOfSetting(path)
-    const value = env[name]
-    if (value !== undefined && value !== '') {
-      layers.push(withCatalogUri(nest(path.split('.'), coerce(name, value, kind)) as object))
-    }
-  }
-  return layers.reduce(merge, {})
-}
-
-/** The AWS SDK's own variables, so that one setting serves every tool on the machine. */
-function awsService(env: Environment, name: 'S3' | 'KINESIS'): Readonly<Record<string, unknown>> {
-  const endpoint = env[`AWS_ENDPOINT_URL_${name}`] || env['AWS_ENDPOINT_URL'] || undefined
-  const ignored = isTruthy(env['AWS_IGNORE_CONFIGURED_ENDPOINT_URLS'])
-  return {
-    endpoint: ignored ? undefined : endpoint,
-    region: env['AWS_REGION'] || env['AWS_DEFAULT_REGION'] || undefined,
-  }
-}
-
-function coerce(name: string, value: string, kind: LeafKind): unknown {
-  switch (kind) {
-    case 'string':
-      return value
-    case 'number':
-      return Number(value)
-    case 'boolean':
-      return switchOf(name, value)
-    case 'list':
-      return value.split(',').map((item) => item.trim())
-    case 'json':
-      try {
-        return JSON.parse(value)
-      } catch (error) {
-        throw new FirnError('invalid', 'FIRN_CONFIG_INVALID', `${name} is not JSON`, { cause: error })
-      }
-  }
-}
-
 function invalidConfig(error: z.ZodError, path: string): FirnError {
   const lines = error.issues.map((issue) => {
     const at = issue.path.map(String).join('.')
@@ -283,27 +248,6 @@ function allowedKeys(path: readonly PropertyKey[]): string[] {
   }
   return Object.keys((node as { properties?: object } | undefined)?.properties ?? {})
 }
-
-const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException | null)?.code === 'ENOENT'
-
-const isPlain = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-const nest = (path: readonly string[], value: unknown): object =>
-  path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as object
-
-// By entries, not by assignment: a member called `__proto__` then is a member, and the schema refuses it.
-function merge(below: object, above: object): object {
-  const result = new Map<string, unknown>(Object.entries(below))
-  for (const [key, value] of Object.entries(above)) {
-    const old = result.get(key)
-    result.set(key, isPlain(old) && isPlain(value) ? merge(old, value) : value)
-  }
-  return Object.fromEntries(result)
-}
-
-const definedOnly = (values: Readonly<Record<string, unknown>>): object =>
-  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
 
 function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null) for (const item of Object.values(value)) deepFreeze(item)

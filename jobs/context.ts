@@ -112,6 +112,8 @@ const storeOptionsOf = ({ s3 }: Config): Omit<StoreOptions, 'clock'> => ({
   s3: {
     ...(s3.endpoint === undefined ? {} : { endpoint: s3.endpoint }),
     ...(s3.region === undefined ? {} : { region: s3.region }),
+    ...(s3.expectedBucketOwner === undefined ? {} : { expectedBucketOwner: s3.expectedBucketOwner }),
+    ...(s3.sse === undefined ? {} : { encryption: { type: s3.sse.type, keyId: s3.sse.key } }),
   },
 })
 
