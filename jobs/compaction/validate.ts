@@ -2,15 +2,14 @@
  * A decoded record against its dataset: the values of the row, or the reason why there is none.
  * Written by hand instead of through a JSON Schema compiler: it runs once a record and converts while it checks.
  */
+import type { DecodeReason } from '../../ingest/index.ts'
 import { assertNever } from '../../table/errors.ts'
 import { parseDateDays, parseTimestampMicros } from '../../table/index.ts'
 import type { DatasetDefinition, DatasetField } from '../datasets/index.ts'
 
 /** Why a record was refused; the set is closed, so that it can label a metric. `<path>` is a JSON pointer. */
 export type RefusalReason =
-  | 'decode.utf8'
-  | 'decode.json'
-  | 'too_large'
+  | DecodeReason
   | 'missing_key'
   | 'bad_timestamp'
   | `schema.required:${string}`
