@@ -20,6 +20,7 @@ import {
   merge,
   variableOfSetting,
 } from './config-layers.ts'
+import { isSecretReference } from './secrets.ts'
 import { type Environment, isTruthy } from './variables.ts'
 
 export type OutputFormat = 'table' | 'json' | 'jsonl' | 'csv' | 'arrow'
@@ -172,7 +173,11 @@ export function explainConfig(options: LoadConfigOptions): readonly ExplainedSet
     const layer = layers.findLast(({ values }) =>
       Object.keys(flattened(values)).some((name) => overlaps(name, setting)),
     )
-    return { setting, value: redact(value, setting), source: layer?.source ?? 'default' }
+    return {
+      setting,
+      value: isSecretReference(value) ? value : redact(value, setting),
+      source: layer?.source ?? 'default',
+    }
   })
 }
 

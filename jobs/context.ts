@@ -8,7 +8,7 @@ import type { Catalog, RestCatalogOptions, Table } from '../table/index.ts'
 import type { ObjectStore } from '../table/io/object-store.ts'
 import type { StoreOptions } from '../table/io/open-store.ts'
 import type { CatalogConfig } from './catalog-config.ts'
-import { type Config, redact } from './config.ts'
+import { type Config, type ExplainedSetting, redact } from './config.ts'
 import { type Printable, renderCsv, renderFields, renderTable, toJson, toJsonLines } from './render.ts'
 import type { Logger } from './telemetry.ts'
 import { countChanges } from './written.ts'
@@ -26,6 +26,8 @@ export interface CommandContext {
   catalog(): Catalog
   /** `namespace.name` in the catalog, or the URL of a table's folder or of one of its metadata files. */
   openTable(nameOrLocation: string): Promise<Table>
+  /** Every setting that holds, and where it comes from; secrets are replaced. */
+  explainConfig(): readonly ExplainedSetting[]
   /** How stores are opened here; plain data, for workers. */
   readonly storeOptions: Omit<StoreOptions, 'clock'>
   /** Write a command's result to standard output in the format that was asked for. */
@@ -42,7 +44,7 @@ export interface CommandContext {
 
 export interface ContextHandle {
   readonly context: CommandContext
-  activate(config: Config): Promise<void>
+  activate(config: Config, explainConfig?: () => readonly ExplainedSetting[]): Promise<void>
   readonly exitCode: number
 }
 
@@ -58,6 +60,7 @@ export interface ContextOptions {
 export function createContext({ signal, stdout, stderr, stdin, clock = systemClock }: ContextOptions): ContextHandle {
   let active: Active | undefined
   let exitCode = 0
+  let explain = (): readonly ExplainedSetting[] => []
   const need = (): Active => {
     if (active === undefined) throw new Error('the context is used before the command line was parsed')
     return active
@@ -75,6 +78,7 @@ export function createContext({ signal, stdout, stderr, stdin, clock = systemClo
     get storeOptions() {
       return storeOptionsOf(need().config)
     },
+    explainConfig: () => explain(),
     warehouse: () => need().warehouse(),
     catalog: () => need().catalog(),
     openTable: (nameOrLocation) => need().openTable(nameOrLocation),
@@ -91,7 +95,8 @@ export function createContext({ signal, stdout, stderr, stdin, clock = systemClo
   }
   return {
     context,
-    activate: async (config) => {
+    activate: async (config, explainConfig = explain) => {
+      explain = explainConfig
       active = await activate(config, clock, signal, stderr)
     },
     get exitCode() {

@@ -4,6 +4,7 @@ import { averagesCommand } from './commands/averages.ts'
 import { branchCommand } from './commands/branch.ts'
 import { changesCommand } from './commands/changes.ts'
 import { compactCommand } from './commands/compact.ts'
+import { configCommand } from './commands/config.ts'
 import { copyCommand } from './commands/copy.ts'
 import { deleteCommand } from './commands/delete.ts'
 import { doctorCommand } from './commands/doctor.ts'
@@ -22,10 +23,11 @@ import { sampleCommand } from './commands/sample.ts'
 import { scanCommand } from './commands/scan.ts'
 import { tagCommand } from './commands/tag.ts'
 import { verifyCommand } from './commands/verify.ts'
-import { loadConfig, loadEnvironment, settingNames } from './config.ts'
+import { explainConfig, loadConfig, loadEnvironment, settingNames } from './config.ts'
 import { type CommandContext, type ContextHandle, createContext } from './context.ts'
 import { describeError, exitCodeOf } from './exit.ts'
 import { bindVariables, isFlagOnly, variableOf } from './option-variables.ts'
+import { resolveSecrets } from './secrets.ts'
 import { interruptible } from './signals.ts'
 import { type Environment, isTruthy, refuseUnknownVariables } from './variables.ts'
 import { version } from './version.ts'
@@ -52,6 +54,7 @@ const COMMANDS: readonly ((ctx: CommandContext) => Command)[] = [
   doctorCommand,
   exportCommand,
   copyCommand,
+  configCommand,
 ]
 
 /** Run one command line and end the process with its exit code. */
@@ -137,9 +140,13 @@ export function buildProgram(handle: ContextHandle, { env, cwd, stdout, stderr }
   program.hook('preAction', async (_program, command) => {
     const flags = program.opts<Record<string, unknown>>()
     const { config: configFile, version: _version, ...rest } = flags
-    const config = loadConfig({ flags: rest, env, cwd, configFile: configFile as string | undefined })
+    const sources = { flags: rest, env, cwd, configFile: configFile as string | undefined }
+    const config = loadConfig(sources)
     checkFormat(command, config.output)
-    await handle.activate(config)
+    // settings are shown as they are written, and also where a secret cannot be read
+    const isShown = command.parent?.name() === 'config'
+    const { signal } = handle.context
+    await handle.activate(isShown ? config : await resolveSecrets(config, { signal }), () => explainConfig(sources))
   })
   return program
 }
