@@ -8,7 +8,9 @@ import { FirnError } from '../../table/errors.ts'
 import type { FieldType } from '../datasets/index.ts'
 import type { CellValue } from './validate.ts'
 
+/** Chunks double up to this size: columns that are taken away early stay small. */
 const CHUNK_BYTES = 8 * 1024 * 1024
+const FIRST_CHUNK_BYTES = 64 * 1024
 const FIRST_ROWS = 1024
 
 /** What a value's bytes can grow to: UTF-8 needs at most three bytes a UTF-16 unit. */
@@ -25,18 +27,19 @@ export class Utf8Column {
   #lengths: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST_ROWS)
   readonly nulls: NullSet = new NullSet()
   #rows = 0
+  #textBytes = 0
 
   get rows(): number {
     return this.#rows
   }
 
+  /** Bytes of memory that hold values, about: what a chunk has left over was never touched. */
+  get heldBytes(): number {
+    return this.#textBytes + 3 * this.#starts.byteLength
+  }
+
   append(value: string | null): void {
-    const row = this.#rows++
-    if (row === this.#starts.length) {
-      this.#chunkOf = grown(this.#chunkOf, (size) => new Uint32Array(size))
-      this.#starts = grown(this.#starts, (size) => new Uint32Array(size))
-      this.#lengths = grown(this.#lengths, (size) => new Uint32Array(size))
-    }
+    const row = this.#newRow()
     if (value === null) {
       this.nulls.add(row)
       return
@@ -46,16 +49,39 @@ export class Utf8Column {
     if (read !== value.length) {
       throw new FirnError('failed', 'FIRN_INTERNAL', `only ${read} of ${value.length} characters fitted their buffer`)
     }
+    this.#place(row, written)
+  }
+
+  /** A value that is UTF-8 already; the bytes are copied. */
+  appendBytes(value: Uint8Array): void {
+    const row = this.#newRow()
+    this.#room(value.byteLength).set(value, this.#used)
+    this.#place(row, value.byteLength)
+  }
+
+  #newRow(): number {
+    const row = this.#rows++
+    if (row === this.#starts.length) {
+      this.#chunkOf = grown(this.#chunkOf, (size) => new Uint32Array(size))
+      this.#starts = grown(this.#starts, (size) => new Uint32Array(size))
+      this.#lengths = grown(this.#lengths, (size) => new Uint32Array(size))
+    }
+    return row
+  }
+
+  #place(row: number, byteLength: number): void {
     this.#chunkOf[row] = this.#chunks.length - 1
     this.#starts[row] = this.#used
-    this.#lengths[row] = written
-    this.#used += written
+    this.#lengths[row] = byteLength
+    this.#used += byteLength
+    this.#textBytes += byteLength
   }
 
   #room(bytes: number): Uint8Array {
     const last = this.#chunks.at(-1)
     if (last !== undefined && this.#used + bytes <= last.length) return last
-    const chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, bytes))
+    const size = Math.min(FIRST_CHUNK_BYTES * 2 ** this.#chunks.length, CHUNK_BYTES)
+    const chunk = Buffer.allocUnsafeSlow(Math.max(size, bytes))
     this.#chunks.push(chunk)
     this.#used = 0
     return chunk
@@ -110,6 +136,9 @@ export class Int32Column {
     if (value === null) this.nulls.add(row)
     else this.#values[row] = value
   }
+  get heldBytes(): number {
+    return this.#values.byteLength
+  }
   at(row: number): number {
     return this.#values[row]!
   }
@@ -129,6 +158,9 @@ export class Int64Column {
     if (row === this.#values.length) this.#values = grown(this.#values, (size) => new BigInt64Array(size))
     if (value === null) this.nulls.add(row)
     else this.#values[row] = value
+  }
+  get heldBytes(): number {
+    return this.#values.byteLength
   }
   at(row: number): bigint {
     return this.#values[row]!
@@ -150,6 +182,9 @@ export class Float64Column {
     if (row === this.#values.length) this.#values = grown(this.#values, (size) => new Float64Array(size))
     if (value === null) this.nulls.add(row)
     else this.#values[row] = value
+  }
+  get heldBytes(): number {
+    return this.#values.byteLength
   }
   at(row: number): number {
     return this.#values[row]!
@@ -174,6 +209,9 @@ export class BooleanColumn {
     if (value === null) this.nulls.add(row)
     else this.#values[row] = Number(value)
   }
+  get heldBytes(): number {
+    return this.#values.byteLength
+  }
   at(row: number): boolean {
     return this.#values[row] === 1
   }
@@ -190,6 +228,17 @@ export function columnFor(type: FieldType): Column {
   if (type === 'double') return new Float64Column()
   if (type === 'boolean') return new BooleanColumn()
   return new Int64Column()
+}
+
+/** Append the value of `row` of another column of the same type. */
+export function copyCell(from: Column, row: number, to: Column): void {
+  if (from instanceof Utf8Column && !from.nulls.has(row)) (to as Utf8Column).appendBytes(from.bytes(row))
+  else appendCell(to, cellAt(from, row))
+}
+
+/** The caller has seen to it that the cell has the column's type. */
+export function appendCell(column: Column, cell: CellValue): void {
+  ;(column as { append(cell: CellValue): void }).append(cell)
 }
 
 /** The value of `row` as the table layer takes it in partition tuples. */

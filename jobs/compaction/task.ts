@@ -25,9 +25,10 @@ import { type AbortableOptions, type ObjectStore, subStore } from '../../table/i
 import { type DatasetDefinition, parseDataset } from '../datasets/index.ts'
 import { AveragesBuilder, type AveragesState } from './averages.ts'
 import { type Column, cellAt, type Int32Column, type Int64Column } from './columns.ts'
-import { createEnricher, type EnrichedRows, type Enricher } from './enrich.ts'
+import { createEnricher, ENRICH_BATCH_RECORDS, type EnrichedRows, type Enricher, type RawRecord } from './enrich.ts'
 import { gatherer } from './gather.ts'
 import { latestOfEachKey, type PartitionKey, partitionAndSort, type SortKey } from './order.ts'
+import { originText } from './origin.ts'
 import type { PlannedChain } from './plan.ts'
 import { type Incarnation, incarnationName } from './positions.ts'
 import { type QuarantineObject, type QuarantineWriter, quarantineWriter } from './quarantine.ts'
@@ -119,9 +120,9 @@ export async function runCompactionTask(task: CompactionTask, context: TaskConte
     plannedMillis: Number(BigInt(task.compactedAt) / 1000n),
     signal: context.signal,
   })
-  const read = await readInputs(task.inputs, enricher, quarantine, context)
+  const read = await readInputs(task, enricher, quarantine, context)
   const quarantined = await quarantine.close()
-  const { rows } = enricher
+  const rows = enricher.take()
   const bad = read.records - rows.rowCount
   const refused = task.maxBadRatio !== null && bad > task.maxBadRatio * read.records
   const survivors = latestOfEachKey(rows)
@@ -145,30 +146,49 @@ interface ReadResult {
 }
 
 async function readInputs(
-  inputs: readonly PlannedChain[],
+  { inputs, dataset }: CompactionTask,
   enricher: Enricher,
   quarantine: QuarantineWriter,
   context: TaskContext,
 ): Promise<ReadResult> {
+  const withOrigin = dataset.fields.some(({ from }) => from.kind === 'origin')
   const gaps: Gap[] = []
   let records = 0
   for await (const { chunk, input } of chunksOf(inputs, context)) {
     const { stream, created, shardId } = input
     const resumed = comparePositions(input.from, chunk.meta.after) > 0
     if (chunk.meta.gap && !resumed) gaps.push({ stream, created, shardId, after: chunk.meta.after })
+    const rows: number[] = []
     for (let row = 0; row < chunk.meta.count; row++) {
-      if (resumed && comparePositions(chunk.sequenceNumber(row), input.from) <= 0) continue
-      records++
-      const arrivalMillis = chunk.arrivalMillis(row)
-      const refusal = enricher.add(chunk.data(row), arrivalMillis)
-      if (refusal === undefined) continue
-      const sequenceNumber = chunk.sequenceNumber(row)
-      const partitionKey = chunk.partitionKey(row)
-      const origin = { stream, created, shardId, sequenceNumber, partitionKey, arrivalMillis }
-      await quarantine.add(chunk.data(row), origin, refusal)
+      if (!resumed || comparePositions(chunk.sequenceNumber(row), input.from) > 0) rows.push(row)
+    }
+    records += rows.length
+    for (let start = 0; start < rows.length; start += ENRICH_BATCH_RECORDS) {
+      const batch = rows.slice(start, start + ENRICH_BATCH_RECORDS)
+      const outcomes = await enricher.addBatch(
+        batch.map((row) => rawRecord(chunk, row, withOrigin ? input : undefined)),
+        { signal: context.signal },
+      )
+      for (const [index, refusal] of outcomes.entries()) {
+        if (refusal === undefined) continue
+        const row = batch[index]!
+        const [sequenceNumber, partitionKey] = [chunk.sequenceNumber(row), chunk.partitionKey(row)]
+        const arrivalMillis = chunk.arrivalMillis(row)
+        const origin = { stream, created, shardId, sequenceNumber, partitionKey, arrivalMillis }
+        await quarantine.add(chunk.data(row), origin, refusal)
+      }
     }
   }
   return { records, gaps }
+}
+
+function rawRecord(chunk: StagedChunk, row: number, source: PlannedChain | undefined): RawRecord {
+  const raw = { bytes: chunk.data(row), arrivalMillis: chunk.arrivalMillis(row) }
+  if (source === undefined) return raw
+  const { stream, created, shardId } = source
+  const { arrivalMillis } = raw
+  const sequenceNumber = chunk.sequenceNumber(row)
+  return { ...raw, origin: originText({ arrivalMillis, stream, created, shardId, sequenceNumber }) }
 }
 
 /** Every planned chunk in order; the next one is fetched while the caller works. Checks that the chain has no hole. */

@@ -14,6 +14,9 @@ export type RefusalReason =
   | 'bad_timestamp'
   | `schema.required:${string}`
   | `schema.type:${string}`
+  /** The user's module threw on the record alone, or gave values that do not fit. */
+  | 'enrich.error'
+  | 'enrich.timeout'
 
 export interface Refusal {
   readonly reason: RefusalReason

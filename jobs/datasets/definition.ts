@@ -20,6 +20,10 @@ export type FieldSource =
   | { readonly kind: 'arrived_at' }
   /** The planned time of the run that added the row. */
   | { readonly kind: 'compacted_at' }
+  /** Order of the record over all streams, as text (jobs/compaction/origin.ts). */
+  | { readonly kind: 'origin' }
+  /** The value that the user's module gives for the column (jobs/compaction/enrichment.ts). */
+  | { readonly kind: 'enrichment' }
 
 export interface DatasetField {
   readonly name: string
@@ -50,7 +54,29 @@ export interface DatasetDefinition {
   readonly maxRecordBytes: number
   /** Integer column whose mean is reported. */
   readonly averageOf: string
+  /** Which versions of a key are one row; without it `run`, `latest`. */
+  readonly dedup?: DatasetDedup | undefined
 }
+
+export interface DatasetDedup {
+  /** Among which rows: those of one run, or those of the whole table. */
+  readonly scope: 'run' | 'table'
+  readonly keep: 'latest' | 'first'
+}
+
+export const DEFAULT_DEDUP: DatasetDedup = { scope: 'run', keep: 'latest' }
+
+/** A column of the table: a declared field, or one of a group of features. */
+export interface DatasetColumn {
+  readonly name: string
+  readonly type: FieldType
+  readonly required: boolean
+  readonly doc?: string | undefined
+  readonly from: FieldSource
+}
+
+/** Every column of the table that the definition makes, in the table's order. */
+export const columnsOf = (dataset: DatasetDefinition): readonly DatasetColumn[] => dataset.fields
 
 /** Kinesis' own limit for one record. */
 const MAX_RECORD_BYTES = 10 * 1024 * 1024
@@ -69,6 +95,8 @@ const fieldSource = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('arrived_at') }),
   z.strictObject({ kind: z.literal('compacted_at') }),
+  z.strictObject({ kind: z.literal('origin') }),
+  z.strictObject({ kind: z.literal('enrichment') }),
 ])
 
 const shape: z.ZodType<DatasetDefinition> = z.strictObject({
@@ -106,6 +134,12 @@ const shape: z.ZodType<DatasetDefinition> = z.strictObject({
     .default([]),
   maxRecordBytes: z.int().min(1).max(LARGEST_RECORD_BYTES).default(MAX_RECORD_BYTES),
   averageOf: columnName.default('word_count'),
+  dedup: z
+    .strictObject({
+      scope: z.enum(['run', 'table']).default('run'),
+      keep: z.enum(['latest', 'first']).default('latest'),
+    })
+    .optional(),
 })
 
 /** Types that the computed sources produce. */
@@ -116,6 +150,7 @@ const COMPUTED_TYPES: Readonly<Record<string, FieldType>> = {
   content_sha256: 'string',
   arrived_at: 'timestamptz',
   compacted_at: 'timestamptz',
+  origin: 'string',
 }
 
 /**
@@ -150,6 +185,8 @@ function contradictions(dataset: DatasetDefinition): string[] {
     faults.push(`eventTime: ${dataset.eventTime} must be a timestamptz field`)
   else if (dataset.eventTime !== undefined && fields.get(dataset.eventTime)?.from.kind === 'compacted_at')
     faults.push(`eventTime: ${dataset.eventTime} is the time of the run, which is no event; use arrived_at`)
+  if (dataset.dedup?.scope === 'table' && !dataset.fields.some(isOrigin))
+    faults.push('dedup: scope table needs a required field from origin, which orders the versions of a key')
   if (fields.get(dataset.averageOf)?.type !== 'int') faults.push(`averageOf: ${dataset.averageOf} must be an int field`)
   const partitionNames = dataset.partition.map((part) => part.name ?? defaultPartitionName(part.source, part.transform))
   if (new Set(partitionNames).size < partitionNames.length) faults.push('partition: names must be unique')
@@ -163,10 +200,13 @@ function contradictions(dataset: DatasetDefinition): string[] {
   return faults
 }
 
+const isOrigin = ({ from, required }: DatasetField): boolean => from.kind === 'origin' && required
+
 function fieldContradictions(field: DatasetField, fields: ReadonlyMap<string, DatasetField>): string[] {
   const faults: string[] = []
   const { from } = field
-  if (from.kind === 'record') return faults
+  // what the user's module gives is checked against any declared type
+  if (from.kind === 'record' || from.kind === 'enrichment') return faults
   const produced = COMPUTED_TYPES[from.kind === 'feature' ? from.feature : from.kind]
   if (field.type !== produced) faults.push(`${field.name}: must be of type ${produced}`)
   if (from.kind !== 'feature') return faults

@@ -5,8 +5,16 @@ import { articles } from './articles.ts'
 import { type DatasetDefinition, parseDataset } from './definition.ts'
 
 export { articles } from './articles.ts'
-export type { DatasetDefinition, DatasetField, FeatureName, FieldSource, FieldType } from './definition.ts'
-export { parseDataset } from './definition.ts'
+export type {
+  DatasetColumn,
+  DatasetDedup,
+  DatasetDefinition,
+  DatasetField,
+  FeatureName,
+  FieldSource,
+  FieldType,
+} from './definition.ts'
+export { columnsOf, DEFAULT_DEDUP, parseDataset } from './definition.ts'
 export { datasetDifferences } from './difference.ts'
 export {
   createTableFor,

@@ -2,7 +2,7 @@
 import { FirnError } from '../../table/errors.ts'
 import type { Catalog, PartitionSpec, Schema, SortOrder, Table } from '../../table/index.ts'
 import type { AbortableOptions } from '../../table/io/object-store.ts'
-import { type DatasetDefinition, defaultPartitionName, parseDataset } from './definition.ts'
+import { columnsOf, type DatasetDefinition, defaultPartitionName, parseDataset } from './definition.ts'
 
 /** Property that holds the definition, so that later runs need no flag. */
 export const DATASET_PROPERTY = 'firn.dataset'
@@ -29,11 +29,12 @@ export interface TableLayout {
  * may take identifier fields as a promise of uniqueness.
  */
 export function layoutOf(dataset: DatasetDefinition): TableLayout {
-  const idOf = (name: string): number => dataset.fields.findIndex((field) => field.name === name) + 1
+  const columns = columnsOf(dataset)
+  const idOf = (name: string): number => columns.findIndex((field) => field.name === name) + 1
   return {
     schema: {
       schemaId: 0,
-      fields: dataset.fields.map((field, index) => ({
+      fields: columns.map((field, index) => ({
         id: index + 1,
         name: field.name,
         required: field.required,

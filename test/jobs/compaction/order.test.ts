@@ -11,13 +11,14 @@ interface Version {
   readonly date: string | undefined
 }
 
-function enriched(versions: readonly Version[]): EnrichedRows {
+async function enriched(versions: readonly Version[]): Promise<EnrichedRows> {
   const enricher = createEnricher(articles)
-  for (const { key, arrival, date } of versions) {
-    const record = { article_id: key, content: 'x', publish_date: date }
-    expect(enricher.add(Buffer.from(JSON.stringify(record)), arrival)).toBeUndefined()
-  }
-  return enricher.rows
+  const records = versions.map(({ key, arrival, date }) => ({
+    bytes: Buffer.from(JSON.stringify({ article_id: key, content: 'x', publish_date: date })),
+    arrivalMillis: arrival,
+  }))
+  expect(await enricher.addBatch(records)).toEqual(records.map(() => undefined))
+  return enricher.take()
 }
 
 const version: fc.Arbitrary<Version> = fc.record({
@@ -27,16 +28,16 @@ const version: fc.Arbitrary<Version> = fc.record({
 })
 
 describe('latestOfEachKey', () => {
-  it('keeps the latest by arrival, then the one that was read last', () => {
-    fc.assert(
-      fc.property(fc.array(version, { maxLength: 40 }), (versions) => {
+  it('keeps the latest by arrival, then the one that was read last', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(version, { maxLength: 40 }), async (versions) => {
         const expected = new Set<number>()
         for (const { key } of versions) {
           const indexes = versions.flatMap((each, index) => (each.key === key ? [index] : []))
           const latest = Math.max(...indexes.map((index) => versions[index]!.arrival))
           expected.add(indexes.findLast((index) => versions[index]!.arrival === latest)!)
         }
-        expect([...latestOfEachKey(enriched(versions))]).toEqual([...expected].sort((a, b) => a - b))
+        expect([...latestOfEachKey(await enriched(versions))]).toEqual([...expected].sort((a, b) => a - b))
       }),
     )
   })
@@ -45,10 +46,10 @@ describe('latestOfEachKey', () => {
 describe('partitionAndSort', () => {
   const dayOf = (value: unknown): number => Number((value as bigint) / 86_400_000_000n)
 
-  it('is a permutation by day, sorted by date with nulls first, then key by code points', () => {
-    fc.assert(
-      fc.property(fc.array(version, { maxLength: 60 }), (versions) => {
-        const rows = enriched(versions)
+  it('is a permutation by day, sorted by date with nulls first, then key by code points', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(version, { maxLength: 60 }), async (versions) => {
+        const rows = await enriched(versions)
         const survivors = latestOfEachKey(rows)
         const column = (name: string): Column => rows.columns.get(name)!
         const partitions = partitionAndSort(
@@ -83,8 +84,8 @@ describe('partitionAndSort', () => {
     )
   })
 
-  it('orders a surrogate pair after every character of the basic plane, as UTF-8 does', () => {
-    const rows = enriched(['\uffee', '😀', 'a'].map((key) => ({ key, arrival: 1, date: undefined })))
+  it('orders a surrogate pair after every character of the basic plane, as UTF-8 does', async () => {
+    const rows = await enriched(['\uffee', '😀', 'a'].map((key) => ({ key, arrival: 1, date: undefined })))
     const keys = rows.columns.get('article_id')!
     const [only] = partitionAndSort(
       Uint32Array.of(0, 1, 2),
