@@ -15,11 +15,15 @@ import {
   COMPACTED_AT_PROPERTY,
   incarnationName,
   LAST_RUN_PROPERTY,
+  POSITIONS_PREFIX,
+  positionsOf,
   positionsProperty,
   printPositions,
+  REPLAYED_PROPERTY,
   STREAMS_PROPERTY,
 } from './positions.ts'
-import { reasonsOf } from './quarantine.ts'
+import { quarantineId, reasonsOf } from './quarantine.ts'
+import { printReplayed, replayedOf } from './replayed.ts'
 import { streamsOf } from './staged.ts'
 import type { CompactionTaskResult } from './task.ts'
 
@@ -108,6 +112,15 @@ export function checkBadRatio(totals: RunTotals, maxBadRatio: number, table: str
   )
 }
 
+/** What a run moves together with its snapshot: how far the streams are read, or which refused records are used up. */
+export type RunMoves =
+  | { readonly kind: 'positions'; readonly plan: CompactionPlan }
+  | {
+      readonly kind: 'replayed'
+      /** Keys of the quarantine objects that the run read. */
+      readonly objects: readonly string[]
+    }
+
 export interface RunCommit extends AbortableOptions {
   /** The warehouse. */
   readonly store: ObjectStore
@@ -116,7 +129,7 @@ export interface RunCommit extends AbortableOptions {
   readonly tableName: string
   readonly runId: RunId
   readonly compactedAt: EpochMicros
-  readonly plan: CompactionPlan
+  readonly moves: RunMoves
   readonly totals: RunTotals
   readonly clock: Clock
 }
@@ -129,16 +142,17 @@ export interface CommittedRun {
 }
 
 /**
- * Write the JSON manifest, then commit. Positions, planned time and run id move only together with the snapshot, and
- * only while they are what the run was planned on.
+ * Write the JSON manifest, then commit. What the run moves, planned time and run id move only together with the
+ * snapshot, and only while they are what the run was planned on.
  * @throws {FirnError} `FIRN_REQUIREMENT_FAILED` (conflict): another run was faster; plan anew. What `append` throws.
  */
 export async function commitRun(commit: RunCommit): Promise<CommittedRun> {
-  const { table, totals, plan, runId, compactedAt, signal } = commit
+  const { table, totals, moves, runId, compactedAt, signal } = commit
   const snapshotId = newSnapshotId(commit.clock)
   await writeManifest(commit.store, jsonManifest(commit, String(snapshotId)), { signal })
   const properties = propertiesOf(commit)
-  const planned = Object.keys(properties).map((name) => [name, table.metadata.properties[name]] as const)
+  const planned = watchedBy(commit, properties).map((name) => [name, table.metadata.properties[name]] as const)
+  const lateStarts = moves.kind === 'positions' ? moves.plan.lateStarts.length : 0
   const {
     table: next,
     attempts,
@@ -153,7 +167,7 @@ export async function commitRun(commit: RunCommit): Promise<CommittedRun> {
         'firn.records-read': String(totals.recordsRead),
         'firn.records-quarantined': String(quarantinedRows(totals)),
         'firn.records-duplicate': String(totals.duplicates),
-        'firn.gaps': String(plan.lateStarts.length + totals.gaps.length),
+        'firn.gaps': String(lateStarts + totals.gaps.length),
       },
       setProperties: properties,
       requireProperties: Object.fromEntries(planned),
@@ -165,23 +179,44 @@ export async function commitRun(commit: RunCommit): Promise<CommittedRun> {
 }
 
 /** Every property that a run moves. */
-function propertiesOf({ table, tableName, plan, runId, compactedAt }: RunCommit): Record<string, string> {
+function propertiesOf({ table, tableName, moves, runId, compactedAt }: RunCommit): Record<string, string> {
+  const { properties } = table.metadata
+  const moved =
+    moves.kind === 'positions' ? positionsMoved(moves.plan, properties, tableName) : usedUp(moves, properties)
+  return { ...moved, [COMPACTED_AT_PROPERTY]: String(compactedAt), [LAST_RUN_PROPERTY]: runId }
+}
+
+function positionsMoved(
+  plan: CompactionPlan,
+  properties: Readonly<Record<string, string>>,
+  tableName: string,
+): Record<string, string> {
   const positions = Object.entries(plan.positions.after)
     .map(([incarnation, shards]) => [positionsProperty(incarnation), printPositions(shards)] as const)
     // a stream of which nothing is landed yet leaves no trace
-    .filter(([name, text]) => text !== '{}' || table.metadata.properties[name] !== undefined)
+    .filter(([name, text]) => text !== '{}' || properties[name] !== undefined)
   const read = Object.keys(plan.positions.after).map((incarnation) => incarnation.replace(/@\d+$/, ''))
-  const streams = [...new Set([...(streamsOf(table.metadata.properties, tableName) ?? []), ...read])].sort()
-  return {
-    ...Object.fromEntries(positions),
-    [COMPACTED_AT_PROPERTY]: String(compactedAt),
-    [LAST_RUN_PROPERTY]: runId,
-    [STREAMS_PROPERTY]: JSON.stringify(streams),
-  }
+  const streams = [...new Set([...(streamsOf(properties, tableName) ?? []), ...read])].sort()
+  return { ...Object.fromEntries(positions), [STREAMS_PROPERTY]: JSON.stringify(streams) }
+}
+
+const usedUp = (
+  { objects }: Extract<RunMoves, { kind: 'replayed' }>,
+  properties: Readonly<Record<string, string>>,
+): Record<string, string> => ({
+  [REPLAYED_PROPERTY]: printReplayed([...replayedOf(properties), ...objects.map(quarantineId)]),
+})
+
+/** What must be as the run was planned on: what it moves and, of a replay, the positions that its manifest states. */
+function watchedBy({ table, moves }: RunCommit, moved: Readonly<Record<string, string>>): readonly string[] {
+  if (moves.kind === 'positions') return Object.keys(moved)
+  const positions = Object.keys(table.metadata.properties).filter((name) => name.startsWith(POSITIONS_PREFIX))
+  return [...Object.keys(moved), ...positions]
 }
 
 function jsonManifest(commit: RunCommit, snapshotId: string): JsonManifest {
-  const { totals, plan, compactedAt } = commit
+  const { totals, moves, compactedAt } = commit
+  const standing = positionsOf(commit.table.metadata.properties)
   return {
     schema: 'firn.manifest/1',
     table: commit.tableName,
@@ -191,7 +226,7 @@ function jsonManifest(commit: RunCommit, snapshotId: string): JsonManifest {
     run_id: commit.runId,
     compacted_at: utcMicros(compactedAt),
     compacted_at_micros: String(compactedAt),
-    positions: plan.positions,
+    positions: moves.kind === 'positions' ? moves.plan.positions : { before: standing, after: standing },
     gaps: totals.gaps.map((gap) => ({ stream: incarnationName(gap), shard_id: gap.shardId, after: gap.after })),
     records: {
       kinesis_records: totals.kinesisRecords,
@@ -203,6 +238,7 @@ function jsonManifest(commit: RunCommit, snapshotId: string): JsonManifest {
     added: totals.files.map((file) => manifestFile(dataFileFromJson(file.dataFile), file, commit.table.metadata)),
     removed: [],
     quarantined: totals.quarantined,
+    ...(moves.kind === 'replayed' ? { replayed: moves.objects } : {}),
     averages: averagesOf(totals.averages),
   }
 }

@@ -141,7 +141,8 @@ export async function compact(options: CompactOptions): Promise<CompactResult> {
     try {
       const { store, clock, table: tableName } = options
       const { compactedAt, plan } = run
-      const committed = await commitRun({ store, clock, table, tableName, runId, compactedAt, plan, totals, signal })
+      const moves = { kind: 'positions', plan } as const
+      const committed = await commitRun({ store, clock, table, tableName, runId, compactedAt, moves, totals, signal })
       return resultOf(run, totals, committed)
     } catch (error) {
       if (!FirnError.is(error, 'FIRN_REQUIREMENT_FAILED')) throw error

@@ -44,7 +44,7 @@ export interface JsonManifest {
   /** `null` where the operation leaves positions alone: another run may move them before its commit. */
   readonly positions: { readonly before: Positions; readonly after: Positions } | null
   readonly gaps: readonly { readonly stream: string; readonly shard_id: string; readonly after: string }[]
-  /** Of compaction. */
+  /** Of compaction and replay. */
   readonly records: {
     readonly kinesis_records: number
     readonly read: number
@@ -57,7 +57,11 @@ export interface JsonManifest {
   /** Paths of data and delete files that were live before and are not with this snapshot. */
   readonly removed: readonly string[]
   readonly quarantined: readonly QuarantineObject[]
-  /** Of compaction. */
+  /** Quarantine objects whose records are used up with this snapshot: of a replay, and of a rollback that reprocesses. */
+  readonly replayed?: readonly string[]
+  /** Quarantine objects whose records count again: of a rollback that reprocesses. */
+  readonly replayed_taken_back?: readonly string[]
+  /** Of compaction and replay. */
   readonly averages: Averages | null
   /** Of a rollback: the snapshot whose files it restored. */
   readonly rolled_back_to?: string
@@ -131,7 +135,9 @@ export async function readManifest(
 }
 
 /** What readers here rely on. */
-function isComplete({ added, removed, quarantined, records, positions }: Partial<JsonManifest>): boolean {
+function isComplete(manifest: Partial<JsonManifest>): boolean {
+  const { added, removed, quarantined, replayed, replayed_taken_back, records, positions } = manifest
+  const isListOrAbsent = (list: readonly string[] | undefined): boolean => list === undefined || Array.isArray(list)
   const isFile = (file: Partial<ManifestFile>): boolean =>
     typeof file?.path === 'string' && typeof file.rows === 'number' && Array.isArray(file.row_groups)
   return (
@@ -139,6 +145,8 @@ function isComplete({ added, removed, quarantined, records, positions }: Partial
     added.every(isFile) &&
     Array.isArray(removed) &&
     Array.isArray(quarantined) &&
+    isListOrAbsent(replayed) &&
+    isListOrAbsent(replayed_taken_back) &&
     records !== undefined &&
     positions !== undefined &&
     (positions === null || (positions.before !== undefined && positions.after !== undefined))

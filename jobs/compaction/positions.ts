@@ -20,6 +20,9 @@ export const COMPACTED_AT_PROPERTY = 'firn.compacted-at'
 /** Id of the newest run that added rows. */
 export const LAST_RUN_PROPERTY = 'firn.last-run'
 
+/** Ids of quarantine objects whose records are used up: a compact JSON list. Once there, it stays, empty too. */
+export const REPLAYED_PROPERTY = 'firn.replayed'
+
 export interface Incarnation {
   readonly stream: string
   readonly created: number

@@ -12,7 +12,7 @@ import type { Refusal } from './validate.ts'
 const compress = promisify(zstdCompress)
 
 /** Uncompressed size at which an object is closed. */
-const MAX_OBJECT_BYTES = 16 * 1024 * 1024
+export const MAX_OBJECT_BYTES: number = 16 * 1024 * 1024
 
 /** Where a refused record came from. */
 export interface RecordOrigin {
@@ -21,12 +21,17 @@ export interface RecordOrigin {
   readonly created: number
   readonly shardId: string
   readonly sequenceNumber: string
+  /** Of a record inside an aggregate; 0 for a record that came alone. */
+  readonly subSequenceNumber?: number | undefined
   readonly partitionKey: string
   readonly arrivalMillis: number
+  /** How often it was refused before; 0 for a record that comes from the stream. */
+  readonly attempts?: number | undefined
 }
 
 /** One line of a quarantine object. */
 export interface QuarantinedRecord {
+  /** Runs that refused it, this one included. */
   readonly attemptsMade: number
   /** Milliseconds since the epoch, as in Firehose. */
   readonly arrivalTimestamp: number
@@ -53,6 +58,9 @@ export interface QuarantineObject {
   /** Rows by reason. */
   readonly reasons: Readonly<Record<string, number>>
 }
+
+/** Name of an object in the property `firn.replayed`: `<runId>-<n>`. */
+export const quarantineId = (path: string): string => path.slice(path.lastIndexOf('/') + 1).replace(/\.jsonl\.zst$/, '')
 
 export const quarantineKey = (table: string, runId: string, number: number): string =>
   `_quarantine/${table}/${runId}-${number}.jsonl.zst`
@@ -113,7 +121,7 @@ function quarantinedRecord(
   plannedMillis: number,
 ): QuarantinedRecord {
   return {
-    attemptsMade: 1,
+    attemptsMade: (origin.attempts ?? 0) + 1,
     arrivalTimestamp: origin.arrivalMillis,
     errorCode: refusal.reason,
     errorMessage: refusal.message,
@@ -123,7 +131,7 @@ function quarantinedRecord(
     streamCreated: origin.created,
     shardId: origin.shardId,
     sequenceNumber: origin.sequenceNumber,
-    subSequenceNumber: 0,
+    subSequenceNumber: origin.subSequenceNumber ?? 0,
     partitionKey: origin.partitionKey,
   }
 }
