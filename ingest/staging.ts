@@ -28,6 +28,12 @@ export interface ChunkRef extends StreamIncarnation {
   readonly sizeBytes: number
 }
 
+/** A chunk as the listing shows it. */
+export interface ListedChunkRef extends ChunkRef {
+  /** When it was written, by the store's clock. */
+  readonly lastModifiedMillis: number
+}
+
 /** A chunk in memory. Rows are numbered from 0 to `meta.count`, in the order of the shard. */
 export interface StagedChunk {
   readonly ref: ChunkRef
@@ -64,12 +70,12 @@ const shardPrefix = (incarnation: StreamIncarnation, shardId: string): string =>
 export const chunkKey = (incarnation: StreamIncarnation, shardId: string, after: string): string =>
   `${shardPrefix(incarnation, shardId)}${padPosition(after)}.arrows.zst`
 
-function parseChunkInfo(info: ObjectInfo): ChunkRef | undefined {
+function parseChunkInfo(info: ObjectInfo): ListedChunkRef | undefined {
   const match = CHUNK_KEY.exec(info.key)
   if (match === null) return undefined
   const [, stream, created, shardId, after] = match as unknown as [string, string, string, string, string]
-  const { key, sizeBytes } = info
-  return { stream, created: Number(created), shardId, after: unpadPosition(after), key, sizeBytes }
+  const { key, sizeBytes, lastModifiedMillis } = info
+  return { stream, created: Number(created), shardId, after: unpadPosition(after), key, sizeBytes, lastModifiedMillis }
 }
 
 /** Every stream with something staged, by name, then oldest first; a few requests, whatever the number of chunks. */
@@ -106,8 +112,8 @@ export async function listChunks(
   store: ObjectStore,
   incarnation: StreamIncarnation,
   options: AbortableOptions = {},
-): Promise<ChunkRef[]> {
-  const chunks: ChunkRef[] = []
+): Promise<ListedChunkRef[]> {
+  const chunks: ListedChunkRef[] = []
   for await (const info of store.list(`${incarnationPrefix(incarnation)}shards/`, options)) {
     const ref = parseChunkInfo(info)
     if (ref !== undefined) chunks.push(ref)

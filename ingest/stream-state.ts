@@ -72,7 +72,7 @@ export async function registerConsumer(
   consumer: Consumer,
   options: AbortableOptions & { clock?: Clock } = {},
 ): Promise<void> {
-  const key = `${incarnationPrefix(incarnation)}consumers/${consumer.table}.json`
+  const key = consumerKey(incarnation, consumer.table)
   const { table, tableUuid, catalog, location } = consumer
   const json = { table, table_uuid: tableUuid, catalog, location }
   const landed = await update(store, key, options, () => json)
@@ -81,6 +81,69 @@ export async function registerConsumer(
     help: 'Another process registers the same table; run the command again.',
   })
 }
+
+/** An entry of a stream's consumers, as far as it can be read. */
+export interface ConsumerEntry {
+  /** `namespace.name`, by the entry's key. */
+  readonly table: string
+  readonly key: string
+  /** What the entry says, or why it cannot be told: `FIRN_STAGING_CORRUPT`. */
+  readonly consumer: Consumer | FirnError
+}
+
+/** Every table that reads the stream, by name. A damaged entry is listed too: it stands for a table all the same. */
+export async function listConsumers(
+  store: ObjectStore,
+  incarnation: StreamIncarnation,
+  options: AbortableOptions = {},
+): Promise<readonly ConsumerEntry[]> {
+  const prefix = consumersPrefix(incarnation)
+  const entries: ConsumerEntry[] = []
+  for await (const { key } of store.list(prefix, options)) {
+    const stored = await getIfExists(store, key, options)
+    if (stored === undefined) continue // deregistered since the listing
+    const table = key.slice(prefix.length).replace(/\.json$/, '')
+    entries.push({ table, key, consumer: parseConsumer(stored.bytes, `${store.url}/${key}`, table) })
+  }
+  return entries
+}
+
+function parseConsumer(bytes: Uint8Array, name: string, table: string): Consumer | FirnError {
+  try {
+    const json = decodeJson(bytes, name)
+    const text = (member: string): string => {
+      const value = json[member]
+      if (typeof value === 'string' && value !== '') return value
+      throw corruptState(name, `"${member}" is ${JSON.stringify(value)}, expected a text`)
+    }
+    if (text('table') !== table) throw corruptState(name, `it is of table ${text('table')}`)
+    return { table, tableUuid: text('table_uuid'), catalog: text('catalog'), location: text('location') }
+  } catch (error) {
+    if (FirnError.is(error, 'FIRN_STAGING_CORRUPT')) return error
+    throw error
+  }
+}
+
+/**
+ * Forget that a table reads the stream: what only it has not consumed may then be pruned. A table that goes on reading
+ * registers itself again with its next run.
+ * @returns false when it was not registered.
+ */
+export async function deregisterConsumer(
+  store: ObjectStore,
+  incarnation: StreamIncarnation,
+  table: string,
+  options: AbortableOptions = {},
+): Promise<boolean> {
+  const key = consumerKey(incarnation, table)
+  if ((await store.head(key, options)) === undefined) return false
+  await store.delete(key, options)
+  return true
+}
+
+const consumersPrefix = (incarnation: StreamIncarnation): string => `${incarnationPrefix(incarnation)}consumers/`
+const consumerKey = (incarnation: StreamIncarnation, table: string): string =>
+  `${consumersPrefix(incarnation)}${table}.json`
 
 /** Compare-and-set of one JSON object; nothing is written when it is what `next` wants already. */
 async function update(
