@@ -1,5 +1,7 @@
 /** An open dataset: one pinned snapshot, and the worker threads that decode it. */
 import type { Schema as ArrowSchema, RecordBatch } from 'apache-arrow'
+import type { Clock } from '../table/clock.ts'
+import { loaderChannel } from '../table/diagnostics.ts'
 import {
   printSchema,
   type Schema,
@@ -14,6 +16,7 @@ import { invalid, type ResolvedOptions } from './options.ts'
 import { readAhead } from './read-ahead.ts'
 import { type EpochOrder, previewOrder, sequentialOrder } from './shuffle.ts'
 import { type TensorFlow, type TFDataset, type TFDatasetOptions, toTFDataset } from './tfjs.ts'
+import { timedBatches } from './timed-batches.ts'
 import { type FileRef, listUnits, type Unit, type UnitReader, unitReader } from './units.ts'
 import { workerDecoder } from './worker-pool.ts'
 
@@ -27,6 +30,8 @@ export interface DatasetParts {
   readonly files: readonly FileRef[]
   readonly storeOptions: Omit<StoreOptions, 'clock'>
   readonly signal: AbortSignal | undefined
+  /** Times how long the consumer waits, for whoever listens. */
+  readonly clock: Clock
 }
 
 /** What a model was trained on; plain JSON, to be kept beside the model. */
@@ -115,10 +120,12 @@ export class Dataset implements AsyncDisposable {
     const signals = [leaving.signal, this.#signal, ...(options.signal === undefined ? [] : [options.signal])]
     const state = { left: false }
     const batches = this.#batches(epoch, AbortSignal.any(signals), state)
-    return readAhead(batches, this.#parts.options.prefetchBatches, () => {
+    const ready = readAhead(batches, this.#parts.options.prefetchBatches, () => {
       state.left = true
       leaving.abort()
     })
+    const { table, clock } = this.#parts
+    return loaderChannel.hasSubscribers ? timedBatches(ready, table.name ?? table.location, clock) : ready
   }
 
   /**

@@ -39,7 +39,17 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   const tasks = await scan.planFiles({ signal })
   refuseDeletes(tasks, table)
   const files = tasks.map(refOf)
-  return new Dataset({ options: resolved, table, snapshot, schema: scan.schema, arrow, files, storeOptions, signal })
+  return new Dataset({
+    options: resolved,
+    table,
+    snapshot,
+    schema: scan.schema,
+    arrow,
+    files,
+    storeOptions,
+    signal,
+    clock,
+  })
 }
 
 function refOf({ file, spec, nameMapping }: FileScanTask): FileRef {

@@ -125,7 +125,8 @@ export class Table {
 
   /** @throws {FirnError} as `snapshotFor`; `FIRN_COLUMN_NOT_FOUND` (invalid). */
   scan(options: ScanOptions = {}): TableScan {
-    return openScan(this.store, this.metadata, this.snapshotFor(options), options)
+    const report = { tableName: this.name, clock: this.#clock }
+    return openScan(this.store, this.metadata, this.snapshotFor(options), options, report)
   }
 
   /**

@@ -33,6 +33,8 @@ export type SwapOutcome =
 
 /** Access to the pointer of one table. */
 export interface TableOperations {
+  /** `namespace.table`, for reports of what was done. */
+  readonly table?: string | undefined
   /** @throws {FirnError} `FIRN_TABLE_NOT_FOUND` (not-found), `FIRN_METADATA_CORRUPT`, `FIRN_STORE_UNAVAILABLE`. */
   load(options?: AbortableOptions): Promise<TableState>
   /** Make the proposal the successor of `base`, or do nothing. */

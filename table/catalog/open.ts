@@ -54,10 +54,11 @@ export function openCatalog(store: ObjectStore, { clock }: CatalogOptions): Cata
     })
     return untilAborted(probed, options.signal)
   }
-  const guarded = (table: ObjectStore): TableOperations => {
+  const guarded = (table: ObjectStore, name: string): TableOperations => {
     const operations = fileTableOperations(table, clock)
     return {
       ...operations,
+      table: name,
       commit: async (base, proposal, options = {}) => {
         await probe(options)
         return operations.commit(base, proposal, options)
@@ -71,13 +72,13 @@ export function openCatalog(store: ObjectStore, { clock }: CatalogOptions): Cata
       const metadata = firstMetadata(table.url, definition, clock)
       await probe(options)
       return new Table(name, table, await createFileTable(table, metadata, options), clock, {
-        operations: guarded(table),
+        operations: guarded(table, name),
         writable: true,
       })
     },
     async loadTable(name, { allowedLocations = {}, ...options } = {}) {
       const table = subStore(store, tableFolder(name))
-      const operations = guarded(table)
+      const operations = guarded(table, name)
       try {
         const files = routedStore(table, allowedLocations)
         return new Table(name, files, await operations.load(options), clock, { operations, writable: true })

@@ -8,13 +8,16 @@
 import type { Proposal, TableOperations, TableState } from '../catalog/catalog.ts'
 import { type Clock, fullJitterMillis } from '../clock.ts'
 import { FirnError } from '../errors.ts'
-import type { EpochMillis } from '../ids.ts'
+import type { EpochMillis, SnapshotId } from '../ids.ts'
 import type { AbortableOptions } from '../io/object-store.ts'
 import type { TableMetadata } from '../spec/metadata.ts'
+import { reportedCommit, type Tries } from './report.ts'
 import { checkRequirement, type TableRequirement } from './requirements.ts'
 import { applyUpdates, nextTimestamp, type TableUpdate } from './updates.ts'
 
 export interface Change {
+  /** Of the snapshot that it makes, if it makes one. */
+  readonly snapshotId?: SnapshotId | undefined
   /** Whether `metadata` already contains this change: an earlier try of ours took effect. */
   isOwn(metadata: TableMetadata): boolean
   /** Throws where the caller is owed a better answer than "a requirement failed". Called before they are checked. */
@@ -56,11 +59,21 @@ function numberProperty(metadata: TableMetadata, [name, fallback]: readonly [str
  *   `FIRN_COMMIT_STATE_UNKNOWN` (unknown-commit) whenever it ends, for whatever reason, while a try may still be or
  *   become the winner.
  */
-export async function commitChange(
+export function commitChange(
   operations: TableOperations,
   change: Change,
   clock: Clock,
   options: AbortableOptions = {},
+): Promise<CommitOutcome> {
+  return reportedCommit(operations, change, clock, (tries) => commitInTries(operations, change, clock, options, tries))
+}
+
+async function commitInTries(
+  operations: TableOperations,
+  change: Change,
+  clock: Clock,
+  options: AbortableOptions,
+  tries: Tries,
 ): Promise<CommitOutcome> {
   const started = clock.monotonicMillis()
   let open: readonly OpenTry[] = []
@@ -69,6 +82,7 @@ export async function commitChange(
   for (let attempt = 1; ; attempt++) {
     try {
       const base = await operations.load(options)
+      tries.on(base, attempt)
       if (change.isOwn(base.metadata)) return await found(operations, base, attempt)
       open = stillOpen(operations, open, base)
       change.refused?.(base.metadata)
@@ -78,6 +92,7 @@ export async function commitChange(
       const timestampMillis = nextTimestamp(base.metadata, clock.nowMillis())
       const updates = await change.prepare(base.metadata, attempt, timestampMillis)
       if (updates.length === 0 && open.length === 0) return { state: base, attempts: attempt, recovered: false }
+      tries.made(updates)
       const next = applyUpdates(base.metadata, base.metadataLocation, updates, timestampMillis)
       const proposal = { requirements, updates, next }
       const outcome = await operations.commit(base, proposal, options)

@@ -6,6 +6,7 @@ import { pathOfFileUrl } from './file-url.ts'
 import { keyProblem } from './keys.ts'
 import { openMemoryStore } from './memory.ts'
 import { type ObjectStore, subStore } from './object-store.ts'
+import { observedStore } from './observed.ts'
 import { openS3Store, type S3Options } from './s3.ts'
 
 export { awsCredentials, type S3Credentials, type S3Options } from './s3.ts'
@@ -27,6 +28,10 @@ export interface StoreOptions {
  * @throws {FirnError} `FIRN_BAD_WAREHOUSE_URL` (invalid).
  */
 export function openStore(url: string, options: StoreOptions = {}): ObjectStore {
+  return observedStore(openAdapter(url, options), options.clock)
+}
+
+function openAdapter(url: string, options: StoreOptions): ObjectStore {
   const clock = options.clock === undefined ? {} : { clock: options.clock }
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
   switch (scheme) {

@@ -1,4 +1,6 @@
 /** From a snapshot and a filter to the data files that may hold matching rows. Spec: "Scan Planning". */
+import { type Clock, systemClock } from '../clock.ts'
+import { type ScanMessage, scanChannel } from '../diagnostics.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import { pickEntries, type ResolvedEntry, readEntries } from '../manifest/entries.ts'
@@ -28,6 +30,10 @@ export interface FileScanTask {
 export interface PlanOptions extends AbortableOptions {
   /** That rows will be read with: the columns of equality deletes are read as it has them, so that they compare. */
   readonly schema: Schema
+  /** `namespace.table`, for the report of the scan; default: the table's location. */
+  readonly tableName?: string | undefined
+  /** Times the planning for the report. */
+  readonly clock?: Clock | undefined
 }
 
 /** The schema that a snapshot is read with: its own, as it was when it was written. */
@@ -48,9 +54,11 @@ export async function planFiles(
   options: PlanOptions,
 ): Promise<readonly FileScanTask[]> {
   if (snapshot === undefined) return []
-  const { schema } = options
+  const { schema, clock = systemClock } = options
+  const started = clock.monotonicMillis()
   // A partition without matching rows has no deletes that matter: pruning holds for both kinds of manifests.
-  const manifests = (await snapshotManifests(store, metadata, snapshot, options)).filter(
+  const listed = await snapshotManifests(store, metadata, snapshot, options)
+  const manifests = listed.filter(
     (manifest) =>
       mayHaveLiveFiles(manifest) &&
       (filter === undefined || manifestMayMatch(filter, manifest, specById(metadata, manifest.partitionSpecId))),
@@ -58,17 +66,55 @@ export async function planFiles(
   const deletes = await planDeletes(store, metadata, manifests, schema, options)
   const nameMapping = nameMappingOf(metadata.properties)
   const data = manifests.filter((manifest) => manifest.content === 'data')
+  let skippedFiles = 0
   const taskFor = ({ status, dataFile, sequenceNumber }: ResolvedEntry): FileScanTask | undefined => {
     if (status === 'deleted') return undefined
     const spec = specById(metadata, dataFile.specId)
-    if (filter !== undefined && !fileMayMatch(filter, dataFile, spec, schema)) return undefined
+    if (filter !== undefined && !fileMayMatch(filter, dataFile, spec, schema)) {
+      skippedFiles++
+      return undefined
+    }
     return taskOf(dataFile, deletes.deletesFor(dataFile, sequenceNumber), sequenceNumber, spec, nameMapping)
   }
   const tasks: FileScanTask[] = []
   for await (const some of pickEntries(store, metadata, data, taskFor, options)) {
     for (const task of some) tasks.push(task)
   }
+  if (scanChannel.hasSubscribers) {
+    const planningMillis = clock.monotonicMillis() - started
+    const table = options.tableName ?? metadata.location
+    const read = { listed, data, skippedFiles, tasks }
+    scanChannel.publish({ table, snapshotId: String(snapshot.snapshotId), planningMillis, ...countsOf(read) })
+  }
   return tasks
+}
+
+interface Planned {
+  /** The snapshot's manifests, and those of data files that were read. */
+  readonly listed: readonly ManifestFile[]
+  readonly data: readonly ManifestFile[]
+  readonly skippedFiles: number
+  readonly tasks: readonly FileScanTask[]
+}
+
+function countsOf({
+  listed,
+  data,
+  skippedFiles,
+  tasks,
+}: Planned): Omit<ScanMessage, 'table' | 'snapshotId' | 'planningMillis'> {
+  const totalDataManifests = listed.filter(({ content }) => content === 'data').length
+  return {
+    totalDataManifests,
+    totalDeleteManifests: listed.length - totalDataManifests,
+    scannedDataManifests: data.length,
+    skippedDataManifests: totalDataManifests - data.length,
+    resultDataFiles: tasks.length,
+    // one delete file may apply to many data files
+    resultDeleteFiles: new Set(tasks.flatMap(({ deletes }) => deletes.map(({ file }) => file.filePath))).size,
+    skippedDataFiles: skippedFiles,
+    totalFileSizeBytes: tasks.reduce((sum, { file }) => sum + file.fileSizeBytes, 0),
+  }
 }
 
 /** @param spec of the file. @param nameMapping of the table. */

@@ -10,7 +10,7 @@ import { pathTo } from './columns.ts'
 import { countRows } from './count.ts'
 import { columnsOf, type Expression } from './expression.ts'
 import { planAppends } from './incremental.ts'
-import { type FileScanTask, planFiles, schemaOfSnapshot } from './plan.ts'
+import { type FileScanTask, type PlanOptions, planFiles, schemaOfSnapshot } from './plan.ts'
 import { readTasks } from './read.ts'
 
 /** At most one of the three; none means the current snapshot. */
@@ -68,6 +68,7 @@ export function schemaFor(metadata: TableMetadata, selector: SnapshotSelector, s
 
 /**
  * @param snapshot that `options` select.
+ * @param report for the message that tells of each planning.
  * @throws {FirnError} `FIRN_COLUMN_NOT_FOUND` (invalid).
  */
 export function openScan(
@@ -75,6 +76,7 @@ export function openScan(
   metadata: TableMetadata,
   snapshot: Snapshot | undefined,
   options: ScanOptions,
+  report: Pick<PlanOptions, 'tableName' | 'clock'> = {},
 ): TableScan {
   const { where, fromSnapshotId: from, limit } = options
   const schema = schemaFor(metadata, options, snapshot)
@@ -85,7 +87,7 @@ export function openScan(
     throw new FirnError('invalid', 'FIRN_COLUMN_NOT_FOUND', message)
   }
   const plan = async ({ signal }: AbortableOptions = {}): Promise<readonly FileScanTask[]> => {
-    if (from === undefined) return planFiles(store, metadata, snapshot, where, { schema, signal })
+    if (from === undefined) return planFiles(store, metadata, snapshot, where, { schema, signal, ...report })
     return snapshot === undefined ? [] : planAppends(store, metadata, from, snapshot, where, schema, { signal })
   }
   return {

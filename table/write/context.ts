@@ -22,7 +22,6 @@ export type SnapshotOutcome = CommitOutcome & { readonly snapshotId: SnapshotId 
 
 /** A change that makes a snapshot, or none when it changes no file. */
 export type PlannedChange = Change & {
-  readonly snapshotId?: SnapshotId | undefined
   /** It changes nothing: it only says what must not have come meanwhile. */
   readonly isEmpty?: boolean
 }

@@ -20,7 +20,7 @@ import { headOf } from './snapshot-options.ts'
  * @returns an empty change when nothing is to be done and no property is to be set: none must have come at its commit.
  */
 export async function planDelete(
-  context: Pick<WriteContext, 'store' | 'clock'>,
+  context: Pick<WriteContext, 'store' | 'clock' | 'operations'>,
   { metadata }: TableState,
   filter: Expression,
   added: readonly DataFile[],
@@ -30,7 +30,12 @@ export async function planDelete(
   assertColumns(filter, schema)
   const head = headOf(metadata, options.branch)
   const abort = { signal: options.signal }
-  const tasks = await planFiles(context.store, metadata, head, filter, { schema, ...abort })
+  const tasks = await planFiles(context.store, metadata, head, filter, {
+    schema,
+    tableName: context.operations.table,
+    clock: context.clock,
+    ...abort,
+  })
   const whole: FileScanTask[] = []
   const partial: FileScanTask[] = []
   for (const task of tasks) {

@@ -17,7 +17,7 @@ export interface OverwriteOptions extends ProduceOptions {
 }
 
 export async function planOverwrite(
-  context: Pick<WriteContext, 'store' | 'clock'>,
+  context: Pick<WriteContext, 'store' | 'clock' | 'operations'>,
   state: TableState,
   added: readonly DataFile[],
   { filter, ...options }: OverwriteOptions,

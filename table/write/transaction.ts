@@ -55,7 +55,7 @@ export type RunPlan<Result> = (
 
 /** @param run plans and commits. */
 export function openTransaction<Result>(
-  context: Pick<WriteContext, 'store' | 'clock'>,
+  context: Pick<WriteContext, 'store' | 'clock' | 'operations'>,
   run: RunPlan<Result>,
 ): Transaction<Result> {
   const { store, clock } = context
@@ -93,7 +93,7 @@ export function openTransaction<Result>(
       }
       const one = { filter }
       deletes.set(branch, one)
-      return add((state, signal) => planDelete({ store, clock }, state, one.filter, [], { ...options, signal }))
+      return add((state, signal) => planDelete(context, state, one.filter, [], { ...options, signal }))
     },
     updateSchema: (changes) => add(async ({ metadata }) => schemaChange(metadata, changes)),
     updateSpec: (changes) => add(async ({ metadata }) => specChange(metadata, changes)),

@@ -66,7 +66,15 @@ async function planUpsert(
   const abort = { signal: options.signal }
   const columns = keys.columnsOf(schema)
   const filter = keys.filter(columns)
-  const tasks = filter === undefined ? [] : await planFiles(context.store, metadata, head, filter, { schema, ...abort })
+  const tasks =
+    filter === undefined
+      ? []
+      : await planFiles(context.store, metadata, head, filter, {
+          schema,
+          tableName: context.operations.table,
+          clock: context.clock,
+          ...abort,
+        })
   const rewrite = await takeOut(context, metadata, tasks, keys.selection(columns), abort)
   const operation = rewrite.removed.length === 0 ? 'append' : 'overwrite'
   const validation = {

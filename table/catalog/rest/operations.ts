@@ -26,6 +26,7 @@ export interface RestTableOptions {
 
 export function restTableOperations(table: RestTableOptions): TableOperations {
   return {
+    table: table.name,
     load: (options = {}) => table.load(options),
     commit: (base, proposal, options = {}) => commit(table, base, proposal, options),
     isSettled: (base, { requirements, updates }, current) =>

@@ -64,7 +64,11 @@ export async function planRewrite(
   const settings = resolveSettings(table.metadata, wanted)
   const snapshot = table.currentSnapshot()
   const schema = currentSchema(table.metadata)
-  const tasks = await planFiles(table.store, table.metadata, snapshot, undefined, { schema, signal })
+  const tasks = await planFiles(table.store, table.metadata, snapshot, undefined, {
+    schema,
+    tableName: table.name,
+    signal,
+  })
   return planGroups(table.metadata, tasks, settings, wanted)
 }
 

@@ -134,7 +134,11 @@ async function prepare(table: Table, plan: RewritePlan, options: RewriteRunOptio
   const snapshot = startSnapshotId === undefined ? undefined : table.snapshotFor({ snapshotId: startSnapshotId })
   // As the rows are read, which are then written with the current schema.
   const schema = currentSchema(table.metadata)
-  const files = await planFiles(table.store, table.metadata, snapshot, undefined, { schema, signal: options.signal })
+  const files = await planFiles(table.store, table.metadata, snapshot, undefined, {
+    schema,
+    tableName: table.name,
+    signal: options.signal,
+  })
   const deletes = new Map<string, Set<string>>()
   for (const task of files) {
     for (const { file } of task.deletes) {
@@ -275,6 +279,7 @@ async function summarise(run: Run, groups: readonly RewriteGroupResult[]): Promi
   const sum = (of: (group: RewriteGroupResult) => number): number => done.reduce((total, group) => total + of(group), 0)
   const files = await planFiles(table.store, table.metadata, table.currentSnapshot(), undefined, {
     schema: currentSchema(table.metadata),
+    tableName: table.name,
     signal: options.signal,
   })
   const after = planGroups(table.metadata, files, plan.settings).overlapDepth
