@@ -6,39 +6,20 @@ import { registerConsumer, type StreamIncarnation } from '../../ingest/index.ts'
 import { type Clock, newRunId } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 import type { EpochMicros, RunId } from '../../table/ids.ts'
-import {
-  type Catalog,
-  currentSchema,
-  defaultSortOrder,
-  defaultSpec,
-  printPartitionSpec,
-  printSchema,
-  printSortOrder,
-  type Table,
-} from '../../table/index.ts'
+import type { Catalog, Table } from '../../table/index.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
-import {
-  createTableFor,
-  type DatasetDefinition,
-  DEFAULT_ROW_GROUP_ROWS,
-  DEFAULT_TARGET_FILE_SIZE_BYTES,
-  datasetDifferences,
-  datasetOfProperties,
-  ROW_GROUP_ROWS_PROPERTY,
-  sizeProperty,
-  TARGET_FILE_SIZE_PROPERTY,
-} from '../datasets/index.ts'
+import { createTableFor, type DatasetDefinition, datasetDifferences, datasetOfProperties } from '../datasets/index.ts'
 import type { Executor } from '../executor.ts'
 import { mendVersionHint } from '../verify/version-hint.ts'
 import type { Averages } from './averages.ts'
 import { averagesOf, NO_AVERAGES } from './averages.ts'
-import { type CommittedRun, checkBadRatio, commitRun, plannedTime, type RunTotals, totalsOf } from './commit.ts'
+import { type CommittedRun, commitRun, plannedTime, type RunTotals } from './commit.ts'
 import { utcMicros } from './manifest-file.ts'
 import { type CompactionPlan, planCompaction } from './plan.ts'
 import { incarnationName, positionsOf } from './positions.ts'
+import { processInputs } from './process.ts'
 import { type QuarantineObject, reasonsOf } from './quarantine.ts'
 import { chooseStreams, listStaging, type StreamChoice } from './staged.ts'
-import type { CompactionTask } from './task.ts'
 
 export interface CompactOptions extends AbortableOptions {
   /** The warehouse. */
@@ -110,8 +91,6 @@ export interface UnreadStream {
 /** Plans of one run; each lost to a run that made progress. */
 const MAX_PLANS = 5
 const DEFAULT_MAX_BAD_RATIO = 0.05
-/** Quarantine objects of one plan have numbers of their own below this. */
-const QUARANTINE_NUMBERS = 1_000_000
 
 /**
  * @throws {FirnError} `FIRN_TOO_MANY_BAD_RECORDS`, `FIRN_CLOCK_BEHIND`, `FIRN_ACCOUNTING_FAILED` (failed);
@@ -135,12 +114,12 @@ export async function compact(options: CompactOptions): Promise<CompactResult> {
       return resultOf(run, undefined, undefined)
     }
     options.onBegin?.()
-    const tableStoreOptions = await table.workerStoreOptions()
-    const totals = totalsOf(await options.executor.run([run.task], { signal, tableStoreOptions }))
-    checkBadRatio(totals, maxBadRatio, options.table)
+    const { store, clock, table: tableName, executor } = options
+    const { compactedAt, plan, dataset } = run
+    const { inputs } = plan
+    const request = { store, table, tableName, dataset, runId, plans, compactedAt, inputs, executor, maxBadRatio }
+    const totals = await processInputs({ ...request, signal })
     try {
-      const { store, clock, table: tableName } = options
-      const { compactedAt, plan } = run
       const moves = { kind: 'positions', plan } as const
       const committed = await commitRun({ store, clock, table, tableName, runId, compactedAt, moves, totals, signal })
       return resultOf(run, totals, committed)
@@ -195,7 +174,7 @@ interface PlannedRun {
   readonly plan: CompactionPlan
   readonly choice: StreamChoice
   readonly compactedAt: EpochMicros
-  readonly task: CompactionTask
+  readonly dataset: DatasetDefinition
 }
 
 async function loadOrCreate(options: CompactOptions): Promise<Table> {
@@ -255,15 +234,7 @@ async function planRun(options: CompactOptions, table: Table, runId: RunId, plan
   const staging = await listStaging(store, choice.incarnations, positions, { signal })
   const plan = planCompaction(staging, positions, { maxBytes: options.maxReadBytes })
   const compactedAt = plannedTime(properties, options.clock)
-  return {
-    options,
-    runId,
-    plans,
-    plan,
-    choice,
-    compactedAt,
-    task: taskOf(options, table, dataset, runId, plans, plan, compactedAt),
-  }
+  return { options, runId, plans, plan, choice, compactedAt, dataset }
 }
 
 /** Before the first plan: from then on nothing that this table has not read is pruned from staging. */
@@ -279,39 +250,6 @@ async function registerEverywhere(
     location: table.location,
   } as const
   for (const incarnation of incarnations) await registerConsumer(store, incarnation, consumer, { clock, signal })
-}
-
-function taskOf(
-  options: CompactOptions,
-  table: Table,
-  dataset: DatasetDefinition,
-  runId: RunId,
-  plans: number,
-  plan: CompactionPlan,
-  compactedAt: EpochMicros,
-): CompactionTask {
-  const { metadata } = table
-  return {
-    schema: 'firn.compaction-task/1',
-    runId,
-    table: options.table,
-    location: table.location,
-    ...(options.catalog.kind === 'rest' ? { ownStore: true as const } : {}),
-    dataset,
-    tableSchema: printSchema(currentSchema(metadata)),
-    partitionSpec: printPartitionSpec(defaultSpec(metadata)),
-    sortOrder: printSortOrder(defaultSortOrder(metadata)),
-    metricsProperties: Object.fromEntries(
-      Object.entries(metadata.properties).filter(([key]) => key.startsWith('write.metadata.metrics.')),
-    ),
-    targetFileSizeBytes: sizeProperty(metadata.properties, TARGET_FILE_SIZE_PROPERTY, DEFAULT_TARGET_FILE_SIZE_BYTES),
-    rowGroupRows: sizeProperty(metadata.properties, ROW_GROUP_ROWS_PROPERTY, DEFAULT_ROW_GROUP_ROWS),
-    compactedAt: String(compactedAt),
-    filePrefix: `${runId}-${plans}`,
-    firstQuarantine: (plans - 1) * QUARANTINE_NUMBERS,
-    maxBadRatio: options.maxBadRatio ?? DEFAULT_MAX_BAD_RATIO,
-    inputs: plan.inputs,
-  }
 }
 
 function resultOf(run: PlannedRun, totals: RunTotals | undefined, committed: CommittedRun | undefined): CompactResult {

@@ -1,24 +1,34 @@
 /** Which rows of a run survive, and in which order they are written. Pure but for the columns that it reads. */
 
+import { compareStrings } from '../../table/index.ts'
+import { DEFAULT_DEDUP } from '../datasets/index.ts'
 import type { Column, Utf8Column } from './columns.ts'
 import type { EnrichedRows } from './enrich.ts'
 import type { CellValue } from './validate.ts'
 
 /**
- * One row per key: the latest by (arrival, stream, shard, sequence).
+ * One row per key: the latest, or the first where the dataset says so, by (arrival, stream, shard, sequence,
+ * sub-sequence).
  *
- * Rows were added by stream, shard and sequence, so among equal arrivals the later row is the later version.
+ * Rows of chains were added by stream, shard, sequence and sub-sequence, so among equal arrivals the later row is the
+ * later version.
+ * @param origins of the rows, when they were not added in that order.
  * @returns row numbers, ascending.
  */
-export function latestOfEachKey(rows: EnrichedRows): Uint32Array {
+export function latestOfEachKey(rows: EnrichedRows, origins?: readonly string[]): Uint32Array {
   const keys = rows.columns.get(rows.dataset.key) as Utf8Column
-  const latest = new Map<string, number>()
+  const { keep } = rows.dataset.dedup ?? DEFAULT_DEDUP
+  const kept = new Map<string, number>()
   for (let row = 0; row < rows.rowCount; row++) {
     const key = keys.text(row)!
-    const other = latest.get(key)
-    if (other === undefined || rows.arrivals.compare(other, row) <= 0) latest.set(key, row)
+    const other = kept.get(key)
+    if (other === undefined) kept.set(key, row)
+    else {
+      const order = rows.arrivals.compare(other, row) || compareStrings(origins?.[other] ?? '', origins?.[row] ?? '')
+      if (keep === 'latest' ? order <= 0 : order > 0) kept.set(key, row)
+    }
   }
-  return Uint32Array.from(latest.values()).sort()
+  return Uint32Array.from(kept.values()).sort()
 }
 
 /** Sorts by one column; nulls are placed whatever the direction. */
@@ -81,6 +91,7 @@ function compareTuples(a: readonly CellValue[], b: readonly CellValue[]): number
     const right = b[i]!
     if (left === right) continue
     if (left === null || right === null) return left === null ? -1 : 1
+    if (typeof left === 'string' && typeof right === 'string') return compareStrings(left, right)
     if (left !== right) return left < right ? -1 : 1
   }
   return 0

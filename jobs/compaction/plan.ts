@@ -43,6 +43,7 @@ export interface ListedStream extends Incarnation {
 
 /** A stretch of one chain. The task checks that each chunk ends where the next one begins. */
 export interface PlannedChain extends Incarnation {
+  readonly kind: 'chain'
   readonly shardId: string
   /** Rows up to and including this position are skipped. */
   readonly from: string
@@ -50,6 +51,17 @@ export interface PlannedChain extends Incarnation {
   /** Where the last chunk must end. */
   readonly to: string
 }
+
+/** One object of refused records, read again by a replay. */
+export interface PlannedQuarantine {
+  readonly kind: 'quarantine'
+  /** Key in the warehouse. */
+  readonly path: string
+  readonly rows: number
+}
+
+/** What a run reads. A compaction reads chains, a replay quarantine objects; no run reads both. */
+export type PlannedInput = PlannedChain | PlannedQuarantine
 
 /** A new table that could not begin at the start of a shard: older chunks had been pruned. */
 export interface LateStart extends Incarnation {
@@ -200,6 +212,7 @@ function positionsAfter(cursors: readonly Cursor[]): ShardPositions {
 function plannedChain(cursor: Cursor): PlannedChain {
   const { stream, chain, first, next, position } = cursor
   return {
+    kind: 'chain',
     stream: stream.stream,
     created: stream.created,
     shardId: chain.shardId,

@@ -37,6 +37,7 @@ describe('planCompaction', () => {
     const plan = planCompaction([stream(chain('a', ['0', '10', '25']))], {})
     expect(plan.inputs).toEqual([
       {
+        kind: 'chain',
         stream: 'S',
         created: 7,
         shardId: 'a',
