@@ -8,7 +8,7 @@ import type { EpochMillis, RunId } from '../table/ids.ts'
 import type { ObjectStore } from '../table/io/object-store.ts'
 import { plain, toJson } from './render.ts'
 import { lastSignal } from './signals.ts'
-import type { Logger } from './telemetry.ts'
+import { beginRun, type Logger } from './telemetry.ts'
 import { changesOf } from './written.ts'
 
 export type RunOutcome = 'ok' | 'nothing-to-do' | 'failed' | 'interrupted'
@@ -90,6 +90,7 @@ export async function recordRun<T>(
   const { clock, job, subject, signal, store } = options
   const startedAtMillis = clock.nowMillis()
   const startedMonotonic = clock.monotonicMillis()
+  const observed = beginRun({ job, subject, startedAtMillis })
   let done: WorkResult<T> | undefined
   let error: unknown
   let hasBegun = false
@@ -115,6 +116,7 @@ export async function recordRun<T>(
   hasBegun ||= changesOf(store) > changesBefore
   const isRefused = FirnError.is(error) && (error.kind === 'invalid' || error.kind === 'not-found')
   if (hasBegun || !isRefused) await writeQuietly(options, record)
+  observed.end(record, hasBegun || !isRefused)
   return { record, result: done?.value, text: done?.text ?? '', error }
 }
 

@@ -132,8 +132,23 @@ export interface LoaderMessage {
   readonly waitMillis: number
 }
 
-/** `firn:compaction`: where a run stands, in absolute numbers that only grow within a stage. */
-export interface CompactionMessage {
+/** `firn:compaction`: what a run knows of staging, and where it stands. */
+export type CompactionMessage = CompactionProgress | StagingMessage
+
+/** What of staging a table has not consumed: as its run was planned, and again once it committed or found nothing. */
+export interface StagingMessage {
+  readonly kind: 'staging'
+  readonly when: 'planned' | 'done'
+  readonly table: string
+  /** Streams that the table reads. */
+  readonly streams: readonly string[]
+  /** When the oldest chunk that is not consumed was written; `undefined`: there is none. */
+  readonly oldestMillis: number | undefined
+}
+
+/** Absolute numbers that only grow within a stage. */
+export interface CompactionProgress {
+  readonly kind?: undefined
   readonly table: string
   readonly runId: string
   readonly stage: string
