@@ -6,6 +6,7 @@ import { openKinesis } from '../../ingest/index.ts'
 import { callKinesisLocal, startKinesisLocal } from '../../jobs/demo/kinesis.ts'
 import { systemClock } from '../../table/clock.ts'
 import { type KinesisBackend, kinesisContract } from '../contract/kinesis.ts'
+import { openKinesisDoor } from '../contract/kinesis-door.ts'
 import { MemoryKinesis } from '../contract/memory-kinesis.ts'
 import { virtualClock } from './virtual-clock.ts'
 
@@ -27,6 +28,23 @@ kinesisContract('memory', async (): Promise<KinesisBackend> => {
     splitShard: async (name, shardId) => void api.splitShard(name, shardId),
     mergeShards: async (name, first, second) => void api.mergeShards(name, first, second),
     close: async () => {},
+  }
+})
+
+kinesisContract('memory behind a door of its own', async (): Promise<KinesisBackend> => {
+  const memory = new MemoryKinesis({ clock: systemClock })
+  const door = await openKinesisDoor(memory)
+  const api = openKinesis({ endpoint: door.endpoint })
+  return {
+    api,
+    clock: systemClock,
+    createStream: async (name, shards) => memory.createStream(name, shards),
+    splitShard: async (name, shardId) => void memory.splitShard(name, shardId),
+    mergeShards: async (name, first, second) => void memory.mergeShards(name, first, second),
+    close: async () => {
+      api.close()
+      await door.close()
+    },
   }
 })
 
