@@ -3,6 +3,7 @@
  * that it continues, and yields to whoever was faster.
  */
 import { type Clock, fullJitterMillis } from '../table/clock.ts'
+import { ingestChannel } from '../table/diagnostics.ts'
 import { FirnError } from '../table/errors.ts'
 import { type AbortableOptions, getIfExists, type ObjectStore } from '../table/io/object-store.ts'
 import { type ChunkMeta, decodeChunk, encodeChunk, type FilePosition } from './chunk.ts'
@@ -26,6 +27,10 @@ export interface ChainContext {
   /** Random id of the run. */
   readonly lander: string
   readonly limits: ChunkLimits
+  /** Whether the run may gather one more record of that many bytes. */
+  readonly admit: (bytes: number) => boolean
+  /** Report a loss as a failure instead of writing the chunk that records it. */
+  readonly refuseGaps: boolean
 }
 
 export interface ChainProgress {
@@ -46,7 +51,8 @@ export class ShardChain {
   readonly #context: ChainContext
   readonly #parents: () => readonly string[]
   readonly #onProgress: ((progress: ChainProgress) => void) | undefined
-  readonly #rows = new RowBuilder()
+  /** Made when a record comes: a run knows thousands of chains, and gathers for few at a time. */
+  #rows: RowBuilder | undefined
   #position: string
   #ended: boolean
   #gap = false
@@ -96,35 +102,46 @@ export class ShardChain {
     return { shardId: this.shardId, records: this.#records, bytes: this.#bytes, chunks: this.#chunks }
   }
 
-  /** Gather a page's records, skipping those already in the chain; full chunks are written. */
-  async add(page: SourcePage, options: AbortableOptions = {}): Promise<void> {
+  /**
+   * Gather a page's records, skipping those already in the chain; full chunks are written.
+   * @returns false when the run's budget left records of the page out.
+   */
+  async add(page: SourcePage, options: AbortableOptions = {}): Promise<boolean> {
     const { maxBytes, maxRecords } = this.#context.limits
     if (page.gap) {
       await this.flush(options) // records before the loss belong to a chunk of their own
       this.#gap = true
     }
     for (const [index, record] of page.records.entries()) {
-      if (this.#ended) return
-      const newest = this.#rows.last ?? this.#position
-      if (comparePositions(record.sequenceNumber, newest) <= 0) continue
-      const full = this.#rows.count >= maxRecords || this.#rows.dataBytes + record.data.byteLength > maxBytes
-      if (full && this.#rows.count > 0) {
+      if (this.#ended) return true
+      this.#rows ??= new RowBuilder()
+      const rows = this.#rows
+      if (comparePositions(record.sequenceNumber, rows.last ?? this.#position) <= 0) continue
+      const size = record.data.byteLength
+      if (rows.count > 0 && (rows.count >= maxRecords || rows.dataBytes + size > maxBytes)) {
         await this.flush(options)
-        if (comparePositions(record.sequenceNumber, this.#position) <= 0) continue
+        if (this.#ended || comparePositions(record.sequenceNumber, this.#position) <= 0) continue
       }
-      this.#rows.append(record)
+      if (!this.#context.admit(size)) {
+        const before = page.records[index - 1]
+        if (before !== undefined && before.sequenceNumber === rows.last) this.#file = page.fileAt?.(index - 1)
+        return false
+      }
+      rows.append(record)
       const next = page.records[index + 1]
       const cutAfter =
-        next === undefined || this.#rows.count >= maxRecords || this.#rows.dataBytes + next.data.byteLength > maxBytes
+        next === undefined || rows.count >= maxRecords || rows.dataBytes + next.data.byteLength > maxBytes
       if (cutAfter) this.#file = page.fileAt?.(index)
     }
+    return true
   }
 
   /** Write what is gathered. Returns when every record seen is in the chain, ours or another lander's. */
   async flush(options: AbortableOptions = {}): Promise<void> {
-    while (this.#rows.count > 0 && !this.#ended) {
-      const rows = this.#rows.view()
-      const last = this.#rows.last as string
+    const gathered = this.#rows
+    while (gathered !== undefined && gathered.count > 0 && !this.#ended) {
+      const rows = gathered.view()
+      const last = gathered.last as string
       let [minArrivalMillis, maxArrivalMillis] = [Number.MAX_SAFE_INTEGER, 0]
       for (const arrival of rows.arrivals) {
         minArrivalMillis = Math.min(minArrivalMillis, Number(arrival))
@@ -134,12 +151,17 @@ export class ShardChain {
       const meta = { last, count: rows.count, minArrivalMillis, maxArrivalMillis, ended: false, ...file }
       if (await this.#create({ ...this.#base(), ...meta }, rows, options)) {
         this.#records += rows.count
-        this.#bytes += this.#rows.dataBytes
+        this.#bytes += gathered.dataBytes
         this.#position = last
-        this.#rows.clear()
+        gathered.clear()
         this.#onProgress?.(this.progress)
       }
     }
+  }
+
+  /** Give back the memory of what was gathered; records that were not flushed are read again by a later run. */
+  release(): void {
+    this.#rows = undefined
   }
 
   /** Close the chain with an end marker, after everything gathered. */
@@ -165,6 +187,7 @@ export class ShardChain {
     const body = await encodeChunk(meta, rows)
     options.signal?.throwIfAborted()
     if (await this.#lookAgain(options)) return false
+    if (meta.gap && this.#context.refuseGaps) throw dataLoss(meta)
     const key = chunkKey(incarnation, this.shardId, meta.after)
     const winner = await createOrReadWinner(store, clock, key, body, options)
     if (winner !== undefined) {
@@ -172,11 +195,19 @@ export class ShardChain {
       return false
     }
     this.#chunks++
+    this.#tell(meta.gap, meta.count)
     if (meta.gap) {
       this.#gaps.push(meta.after)
       this.#gap = false
     }
     return true
+  }
+
+  #tell(gap: boolean, records: number): void {
+    if (!ingestChannel.hasSubscribers) return
+    const place = { stream: this.#context.incarnation.stream, shardId: this.shardId }
+    if (records > 0) ingestChannel.publish({ kind: 'chunk', ...place, records, bytes: this.#rows?.dataBytes ?? 0 })
+    if (gap) ingestChannel.publish({ kind: 'gap', ...place })
   }
 
   /**
@@ -196,11 +227,11 @@ export class ShardChain {
 
   #follow(winner: ChunkMeta): void {
     this.#position = winner.last
-    this.#rows.dropThrough(winner.last)
+    this.#rows?.dropThrough(winner.last)
     if (winner.gap) this.#gap = false
     if (!winner.ended) return
     this.#ended = true
-    if (this.#rows.count === 0 || winner.gap) return
+    if ((this.#rows?.count ?? 0) === 0 || winner.gap) return
     throw new FirnError(
       'corrupt',
       'FIRN_CHAIN_CONFLICT',
@@ -212,6 +243,19 @@ export class ShardChain {
     )
   }
 }
+
+const dataLoss = ({ stream, shardId, after, ended }: ChunkMeta): FirnError =>
+  new FirnError(
+    'failed',
+    'FIRN_DATA_LOSS',
+    `records of shard ${shardId} of stream ${stream} after ${after} ${
+      ended ? 'were lost: the shard is gone, and was not read to its end' : 'may have been lost before they were read'
+    }`,
+    {
+      detail: { stream, shardId, after },
+      help: 'Nothing was written past the loss. See what can be recovered; then firn land --accept-gap records the gap and goes on.',
+    },
+  )
 
 /**
  * Create `key`, however often the store leaves the outcome open.

@@ -24,10 +24,19 @@ export type { UserRecord } from './kpl.ts'
 export { userRecords } from './kpl.ts'
 export type { LandOptions, LandResult, ShardResult } from './land.ts'
 export { land } from './land.ts'
+export type { LandBudget, LandEnd } from './land-limits.ts'
 export { comparePositions, START_POSITION } from './positions.ts'
 export type { FileSourceOptions } from './replay.ts'
 export { fileSource } from './replay.ts'
-export type { RecordSource, RequestedStart, ResumePoint, SourcePage, SourceShard, StreamStart } from './source.ts'
+export type {
+  RecordSource,
+  RequestedStart,
+  ResumePoint,
+  SourceCounts,
+  SourcePage,
+  SourceShard,
+  StreamStart,
+} from './source.ts'
 export type { ChunkRef, ListedChunkRef, StagedChunk, StreamIncarnation } from './staging.ts'
 export { chunkKey, incarnationPrefix, listChunks, listIncarnations, readChunk, readChunkMeta } from './staging.ts'
 export type { Consumer, ConsumerEntry } from './stream-state.ts'

@@ -7,6 +7,7 @@ import type { Clock } from '../table/clock.ts'
 import { FirnError } from '../table/errors.ts'
 import type { AbortableOptions } from '../table/io/object-store.ts'
 import type { IteratorPosition, KinesisApi, KinesisPage } from './kinesis-api.ts'
+import type { SameStream } from './kinesis-same-stream.ts'
 import { comparePositions, START_POSITION } from './positions.ts'
 import { patientRetries, withRetries } from './retry.ts'
 import type { ResumePoint, SourcePage } from './source.ts'
@@ -19,6 +20,10 @@ export interface ShardRead extends AbortableOptions {
   readonly from: ResumePoint
   readonly retentionMillis: number
   readonly pageRecords: number | undefined
+  readonly onThrottled?: () => void
+  readonly onExpired?: () => void
+  /** Rejects when the stream of that name is not the one any more that the run opened. */
+  readonly sameStream: SameStream
   /** Whether the shard was closed when the shards were listed; `again`: list them now. */
   isClosed(again: boolean): Promise<boolean>
 }
@@ -36,29 +41,23 @@ const MAX_REOPENS = 5
 
 /** Pages until the shard's end, its tip, or a record that arrived at or after `from.untilMillis`. */
 export async function* readShard(read: ShardRead): AsyncGenerator<SourcePage, void, undefined> {
-  const { clock, signal } = read
   const cursor = new ShardCursor(read)
-  let gap = mayHaveLost(read)
-  let nextCallMillis = 0
+  const retention = new RetentionWatch(read)
+  let gap = false
   let emptyPages = 0
   for (;;) {
-    const waitMillis = nextCallMillis - clock.monotonicMillis()
-    if (waitMillis > 0) await clock.sleep(waitMillis, signal)
-    const calledMillis = clock.monotonicMillis()
+    gap = retention.mayHaveLost() || gap
     const page = await cursor.next()
     if (page === 'vanished') return
     if (cursor.trimmed) gap = true
-    let pageBytes = 0
-    let newestMillis = 0
-    for (const record of page.records) {
-      pageBytes += record.data.byteLength
-      newestMillis = Math.max(newestMillis, record.arrivalMillis)
-    }
+    const newestMillis = page.records.reduce((newest, { arrivalMillis }) => Math.max(newest, arrivalMillis), 0)
+    retention.readUntil(newestMillis)
     emptyPages = page.records.length === 0 ? emptyPages + 1 : 0
-    nextCallMillis = calledMillis + (pageBytes >= FULL_PAGE_BYTES ? FULL_PAGE_PAUSE_MILLIS : MIN_INTERVAL_MILLIS)
     const verdict = await judge(read, cursor, page, { emptyPages, newestMillis })
     const { records, millisBehindLatest } = page
     const ended = verdict === 'ended'
+    // Before anything of it counts: a record as much as the shard's end.
+    if (records.length > 0 || ended) await cursor.confirm()
     // The run's start, not now: what arrives while we read is the next run's.
     yield { records, millisBehindLatest, gap, ended, caughtUp: ended || verdict === 'caught-up' }
     if (verdict !== 'go-on') return
@@ -92,11 +91,37 @@ async function judge(
 
 /**
  * Kinesis forgets after the retention period, and then goes on reading behind the loss without a word. Whoever was
- * not at the tip for that long may have lost records.
+ * not at the tip for that long may have lost records: between runs, or inside one that was held up.
  */
-function mayHaveLost({ from, clock, retentionMillis }: ShardRead): boolean {
-  const known = Math.max(from.caughtUpMillis ?? 0, from.lastChunk?.maxArrivalMillis ?? 0)
-  return known > 0 && retentionMillis > 0 && clock.nowMillis() - known > retentionMillis
+class RetentionWatch {
+  readonly #read: ShardRead
+  /** The shard was read up to there; 0: not known. */
+  #knownMillis: number
+  /** By now what follows may be gone. Reported once; a server that hands out older records does not go by its retention. */
+  #passed = false
+
+  constructor(read: ShardRead) {
+    this.#read = read
+    this.#knownMillis = Math.max(read.from.caughtUpMillis ?? 0, read.from.lastChunk?.maxArrivalMillis ?? 0)
+  }
+
+  /** Asked before each call. True when the time ran out since the last page, or before the first. */
+  mayHaveLost(): boolean {
+    const passed = this.#isPast()
+    const isNews = passed && !this.#passed
+    this.#passed = passed
+    return isNews
+  }
+
+  readUntil(newestMillis: number): void {
+    this.#knownMillis = Math.max(this.#knownMillis, newestMillis)
+    this.#passed = this.#isPast()
+  }
+
+  #isPast(): boolean {
+    const { clock, retentionMillis } = this.#read
+    return this.#knownMillis > 0 && retentionMillis > 0 && clock.nowMillis() - this.#knownMillis > retentionMillis
+  }
 }
 
 /** The place in the shard: an iterator, and the position to get a new one from. */
@@ -106,7 +131,10 @@ class ShardCursor {
   readonly #read: ShardRead
   #seen: string
   #iterator: string | undefined
+  /** The iterator that we read by, or the one that it grew from, was seen to be of the right stream. */
+  #confirmed = false
   #reopens = 0
+  #nextCallMillis = 0
 
   constructor(read: ShardRead) {
     this.#read = read
@@ -128,8 +156,10 @@ class ShardCursor {
       } catch (error) {
         this.#iterator = undefined
         if (FirnError.is(error, 'FIRN_ITERATOR_EXPIRED')) {
+          this.#read.onExpired?.()
           if (!this.mayReopen()) throw error
         } else if (FirnError.is(error, 'FIRN_STREAM_NOT_FOUND')) {
+          await this.#read.sameStream(this.#read.stream, this.#read.signal)
           if (this.trimmed || this.#seen === START_POSITION) return 'vanished'
           this.trimmed = true
         } else throw error
@@ -141,14 +171,37 @@ class ShardCursor {
     return ++this.#reopens <= MAX_REOPENS
   }
 
+  async confirm(): Promise<void> {
+    if (this.#confirmed) return
+    await this.#read.sameStream(this.#read.stream, this.#read.signal)
+    this.#confirmed = true
+  }
+
   async #fetch(): Promise<KinesisPage> {
-    const { api, stream, shardId, clock, pageRecords, signal } = this.#read
+    const { api, stream, shardId, clock, pageRecords, signal, onThrottled } = this.#read
     const limit = pageRecords === undefined ? {} : { limit: pageRecords }
     const retrying = <T>(attempt: () => Promise<T>): Promise<T> =>
-      withRetries(clock, patientRetries, { signal }, attempt)
-    this.#iterator ??= await retrying(() => api.getShardIterator(stream, shardId, this.#position(), { signal }))
+      withRetries(clock, patientRetries, { signal, onThrottled }, attempt)
+    if (this.#iterator === undefined) {
+      this.#confirmed = false
+      this.#iterator = await retrying(() => api.getShardIterator(stream, shardId, this.#position(), { signal }))
+    }
     const iterator = this.#iterator
-    return retrying(() => api.getRecords(iterator, { ...limit, signal }))
+    return await retrying(async () => {
+      await this.#keepPace()
+      const page = await api.getRecords(iterator, { ...limit, signal })
+      const bytes = page.records.reduce((sum, { data }) => sum + data.byteLength, 0)
+      if (bytes >= FULL_PAGE_BYTES) this.#nextCallMillis += FULL_PAGE_PAUSE_MILLIS - MIN_INTERVAL_MILLIS
+      return page
+    })
+  }
+
+  /** Every call counts against the shard's limit, the refused ones and those after a new iterator too. */
+  async #keepPace(): Promise<void> {
+    const { clock, signal } = this.#read
+    const waitMillis = this.#nextCallMillis - clock.monotonicMillis()
+    if (waitMillis > 0) await clock.sleep(waitMillis, signal)
+    this.#nextCallMillis = clock.monotonicMillis() + MIN_INTERVAL_MILLIS
   }
 
   #position(): IteratorPosition {

@@ -4,9 +4,10 @@ import { FirnError } from '../table/errors.ts'
 import type { AbortableOptions } from '../table/io/object-store.ts'
 import { type KinesisOptions, openKinesis } from './kinesis.ts'
 import type { KinesisApi, KinesisShard, StreamDescription } from './kinesis-api.ts'
+import { sameStreamGuard } from './kinesis-same-stream.ts'
 import { readShard } from './kinesis-shard.ts'
 import { acceptedStart } from './kinesis-start.ts'
-import { patientRetries, quickRetries, withRetries } from './retry.ts'
+import { patientRetries, quickRetries, type RetryPolicy, withRetries } from './retry.ts'
 import type { RecordSource, RequestedStart } from './source.ts'
 
 export interface KinesisSourceOptions {
@@ -29,10 +30,28 @@ export const isApi = (client: KinesisApi | KinesisOptions): client is KinesisApi
 export function kinesisSource(options: KinesisSourceOptions): RecordSource {
   const { stream, start, defaultStart, clock, pageRecords } = options
   const api = isApi(options.client) ? options.client : openKinesis(options.client)
+  const counts = { throttled: 0, expiredIterators: 0 }
+  const onThrottled = (): void => {
+    counts.throttled++
+  }
   let retentionMillis = 0
+  let created = 0
+  const sameStream = sameStreamGuard(
+    () => created,
+    async (signal) =>
+      createdSeconds(await describeReadable(api, stream, clock, { signal, onThrottled, policy: patientRetries })),
+  )
+  const onExpired = (): void => {
+    counts.expiredIterators++
+  }
   let shards: ReadonlyMap<string, KinesisShard> = new Map()
   const relist = async (signal: AbortSignal | undefined): Promise<ReadonlyMap<string, KinesisShard>> => {
-    shards = new Map((await listAllShards(api, stream, clock, { signal })).map((shard) => [shard.shardId, shard]))
+    shards = new Map(
+      (await listAllShards(api, stream, clock, { signal, onThrottled, onExpired })).map((shard) => [
+        shard.shardId,
+        shard,
+      ]),
+    )
     return shards
   }
   return {
@@ -41,9 +60,10 @@ export function kinesisSource(options: KinesisSourceOptions): RecordSource {
     defaultStart,
     listsEveryShard: true,
     open: async ({ signal } = {}) => {
-      const description = await describeReadable(api, stream, clock, { signal })
+      const description = await describeReadable(api, stream, clock, { signal, onThrottled })
       retentionMillis = description.retentionMillis
-      return { created: Math.floor(description.createdMillis / 1000) }
+      created = createdSeconds(description)
+      return { created }
     },
     resolveStart: async (wanted, { nowMillis, signal }) => {
       if (wanted.type === 'TRIM_HORIZON') return wanted
@@ -61,12 +81,23 @@ export function kinesisSource(options: KinesisSourceOptions): RecordSource {
         retentionMillis,
         pageRecords,
         signal,
+        onThrottled,
+        onExpired,
+        sameStream,
         isClosed: async (again) => {
           const known = again ? await relist(signal) : shards
           return known.get(shard.shardId)?.closed ?? false
         },
       }),
+    counts: () => ({ ...counts }),
   }
+}
+
+const createdSeconds = ({ createdMillis }: StreamDescription): number => Math.floor(createdMillis / 1000)
+
+interface CountedOptions extends AbortableOptions {
+  readonly onThrottled?: (() => void) | undefined
+  readonly onExpired?: (() => void) | undefined
 }
 
 /** @throws {FirnError} `FIRN_STREAM_UNAVAILABLE`, `FIRN_STREAM_NOT_FOUND` for a stream that cannot be read now. */
@@ -74,9 +105,10 @@ export async function describeReadable(
   api: KinesisApi,
   stream: string,
   clock: Clock,
-  { signal }: AbortableOptions,
+  options: CountedOptions & { readonly policy?: RetryPolicy },
 ): Promise<StreamDescription> {
-  const description = await withRetries(clock, quickRetries, { signal }, () => api.describeStream(stream, { signal }))
+  const { signal, policy = quickRetries } = options
+  const description = await withRetries(clock, policy, options, () => api.describeStream(stream, { signal }))
   if (description.status !== 'ACTIVE' && description.status !== 'UPDATING') throw notReady(stream, description.status)
   return description
 }
@@ -98,13 +130,14 @@ export async function listAllShards(
   api: KinesisApi,
   stream: string,
   clock: Clock,
-  options: AbortableOptions,
+  options: CountedOptions,
 ): Promise<KinesisShard[]> {
   for (let round = 1; ; round++) {
     try {
       return await listOnce(api, stream, clock, options)
     } catch (error) {
       if (!FirnError.is(error, 'FIRN_ITERATOR_EXPIRED') || round >= MAX_LIST_ROUNDS) throw error
+      options.onExpired?.()
     }
   }
 }
@@ -113,15 +146,14 @@ async function listOnce(
   api: KinesisApi,
   stream: string,
   clock: Clock,
-  { signal }: AbortableOptions,
+  options: CountedOptions,
 ): Promise<KinesisShard[]> {
+  const { signal } = options
   const shards: KinesisShard[] = []
   let nextToken: string | undefined
   do {
     const token = nextToken === undefined ? {} : { nextToken }
-    const page = await withRetries(clock, patientRetries, { signal }, () =>
-      api.listShards(stream, { ...token, signal }),
-    )
+    const page = await withRetries(clock, patientRetries, options, () => api.listShards(stream, { ...token, signal }))
     shards.push(...page.shards)
     nextToken = page.nextToken
   } while (nextToken !== undefined)

@@ -2,27 +2,40 @@
  * One landing run: every shard of a source, parents before children, read up to the run's start into chunk chains.
  * Running it again, twice at once, or after a crash anywhere neither loses nor doubles a record (staging.ts says why).
  */
-import { type Clock, newRunId } from '../table/clock.ts'
-import type { EpochMillis } from '../table/ids.ts'
+import type { Clock } from '../table/clock.ts'
 import type { AbortableOptions, ObjectStore } from '../table/io/object-store.ts'
-import { type ChainContext, type ChainProgress, type ChunkLimits, defaultChunkLimits, ShardChain } from './chain.ts'
-import type { ChunkMeta } from './chunk.ts'
+import type { ChainProgress, ChunkLimits } from './chain.ts'
 import { type Consequence, forEachBounded } from './for-each-bounded.ts'
+import type { LandBudget, LandEnd } from './land-limits.ts'
+import { loadHeads, openRun, type Run, readyShards, type ShardState, stateOf } from './land-run.ts'
 import { START_POSITION } from './positions.ts'
-import { isEverywhere, ShardFailures } from './shard-failures.ts'
-import type { RecordSource, SourceShard, StreamStart } from './source.ts'
-import { type ChunkRef, checkStreamName, listChunks, readChunkMeta, type StreamIncarnation } from './staging.ts'
-import { ensureStart } from './stream-start.ts'
-import { readCaughtUp, writeCaughtUp } from './stream-state.ts'
+import type { RecordSource, ResumePoint, SourceCounts, SourceShard } from './source.ts'
+import { readChunkMeta, type StreamIncarnation } from './staging.ts'
+import { writeCaughtUp } from './stream-state.ts'
 
 export interface LandOptions extends AbortableOptions {
   /** The warehouse's root. */
   readonly store: ObjectStore
   readonly source: RecordSource
   readonly clock: Clock
-  /** Shards read at a time, 1..64; default 8. Each holds about one chunk and one page in memory. */
+  /**
+   * Shards read at a time, 1..64; default 8. Each holds a page (Kinesis: 10 MiB) and its share of `maxOpenBytes`, twice
+   * that while a chunk is written.
+   */
   readonly shardConcurrency?: number
   readonly chunkLimits?: ChunkLimits
+  /** Record data gathered for chunks that are not written yet, over all shards; default 64 MiB. */
+  readonly maxOpenBytes?: number
+  readonly budget?: LandBudget
+  /** A shard with a loss fails, before the chunk that would record it; the others go on. Default false. */
+  readonly failOnDataLoss?: boolean
+  /** This run records losses as gaps and goes on, whatever `failOnDataLoss` says. */
+  readonly acceptGap?: boolean
+  /**
+   * Ends reading at a safe point: what was gathered is written, and the run returns what it did. While the run opens,
+   * before it has read anything, the reason is thrown. `signal` ends everything at once.
+   */
+  readonly stop?: AbortSignal | undefined
   /** Called after every chunk with what the run added to that shard so far. */
   readonly onProgress?: (progress: ChainProgress) => void
 }
@@ -48,32 +61,11 @@ export interface LandResult extends StreamIncarnation {
   /** Places where records may have been lost, as reported by chunks of this run. */
   readonly gaps: readonly { readonly shardId: string; readonly after: string }[]
   readonly shards: readonly ShardResult[]
-}
-
-/** What is known of a shard during the run. */
-interface ShardState {
-  readonly chain: ShardChain
-  /** Last chunk when the run listed the chain. */
-  readonly lastChunk: ChunkMeta | undefined
-  millisBehindLatest: number | null
-  pendingBytes?: number
-}
-
-interface Run {
-  readonly options: LandOptions
-  readonly context: ChainContext
-  readonly start: StreamStart
-  readonly startedMillis: EpochMillis
-  readonly listedAtMonotonic: number
-  /** Last chunk of every chain, as listed at the run's start. */
-  readonly heads: ReadonlyMap<string, ChunkRef>
-  readonly caughtUp: ReadonlyMap<string, EpochMillis>
-  readonly states: Map<string, ShardState>
-  /** Shards that reached their tip in this run. */
-  readonly reached: Map<string, EpochMillis>
-  /** Shards whose turn came, whatever came of it. */
-  readonly tried: Set<string>
-  readonly failures: ShardFailures
+  readonly endedBy: LandEnd
+  /** Calls that Kinesis refused by a limit of its own, each tried again. */
+  readonly throttled: number
+  /** Iterators that grew too old and were replaced. */
+  readonly expiredIterators: number
 }
 
 /**
@@ -87,7 +79,7 @@ interface Run {
 export async function land(options: LandOptions): Promise<LandResult> {
   const run = await openRun(options)
   const { source, signal } = options
-  const shards = await source.listShards({ signal })
+  const shards = await source.listShards({ signal: run.reading })
   if (source.listsEveryShard) await endVanished(run, shards)
   const listed = await landShards(run, shards)
   const failure = run.failures.combined({ notTried: listed.filter(({ shardId }) => !run.tried.has(shardId)).length })
@@ -103,27 +95,43 @@ export async function land(options: LandOptions): Promise<LandResult> {
 
 /** Every shard that can be read now, and those that can when their parents have ended. @returns the last listing. */
 async function landShards(run: Run, listed: readonly SourceShard[]): Promise<readonly SourceShard[]> {
-  const { source, signal } = run.options
+  const { limits } = run
+  await loadHeads(run, listed)
   let shards = listed
   while (run.failures.consequence === 'go-on') {
-    const ready: SourceShard[] = []
-    for (const shard of shards) {
-      if (!run.tried.has(shard.shardId) && (await isReady(run, shards, shard))) ready.push(shard)
-    }
+    const ready = await readyShards(run, shards)
     if (ready.length === 0) break
     let anyEnded = false
     await forEachShard(run, ready, async (shard, shardSignal) => {
+      if (limits.over) {
+        limits.cutShort()
+        return
+      }
       run.tried.add(shard.shardId)
       if (await landShard(run, shard, shardSignal)) anyEnded = true
     })
+    if (limits.over) {
+      if (anyEnded) limits.cutShort() // its children
+      break
+    }
     // A shard that ended in this run may have had children since we listed.
-    if (anyEnded) shards = await source.listShards({ signal })
+    if (anyEnded) shards = await listAgain(run, shards)
   }
   return shards
 }
 
+async function listAgain(run: Run, known: readonly SourceShard[]): Promise<readonly SourceShard[]> {
+  try {
+    return await run.options.source.listShards({ signal: run.reading })
+  } catch (error) {
+    if (!run.limits.isStop(error)) throw error
+    run.limits.cutShort()
+    return known
+  }
+}
+
 async function forEachShard<T extends { readonly shardId: string }>(
-  { options: { shardConcurrency = 8, signal }, failures }: Run,
+  { options: { signal }, shardConcurrency, failures }: Run,
   shards: readonly T[],
   work: (shard: T, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
@@ -134,113 +142,74 @@ async function forEachShard<T extends { readonly shardId: string }>(
   })
 }
 
-async function openRun(options: LandOptions): Promise<Run> {
-  const { store, source, clock, signal } = options
-  const startedMillis = clock.nowMillis()
-  const stream = checkStreamName(source.stream)
-  const { created } = await source.open({ signal })
-  const incarnation: StreamIncarnation = { stream, created }
-  const start = await ensureStart(store, incarnation, source, { nowMillis: startedMillis, signal })
-  const caughtUp = source.listsEveryShard ? await readCaughtUp(store, incarnation, { signal }) : new Map()
-  const listedAtMonotonic = clock.monotonicMillis()
-  const heads = new Map<string, ChunkRef>()
-  for (const ref of await listChunks(store, incarnation, { signal })) heads.set(ref.shardId, ref)
-  const limits = options.chunkLimits ?? defaultChunkLimits
-  const context: ChainContext = { store, incarnation, clock, lander: newRunId(clock), limits }
-  const states = new Map<string, ShardState>()
-  const reached = new Map<string, EpochMillis>()
-  const [tried, failures] = [new Set<string>(), new ShardFailures()]
-  return {
-    options,
-    context,
-    start,
-    startedMillis,
-    listedAtMonotonic,
-    heads,
-    caughtUp,
-    states,
-    reached,
-    tried,
-    failures,
-  }
-}
-
-async function stateOf(run: Run, shard: SourceShard): Promise<ShardState> {
-  const known = run.states.get(shard.shardId)
-  if (known !== undefined) return known
-  const { options, heads, context, listedAtMonotonic } = run
-  const head = heads.get(shard.shardId)
-  const lastChunk = head && (await readChunkMeta(options.store, head, { signal: options.signal }))
-  // Asked at each chunk: a parent may get its chain in this very run.
-  const parents = (): string[] => shard.parents.filter((parent) => hasChain(run, parent))
-  const chain = new ShardChain(
-    context,
-    { shardId: shard.shardId, parents, lastChunk },
-    listedAtMonotonic,
-    options.onProgress,
-  )
-  const state: ShardState = { chain, lastChunk, millisBehindLatest: null }
-  run.states.set(shard.shardId, state)
-  return state
-}
-
-const hasChain = (run: Run, shardId: string): boolean =>
-  run.heads.has(shardId) || run.states.get(shardId)?.chain.ended === true
-
-/** Records of a child come after all of its parents': it starts when every parent that is still listed has ended. */
-async function isReady(run: Run, shards: readonly SourceShard[], shard: SourceShard): Promise<boolean> {
-  for (const parent of shards) {
-    if (!shard.parents.includes(parent.shardId)) continue
-    if (!(await hasEnded(run, parent))) return false
-  }
-  return true
-}
-
-async function hasEnded(run: Run, shard: SourceShard): Promise<boolean> {
-  try {
-    return (await stateOf(run, shard)).chain.ended
-  } catch (error) {
-    if (run.options.signal?.aborted || isEverywhere(error)) throw error
-    return false // its last chunk cannot be read, as its own turn will say
-  }
-}
-
 /** @returns true when the shard's end was reached by this run. */
 async function landShard(run: Run, shard: SourceShard, signal: AbortSignal): Promise<boolean> {
   const state = await stateOf(run, shard)
   const { chain } = state
   if (chain.ended) return false
-  const from = {
+  const from: ResumePoint = {
     after: chain.position,
     start: run.start,
     lastChunk: state.lastChunk,
     caughtUpMillis: run.caughtUp.get(shard.shardId),
     untilMillis: run.startedMillis,
   }
-  let caughtUp = false
-  for await (const page of run.options.source.read(shard, from, { signal })) {
-    await chain.add(page, { signal })
-    state.millisBehindLatest = page.millisBehindLatest
-    if (page.pendingBytes !== undefined) state.pendingBytes = page.pendingBytes
-    caughtUp = page.caughtUp
-    if (page.ended) await chain.end({ signal })
-    if (chain.ended) break
+  try {
+    const caughtUp = await readInto(run, shard, state, from, signal)
+    await chain.flush({ signal })
+    // A gap that no chunk reports yet must be suspected again by the next run.
+    if (caughtUp && !chain.gapPending) run.reached.set(shard.shardId, run.startedMillis)
+    return chain.ended
+  } finally {
+    chain.release()
   }
-  await chain.flush({ signal })
-  // A gap that no chunk reports yet must be suspected again by the next run.
-  if (caughtUp && !chain.gapPending) run.reached.set(shard.shardId, run.startedMillis)
-  return chain.ended
 }
 
-/** A chain that has not ended and whose shard is gone lost its tail: say so in its end marker, then go on. */
+/** @returns whether the tip was reached, or the end. */
+async function readInto(
+  run: Run,
+  shard: SourceShard,
+  state: ShardState,
+  from: ResumePoint,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { chain } = state
+  const { source, stop } = run.options
+  const reading = stop === undefined ? signal : AbortSignal.any([signal, stop])
+  try {
+    for await (const page of source.read(shard, from, { signal: reading })) {
+      const taken = await chain.add(page, { signal })
+      if (taken) {
+        state.millisBehindLatest = page.millisBehindLatest
+        if (page.pendingBytes !== undefined) state.pendingBytes = page.pendingBytes
+        if (page.ended) await chain.end({ signal })
+        if (chain.ended || page.caughtUp) return page.caughtUp
+      }
+      if (run.limits.over) {
+        run.limits.cutShort()
+        return false
+      }
+    }
+  } catch (error) {
+    if (!run.limits.isStop(error)) throw error
+    run.limits.cutShort()
+  }
+  return false
+}
+
+/**
+ * A shard that is gone and whose chain has not ended lost its tail: say so in an end marker, then go on. A shard
+ * without a record so far has no chain; that it was read is known from the time when it was at its tip.
+ */
 async function endVanished(run: Run, shards: readonly SourceShard[]): Promise<void> {
   const listed = new Set(shards.map((shard) => shard.shardId))
-  const vanished = [...run.heads.values()].filter(({ shardId }) => !listed.has(shardId))
-  await forEachShard(run, vanished, async (head, shardSignal) => {
-    const { shardId } = head
-    const lastChunk = await readChunkMeta(run.options.store, head, { signal: shardSignal })
-    if (lastChunk.ended) return
-    const { chain } = await stateOf(run, { shardId, parents: lastChunk.parents })
+  const vanished = [...new Set([...run.heads.keys(), ...run.caughtUp.keys()])].filter((id) => !listed.has(id))
+  const work = vanished.map((shardId) => ({ shardId }))
+  await forEachShard(run, work, async ({ shardId }, shardSignal) => {
+    const head = run.heads.get(shardId)
+    const lastChunk = head && (await readChunkMeta(run.options.store, head, { signal: shardSignal }))
+    if (lastChunk?.ended) return
+    const { chain } = await stateOf(run, { shardId, parents: lastChunk?.parents ?? [] })
     await chain.end({ gap: true, signal: shardSignal })
   })
 }
@@ -249,7 +218,10 @@ async function noteCaughtUp(run: Run, shards: readonly SourceShard[]): Promise<v
   const { source, store, clock, signal } = run.options
   if (!source.listsEveryShard || run.reached.size === 0) return
   const listed = new Set(shards.map((shard) => shard.shardId))
-  const keep = (shardId: string): boolean => listed.has(shardId)
+  // A shard that is gone is remembered until an end marker says so; one with a chain is remembered by that.
+  const isSettled = (shardId: string): boolean =>
+    run.heads.has(shardId) || run.states.get(shardId)?.chain.ended === true
+  const keep = (shardId: string): boolean => listed.has(shardId) || !isSettled(shardId)
   await writeCaughtUp(store, run.context.incarnation, run.reached, { clock, keep, signal })
 }
 
@@ -271,5 +243,15 @@ function summarize(run: Run): LandResult {
       ended: chain.ended,
       ...(pendingBytes === undefined || pendingBytes === 0 ? {} : { pendingBytes }),
     })),
+    endedBy: run.limits.endedBy,
+    ...countsOf(run),
+  }
+}
+
+function countsOf({ options: { source }, countsBefore }: Run): SourceCounts {
+  const { throttled, expiredIterators } = source.counts?.() ?? countsBefore
+  return {
+    throttled: throttled - countsBefore.throttled,
+    expiredIterators: expiredIterators - countsBefore.expiredIterators,
   }
 }

@@ -17,14 +17,16 @@ export const quickRetries: RetryPolicy = { maxTries: 4, baseMillis: 200, capMill
 export async function withRetries<T>(
   clock: Clock,
   policy: RetryPolicy,
-  options: AbortableOptions,
+  options: AbortableOptions & { readonly onThrottled?: (() => void) | undefined },
   attempt: () => Promise<T>,
 ): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await attempt()
     } catch (error) {
-      const passing = FirnError.is(error, 'FIRN_STREAM_THROTTLED') || FirnError.is(error, 'FIRN_STREAM_UNAVAILABLE')
+      const throttled = FirnError.is(error, 'FIRN_STREAM_THROTTLED')
+      if (throttled) options.onThrottled?.()
+      const passing = throttled || FirnError.is(error, 'FIRN_STREAM_UNAVAILABLE')
       if (!passing || tries >= policy.maxTries) throw error
     }
     const { baseMillis, capMillis } = policy

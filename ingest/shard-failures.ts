@@ -14,6 +14,7 @@ const EVERYWHERE: readonly ErrorCode[] = [
   'FIRN_STORE_UNAVAILABLE',
   'FIRN_STORE_UNSUPPORTED',
   'FIRN_STREAM_DENIED',
+  'FIRN_STREAM_RECREATED',
   'FIRN_WRONG_REGION',
 ]
 /** As many shards in a row without an answer: the stream is away. Each took its time to be tried again and again. */

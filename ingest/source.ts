@@ -52,6 +52,14 @@ export interface SourcePage {
   readonly pendingBytes?: number
 }
 
+/** What a source met since it was opened. */
+export interface SourceCounts {
+  /** Calls that a limit of the service refused. */
+  readonly throttled: number
+  /** Iterators and page tokens that grew too old and were replaced. */
+  readonly expiredIterators: number
+}
+
 export interface RecordSource {
   readonly stream: string
   /** Where the stream has to begin: one that began elsewhere is refused. Absent: it goes on from where it began. */
@@ -77,4 +85,6 @@ export interface RecordSource {
   listShards(options?: AbortableOptions): Promise<SourceShard[]>
   /** Pages until the shard's end, its tip or `untilMillis`. Leaving the loop early releases everything. */
   read(shard: SourceShard, from: ResumePoint, options?: AbortableOptions): AsyncIterable<SourcePage>
+  /** Only sources that have something to count. */
+  counts?(): SourceCounts
 }

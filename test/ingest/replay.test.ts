@@ -42,6 +42,9 @@ test('a file lands line by line; its line numbers are the positions', async () =
   const shardId = encodeURIComponent(pathToFileURL(path).href)
   expect(result).toEqual({
     stream: 'files',
+    endedBy: 'tip',
+    throttled: 0,
+    expiredIterators: 0,
     created: 0,
     records: 5,
     bytes: Buffer.byteLength(lines(1, 6)) - 5,

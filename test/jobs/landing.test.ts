@@ -15,6 +15,7 @@ const shard = (shardId: string, rest: Partial<ShardResult> = {}): ShardResult =>
 })
 const result = (shards: readonly ShardResult[], rest: Partial<LandResult> = {}): LandResult => ({
   ...{ stream: 'files', created: 0, records: 0, bytes: 0, chunks: 0, gaps: [] },
+  ...{ endedBy: 'tip', throttled: 0, expiredIterators: 0 },
   shards,
   ...rest,
 })

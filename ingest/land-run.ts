@@ -1,0 +1,167 @@
+/** What a landing run knows: where every chain stood when it was listed, and what became of each shard since. */
+import { newRunId } from '../table/clock.ts'
+import { FirnError } from '../table/errors.ts'
+import type { EpochMillis } from '../table/ids.ts'
+import { type ChainContext, defaultChunkLimits, ShardChain } from './chain.ts'
+import type { ChunkMeta } from './chunk.ts'
+import { type Consequence, forEachBounded } from './for-each-bounded.ts'
+import type { LandOptions } from './land.ts'
+import { RunLimits } from './land-limits.ts'
+import { isEverywhere, ShardFailures } from './shard-failures.ts'
+import type { SourceCounts, SourceShard, StreamStart } from './source.ts'
+import { type ChunkRef, checkStreamName, listChunks, readChunkMeta, type StreamIncarnation } from './staging.ts'
+import { ensureStart } from './stream-start.ts'
+import { readCaughtUp } from './stream-state.ts'
+
+/** What is known of a shard during the run. */
+export interface ShardState {
+  readonly chain: ShardChain
+  /** Last chunk when the run listed the chain. */
+  readonly lastChunk: ChunkMeta | undefined
+  millisBehindLatest: number | null
+  pendingBytes?: number
+}
+
+export interface Run {
+  readonly options: LandOptions
+  readonly context: ChainContext
+  readonly limits: RunLimits
+  readonly shardConcurrency: number
+  /** The caller's signal and its stop: for reading, not for writing. */
+  readonly reading: AbortSignal | undefined
+  readonly start: StreamStart
+  readonly startedMillis: EpochMillis
+  readonly listedAtMonotonic: number
+  /** Last chunk of every chain, as listed at the run's start. */
+  readonly heads: ReadonlyMap<string, ChunkRef>
+  readonly caughtUp: ReadonlyMap<string, EpochMillis>
+  readonly states: Map<string, ShardState>
+  /** Shards that reached their tip in this run. */
+  readonly reached: Map<string, EpochMillis>
+  /** Shards whose turn came, whatever came of it. */
+  readonly tried: Set<string>
+  readonly failures: ShardFailures
+  readonly countsBefore: SourceCounts
+}
+
+const DEFAULT_SHARD_CONCURRENCY = 8
+const DEFAULT_OPEN_BYTES = 64 * 1024 * 1024
+/** Small reads at once, at the run's start. */
+const HEAD_CONCURRENCY = 16
+
+export async function openRun(options: LandOptions): Promise<Run> {
+  const { store, source, clock, signal, stop, failOnDataLoss = false, acceptGap = false } = options
+  const countsBefore = source.counts?.() ?? { throttled: 0, expiredIterators: 0 }
+  const limits = new RunLimits(options.budget ?? {}, { clock, stop })
+  const shardConcurrency = options.shardConcurrency ?? DEFAULT_SHARD_CONCURRENCY
+  const reading = stop === undefined ? signal : AbortSignal.any(signal === undefined ? [stop] : [signal, stop])
+  const startedMillis = clock.nowMillis()
+  const stream = checkStreamName(source.stream)
+  const { created } = await source.open({ signal: reading })
+  const incarnation: StreamIncarnation = { stream, created }
+  const start = await ensureStart(store, incarnation, source, { nowMillis: startedMillis, signal: reading })
+  const caughtUp = source.listsEveryShard
+    ? await readCaughtUp(store, incarnation, { signal })
+    : new Map<string, EpochMillis>()
+  const listedAtMonotonic = clock.monotonicMillis()
+  const heads = new Map<string, ChunkRef>()
+  for (const ref of await listChunks(store, incarnation, { signal })) heads.set(ref.shardId, ref)
+  const context: ChainContext = {
+    store,
+    incarnation,
+    clock,
+    lander: newRunId(clock),
+    limits: chunkLimits(options, shardConcurrency),
+    admit: limits.admit,
+    refuseGaps: failOnDataLoss && !acceptGap,
+  }
+  return {
+    options,
+    context,
+    limits,
+    shardConcurrency,
+    reading,
+    start,
+    startedMillis,
+    listedAtMonotonic,
+    heads,
+    caughtUp,
+    states: new Map<string, ShardState>(),
+    reached: new Map<string, EpochMillis>(),
+    tried: new Set<string>(),
+    failures: new ShardFailures(),
+    countsBefore,
+  }
+}
+
+/** Each shard read at a time has the same share of what may be gathered, so none waits for, or starves, another. */
+function chunkLimits(options: LandOptions, shardConcurrency: number): ChainContext['limits'] {
+  const { maxOpenBytes = DEFAULT_OPEN_BYTES, chunkLimits: wanted = defaultChunkLimits } = options
+  if (!(maxOpenBytes >= 1)) {
+    throw new FirnError('invalid', 'FIRN_INVALID_OPTION', `maxOpenBytes must be at least 1, got ${maxOpenBytes}`)
+  }
+  const share = Math.max(Math.floor(maxOpenBytes / shardConcurrency), 1)
+  return { maxRecords: wanted.maxRecords, maxBytes: Math.min(wanted.maxBytes, share) }
+}
+
+/** Read the last chunk of every listed chain, several at a time. One that cannot be read is its shard's own failure. */
+export async function loadHeads(run: Run, shards: readonly SourceShard[]): Promise<void> {
+  const known = shards.filter(({ shardId }) => run.heads.has(shardId))
+  const { signal } = run.options
+  const onFailure = (_shard: SourceShard, error: unknown): Consequence => (isEverywhere(error) ? 'stop' : 'go-on')
+  await forEachBounded(known, { concurrency: HEAD_CONCURRENCY, signal, onFailure }, async (shard) => {
+    await stateOf(run, shard)
+  })
+}
+
+export async function stateOf(run: Run, shard: SourceShard): Promise<ShardState> {
+  const known = run.states.get(shard.shardId)
+  if (known !== undefined) return known
+  const { options, heads, context, listedAtMonotonic } = run
+  const head = heads.get(shard.shardId)
+  const lastChunk = head && (await readChunkMeta(options.store, head, { signal: options.signal }))
+  // Asked at each chunk: a parent may get its chain in this very run.
+  const parents = (): string[] => shard.parents.filter((parent) => hasChain(run, parent))
+  const chain = new ShardChain(
+    context,
+    { shardId: shard.shardId, parents, lastChunk },
+    listedAtMonotonic,
+    options.onProgress,
+  )
+  const state: ShardState = { chain, lastChunk, millisBehindLatest: null }
+  run.states.set(shard.shardId, state)
+  return state
+}
+
+const hasChain = (run: Run, shardId: string): boolean =>
+  run.heads.has(shardId) || run.states.get(shardId)?.chain.ended === true
+
+/** Shards that can be read and were not yet; those furthest behind first, so that runs with a budget serve them all. */
+export async function readyShards(run: Run, shards: readonly SourceShard[]): Promise<SourceShard[]> {
+  const listed = new Map(shards.map((shard) => [shard.shardId, shard]))
+  const ready: SourceShard[] = []
+  for (const shard of shards) {
+    if (!run.tried.has(shard.shardId) && (await isReady(run, listed, shard))) ready.push(shard)
+  }
+  const readUntil = ({ shardId }: SourceShard): number =>
+    Math.max(run.caughtUp.get(shardId) ?? 0, run.states.get(shardId)?.lastChunk?.maxArrivalMillis ?? 0)
+  return ready.sort((a, b) => readUntil(a) - readUntil(b))
+}
+
+/** Records of a child come after all of its parents': it starts when every parent that is still listed has ended. */
+async function isReady(run: Run, listed: ReadonlyMap<string, SourceShard>, shard: SourceShard): Promise<boolean> {
+  for (const parentId of shard.parents) {
+    const parent = listed.get(parentId)
+    if (parent !== undefined && !(await hasEnded(run, parent))) return false
+  }
+  return true
+}
+
+async function hasEnded(run: Run, shard: SourceShard): Promise<boolean> {
+  try {
+    return (await stateOf(run, shard)).chain.ended
+  } catch (error) {
+    if (run.options.signal?.aborted || isEverywhere(error)) throw error
+    return false // its last chunk cannot be read, as its own turn will say
+  }
+}
