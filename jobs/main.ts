@@ -16,6 +16,7 @@ import { inspectCommand } from './commands/inspect.ts'
 import { landCommand } from './commands/land.ts'
 import { manifestsCommand } from './commands/manifests.ts'
 import { orphansCommand } from './commands/orphans.ts'
+import { replayCommand } from './commands/replay.ts'
 import { rewriteCommand } from './commands/rewrite.ts'
 import { rollbackCommand } from './commands/rollback.ts'
 import { runCommand } from './commands/run.ts'
@@ -36,6 +37,7 @@ const COMMANDS: readonly ((ctx: CommandContext) => Command)[] = [
   initCommand,
   landCommand,
   compactCommand,
+  replayCommand,
   inspectCommand,
   scanCommand,
   sampleCommand,

@@ -23,7 +23,7 @@ import {
   STREAMS_PROPERTY,
 } from './positions.ts'
 import { quarantineId, reasonsOf } from './quarantine.ts'
-import { printReplayed, replayedOf } from './replayed.ts'
+import { printReplayed, REPLAYED_MEMBER, replayedOf } from './replayed.ts'
 import { streamsOf } from './staged.ts'
 import type { CompactionTaskResult } from './task.ts'
 
@@ -168,6 +168,7 @@ export async function commitRun(commit: RunCommit): Promise<CommittedRun> {
         'firn.records-quarantined': String(quarantinedRows(totals)),
         'firn.records-duplicate': String(totals.duplicates),
         'firn.gaps': String(lateStarts + totals.gaps.length),
+        ...(moves.kind === 'replayed' ? { [REPLAYED_MEMBER]: String(moves.objects.length) } : {}),
       },
       setProperties: properties,
       requireProperties: Object.fromEntries(planned),

@@ -10,4 +10,5 @@ export {
 } from './compact.ts'
 export { type JsonManifest, type ManifestFile, manifestKey, readManifest } from './manifest.ts'
 export { type CompactionPlan, planCompaction } from './plan.ts'
-export { compactionWork, compactText } from './report.ts'
+export { previewReplay, type ReplayOptions, type ReplayResult, replay } from './replay.ts'
+export { compactionWork, compactText, replayWork } from './report.ts'

@@ -5,6 +5,9 @@
 import { FirnError } from '../../table/errors.ts'
 import { REPLAYED_PROPERTY } from './positions.ts'
 
+/** Member of the summary of every snapshot that changed the property: its JSON manifest says how. */
+export const REPLAYED_MEMBER = 'firn.objects-replayed'
+
 const ID = /^[\w-]+-\d+$/
 
 /** @throws {FirnError} `FIRN_PROPERTY_INVALID` (corrupt). */

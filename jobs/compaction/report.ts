@@ -3,12 +3,35 @@ import { averagesText } from '../commands/averages.ts'
 import { formatBytes, formatCount, plural } from '../render.ts'
 import type { WorkResult } from '../runs.ts'
 import { type CompactOptions, type CompactResult, compact, type UnreadStream } from './compact.ts'
+import { type ReplayOptions, type ReplayResult, replay } from './replay.ts'
 
 /** `compact` as `recordRun` wants it. */
 export async function compactionWork(options: CompactOptions): Promise<WorkResult<CompactResult>> {
   const value = await compact(options)
   const outcome = value.nothing_to_do ? 'nothing-to-do' : 'ok'
   return { value, json: value, outcome, text: compactText(value), runId: value.run_id }
+}
+
+/** `replay` as `recordRun` wants it. */
+export async function replayWork(options: ReplayOptions): Promise<WorkResult<ReplayResult>> {
+  const value = await replay(options)
+  const outcome = value.nothing_to_do ? 'nothing-to-do' : 'ok'
+  return { value, json: value, outcome, text: replayText(value), runId: value.run_id }
+}
+
+function replayText(result: ReplayResult): string {
+  const { table, unchanged, records_read, rows_added, replayed, snapshot_id } = result
+  if (unchanged) {
+    return `nothing changed: ${plural(records_read, 'record')} of ${table} would be refused again for the same reasons\n${reasonText(result.quarantined)}`
+  }
+  if (result.nothing_to_do) return `nothing to do: ${table} has no such refused records\n`
+  const files = `${plural(result.files_added, 'file')} (${formatBytes(result.bytes_added)})`
+  const head = `${table}: replayed ${plural(records_read, 'record')} of ${plural(replayed.length, 'object')}, added ${plural(rows_added, 'row')} in ${files}, snapshot ${snapshot_id}\n`
+  const same =
+    result.duplicates === 0
+      ? ''
+      : `${plural(result.duplicates, 'duplicate')}: an older version of a record that was replayed too\n`
+  return `${head}${same}${quarantineText(result)}${averagesText(result.averages)}`
 }
 
 /** What a person reads after `firn compact`. */
@@ -36,13 +59,19 @@ export const unreadText = (unread: readonly UnreadStream[]): string =>
     .map(({ stream, command }) => `note: ${stream} is in staging too and was not read; to read it: ${command}\n`)
     .join('')
 
-function quarantineText({ quarantined, quarantine_objects }: CompactResult): string {
-  const reasons = Object.entries(quarantined)
-  if (reasons.length === 0) return ''
-  const total = reasons.reduce((sum, [, rows]) => sum + rows, 0)
-  const list = reasons.map(([reason, rows]) => `  ${reason}: ${formatCount(rows)}\n`).join('')
-  return `${plural(total, 'record')} quarantined in ${quarantine_objects.join(', ')}\n${list}`
+function quarantineText({
+  quarantined,
+  quarantine_objects,
+}: Pick<CompactResult, 'quarantined' | 'quarantine_objects'>): string {
+  const total = Object.values(quarantined).reduce((sum, rows) => sum + rows, 0)
+  if (total === 0) return ''
+  return `${plural(total, 'record')} quarantined in ${quarantine_objects.join(', ')}\n${reasonText(quarantined)}`
 }
+
+const reasonText = (quarantined: CompactResult['quarantined']): string =>
+  Object.entries(quarantined)
+    .map(([reason, rows]) => `  ${reason}: ${formatCount(rows)}\n`)
+    .join('')
 
 type Place = CompactResult['gaps'][number]
 

@@ -1,0 +1,136 @@
+/**
+ * Which refused records are still to be replayed. A quarantine object counts when the JSON manifest of a snapshot that
+ * main stood on lists it, and its id is not in `firn.replayed`.
+ *
+ * An expired snapshot leaves no trace in the table, while its refused records stay. That it was committed is then told
+ * by an object beside its JSON manifest, which expiry makes before it removes the snapshot.
+ */
+import { FirnError } from '../../table/errors.ts'
+import { type SnapshotId, snapshotId } from '../../table/ids.ts'
+import { lineOf, type Snapshot, snapshotById, type Table, type TableMetadata } from '../../table/index.ts'
+import { type AbortableOptions, getIfExists, type ObjectStore } from '../../table/io/object-store.ts'
+import { type JsonManifest, manifestKey, readManifest } from './manifest.ts'
+import { type QuarantineObject, quarantineId } from './quarantine.ts'
+import { replayedOf } from './replayed.ts'
+
+/** Member of a run's summary: how many of the records that it read were refused. */
+export const REFUSED_MEMBER = 'firn.records-quarantined'
+
+export interface RefusedSource extends AbortableOptions {
+  /** The warehouse. */
+  readonly store: ObjectStore
+  readonly table: Table
+  /** `namespace.name`. */
+  readonly tableName: string
+}
+
+export interface RefusedObject extends QuarantineObject {
+  /** As in `firn.replayed`. */
+  readonly id: string
+}
+
+/**
+ * Oldest run first.
+ * @throws {FirnError} `FIRN_MANIFEST_CORRUPT`, `FIRN_PROPERTY_INVALID` (corrupt): what counts cannot be told.
+ */
+export async function refusedObjects(source: RefusedSource): Promise<readonly RefusedObject[]> {
+  const replayed = replayedOf(source.table.metadata.properties)
+  const manifests = await committedRefusals(source)
+  const objects = manifests.flatMap(({ quarantined }) =>
+    quarantined.map((object) => ({ ...object, id: quarantineId(object.path) })),
+  )
+  return objects.filter(({ id }) => !replayed.has(id))
+}
+
+/**
+ * JSON manifests with refused records of all runs that main stood on, expired ones too, in the order of their commits.
+ * @throws {FirnError} `FIRN_MANIFEST_CORRUPT` (corrupt).
+ */
+export async function committedRefusals(source: RefusedSource): Promise<readonly JsonManifest[]> {
+  const { store, table, tableName, signal } = source
+  const { metadata } = table
+  const manifests: JsonManifest[] = []
+  const add = async (id: SnapshotId): Promise<void> => {
+    const manifest = await readManifest(store, tableName, id, { signal })
+    if (manifest !== undefined) {
+      if (manifest.quarantined.length > 0) manifests.push(manifest)
+    } else if (snapshotById(metadata, id) !== undefined) throw missing(store, manifestKey(tableName, id))
+  }
+  for (const id of await expiredRefusals(source)) await add(id)
+  for (const { snapshotId: id } of historyOf(metadata).filter(hasRefused)) await add(id)
+  // the planned time of runs that reached main grows from one to the next
+  const timeOf = ({ compacted_at_micros: micros }: JsonManifest): bigint => BigInt(micros ?? 0)
+  const isEarlier = (a: JsonManifest, b: JsonManifest): number => Number(timeOf(a) - timeOf(b))
+  return manifests.sort(isEarlier)
+}
+
+const missing = (store: ObjectStore, key: string): FirnError =>
+  new FirnError(
+    'corrupt',
+    'FIRN_MANIFEST_CORRUPT',
+    `JSON manifest ${store.url}/${key} lists refused records and is missing`,
+    {
+      detail: { key },
+      help: 'make it again: firn verify --repair',
+    },
+  )
+
+const hasRefused = ({ summary }: Snapshot): boolean => (summary[REFUSED_MEMBER] ?? '0') !== '0'
+
+/** Snapshots that main stood on, undone ones too. Other engines go back by moving main: its log has what that left. */
+export function historyOf(metadata: TableMetadata): readonly Snapshot[] {
+  const line = [...lineOf(metadata, metadata.refs['main']?.snapshotId)].reverse()
+  const ids = new Set([...metadata.snapshotLog.map((entry) => entry.snapshotId), ...line])
+  return metadata.snapshots.filter((snapshot) => ids.has(snapshot.snapshotId))
+}
+
+const committedKey = (table: string, id: SnapshotId | string): string => `_manifests/${table}/${id}.committed`
+
+/** Snapshots that had been committed when they expired, and whose JSON manifest is there for what they refused. */
+async function expiredRefusals({ store, table, tableName, signal }: RefusedSource): Promise<readonly SnapshotId[]> {
+  const ids = await committedMarks(store, tableName, table.metadata, { signal })
+  return ids.filter((id) => snapshotById(table.metadata, id) === undefined)
+}
+
+/** Snapshots of this table that are marked as committed. */
+export async function committedMarks(
+  store: ObjectStore,
+  tableName: string,
+  { tableUuid }: TableMetadata,
+  options: AbortableOptions = {},
+): Promise<readonly SnapshotId[]> {
+  const ids: SnapshotId[] = []
+  for await (const { key } of store.list(`_manifests/${tableName}/`, options)) {
+    const digits = /\/(\d{1,19})\.committed$/.exec(key)?.[1]
+    if (digits === undefined) continue
+    const mark = await getIfExists(store, key, options)
+    // another table of this name had runs of its own
+    if (mark !== undefined && Buffer.from(mark.bytes).toString('utf8').trim() === tableUuid)
+      ids.push(snapshotId(BigInt(digits)))
+  }
+  return ids
+}
+
+/**
+ * Before the snapshots `ids` are removed from the table: what they refused goes on counting.
+ * @throws {FirnError} what the store throws.
+ */
+export async function markCommitted(
+  { store, table, tableName, signal }: RefusedSource,
+  ids: readonly SnapshotId[],
+): Promise<void> {
+  const leaving = new Set(ids)
+  const { metadata } = table
+  for (const snapshot of historyOf(metadata)) {
+    if (!leaving.has(snapshot.snapshotId) || !hasRefused(snapshot)) continue
+    const body = Buffer.from(`${metadata.tableUuid}\n`)
+    // whoever wrote it before wrote the same
+    await store.put(committedKey(tableName, snapshot.snapshotId), body, { signal })
+  }
+}
+
+/** Once no object is left that the manifest of the expired snapshot `id` lists. The mark goes last: it is found again. */
+export async function forgetRefusals({ store, tableName, signal }: RefusedSource, id: SnapshotId): Promise<void> {
+  await store.delete(manifestKey(tableName, id), { signal })
+  await store.delete(committedKey(tableName, id), { signal })
+}
