@@ -4,8 +4,9 @@
  */
 import type { RecordBatch } from 'apache-arrow'
 import type { AbortableOptions } from '../../io/object-store.ts'
-import { batchBytes, pickRows } from './pick-rows.ts'
-import { type KeyMaker, KeySet } from './sort-key.ts'
+import { mergeRuns } from '../../sort/merge.ts'
+import { batchBytes, pickRows } from '../../sort/pick-rows.ts'
+import { type KeyMaker, KeySet } from '../../sort/sort-key.ts'
 import type { SpilledRun, SpillFolder } from './spill.ts'
 
 /** What a sort may hold. */
@@ -127,141 +128,15 @@ class CollectedRun {
 }
 
 async function* mergeAll(runs: SpilledRun[], options: SortOptions): AsyncGenerator<RecordBatch, void, undefined> {
-  const { spill, budget } = options
-  let level = runs
-  while (level.length > budget.fanIn) {
-    const next: SpilledRun[] = []
-    // neighbours stay neighbours, so that rows of equal keys keep their order
-    for (let start = 0; start < level.length; start += budget.fanIn) {
-      const part = level.slice(start, start + budget.fanIn)
-      if (part.length === 1) next.push(part[0]!)
-      else next.push(await spill.write(merge(part, options, budget.chunkBytes)))
-    }
-    level = next
-  }
-  yield* merge(level, options, Number.POSITIVE_INFINITY)
-}
-
-/** One run being merged: its batch in memory and the row that is next. */
-interface Cursor {
-  readonly batches: AsyncGenerator<RecordBatch, void, undefined>
-  readonly run: number
-  readonly keys: KeySet
-  batch: RecordBatch
-  row: number
-  /** Number of its batch among those that the output batch picks from; -1: none yet. */
-  source: number
-}
-
-async function* merge(
-  runs: readonly SpilledRun[],
-  options: SortOptions,
-  batchMaxBytes: number,
-): AsyncGenerator<RecordBatch, void, undefined> {
-  const { signal, spill } = options
-  const opened: AsyncGenerator<RecordBatch, void, undefined>[] = []
-  try {
-    const heap: Cursor[] = []
-    for (const [run, spilled] of runs.entries()) {
-      const batches = spill.read(spilled)
-      opened.push(batches)
-      const first = await batches.next()
-      if (first.done === true) continue
-      const keys = new KeySet()
-      keys.add(options.keys(first.value), first.value.numRows)
-      heap.push({ batches, run, keys, batch: first.value, row: 0, source: -1 })
-    }
-    for (let index = (heap.length >> 1) - 1; index >= 0; index--) sink(heap, index)
-    const output = new MergedBatch(options.batchRows, batchMaxBytes)
-    while (heap.length > 0) {
-      const top = heap[0]!
-      output.take(top)
-      if (output.full) {
-        signal?.throwIfAborted()
-        yield output.flush(heap)
-      }
-      if (++top.row === top.batch.numRows && !(await advance(top, options.keys))) {
-        heap[0] = heap.at(-1)!
-        heap.pop()
-      }
-      sink(heap, 0)
-    }
-    if (output.rows > 0) yield output.flush(heap)
-  } finally {
-    for (const batches of opened) await batches.return()
-  }
-}
-
-async function advance(cursor: Cursor, keys: KeyMaker): Promise<boolean> {
-  const next = await cursor.batches.next()
-  if (next.done === true) return false
-  cursor.batch = next.value
-  cursor.row = 0
-  cursor.source = -1
-  cursor.keys.clear()
-  cursor.keys.add(keys(next.value), next.value.numRows)
-  return true
-}
-
-const before = (a: Cursor, b: Cursor): boolean => (a.keys.compare(a.row, b.keys, b.row) || a.run - b.run) < 0
-
-/** Restores the heap below `start`, whose cursor moved on. */
-function sink(heap: Cursor[], start: number): void {
-  let at = start
-  for (;;) {
-    const left = 2 * at + 1
-    if (left >= heap.length) return
-    const right = left + 1
-    const child = right < heap.length && before(heap[right]!, heap[left]!) ? right : left
-    if (!before(heap[child]!, heap[at]!)) return
-    const moved = heap[at]!
-    heap[at] = heap[child]!
-    heap[child] = moved
-    at = child
-  }
-}
-
-/** Rows taken in order from the cursors' batches, which stay in memory until the rows are copied. */
-class MergedBatch {
-  readonly #maxRows: number
-  readonly #maxBytes: number
-  readonly #batches: RecordBatch[] = []
-  readonly #rowBytes: number[] = []
-  readonly #sources: Int32Array
-  readonly #rows: Int32Array
-  #bytes = 0
-  rows = 0
-
-  constructor(maxRows: number, maxBytes: number) {
-    this.#maxRows = maxRows
-    this.#maxBytes = maxBytes
-    this.#sources = new Int32Array(maxRows)
-    this.#rows = new Int32Array(maxRows)
-  }
-
-  get full(): boolean {
-    return this.rows === this.#maxRows || this.#bytes >= this.#maxBytes
-  }
-
-  take(cursor: Cursor): void {
-    if (cursor.source < 0) {
-      cursor.source = this.#batches.length
-      this.#batches.push(cursor.batch)
-      this.#rowBytes.push(batchBytes(cursor.batch) / cursor.batch.numRows)
-    }
-    this.#sources[this.rows] = cursor.source
-    this.#rows[this.rows++] = cursor.row
-    this.#bytes += this.#rowBytes[cursor.source]!
-  }
-
-  flush(cursors: readonly Cursor[]): RecordBatch {
-    const count = this.rows
-    const batch = pickRows(this.#batches, { sources: this.#sources, rows: this.#rows, count })
-    this.#batches.length = 0
-    this.#rowBytes.length = 0
-    this.#bytes = 0
-    this.rows = 0
-    for (const cursor of cursors) cursor.source = -1
-    return batch
-  }
+  const { spill, budget, keys, batchRows, signal } = options
+  yield* mergeRuns(runs, {
+    keys,
+    batchRows,
+    signal,
+    batchBytes: Number.POSITIVE_INFINITY,
+    chunkBytes: budget.chunkBytes,
+    fanIn: () => budget.fanIn,
+    read: (run) => spill.read(run),
+    write: (batches) => spill.write(batches),
+  })
 }

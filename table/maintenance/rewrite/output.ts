@@ -5,6 +5,7 @@
 
 import type { RecordBatch } from 'apache-arrow'
 import type { AbortableOptions } from '../../io/object-store.ts'
+import type { RowPartition } from '../../sort/partition-rows.ts'
 import type { PartitionTuple } from '../../spec/partition.ts'
 import { partitionKey } from '../../spec/partition.ts'
 import {
@@ -13,7 +14,6 @@ import {
   type DataFileWriterOptions,
   type WrittenFile,
 } from '../../write/writer.ts'
-import type { RowPartition } from './partition-rows.ts'
 import { endsFile, type SizeTargets } from './sizes.ts'
 
 export interface OutputOptions {

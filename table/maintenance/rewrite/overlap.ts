@@ -10,11 +10,11 @@ import { BOUND_LENGTH } from '../../manifest/bounds.ts'
 import type { DataFile } from '../../manifest/data-file.ts'
 import { DEFAULT_METRICS_MODE, type MetricsMode } from '../../manifest/metrics-mode.ts'
 import { usableBound } from '../../scan/column-facts.ts'
+import { KeyBuffer, writeFieldValue } from '../../sort/sort-key.ts'
 import { primitiveTypeOf, type Schema } from '../../spec/schema.ts'
 import type { SortField, SortOrder } from '../../spec/sort.ts'
 import { applyTransform, canApply, transformResultType } from '../../spec/transform.ts'
 import type { PrimitiveType, PrimitiveValue } from '../../spec/types.ts'
-import { KeyBuffer, writeFieldValue } from './sort-key.ts'
 
 /** Sort keys as bytes in their order; `lower` is above `upper` when nothing is surely covered. */
 export interface KeyRange {

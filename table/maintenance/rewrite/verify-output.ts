@@ -3,12 +3,12 @@ import { FirnError } from '../../errors.ts'
 import type { AbortableOptions } from '../../io/object-store.ts'
 import type { FileScanTask } from '../../scan/plan.ts'
 import { readTasks } from '../../scan/read.ts'
+import type { RowPartition } from '../../sort/partition-rows.ts'
 import { partitionKey } from '../../spec/partition.ts'
 import type { Schema } from '../../spec/schema.ts'
 import type { Table } from '../../table.ts'
 import type { WrittenFile } from '../../write/writer.ts'
 import { type ContentDigest, collectDigest, sameContent } from './digest.ts'
-import type { RowPartition } from './partition-rows.ts'
 
 export interface VerifyOptions extends AbortableOptions {
   /** Row groups read ahead. */

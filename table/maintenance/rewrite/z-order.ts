@@ -9,10 +9,10 @@
  */
 import type { Data, RecordBatch } from 'apache-arrow'
 import { leafColumn, leafValueAt } from '../../scan/columns.ts'
+import { KeyBuffer, type KeyMaker, writeValue } from '../../sort/sort-key.ts'
 import type { Schema } from '../../spec/schema.ts'
 import { fieldByName } from '../../spec/schema.ts'
 import type { PrimitiveType, PrimitiveValue } from '../../spec/types.ts'
-import { KeyBuffer, type KeyMaker, writeValue } from './sort-key.ts'
 
 /** Bytes that a column contributes. */
 const COLUMN_BYTES = 8

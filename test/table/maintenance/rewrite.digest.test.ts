@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { collectDigest } from '../../../table/maintenance/rewrite/digest.ts'
-import { pickRows } from '../../../table/maintenance/rewrite/pick-rows.ts'
+import { pickRows } from '../../../table/sort/pick-rows.ts'
 import type { Schema } from '../../../table/spec/schema.ts'
 import { type AnyRow, batchOfRows } from './rewrite-support.ts'
 

@@ -1,8 +1,8 @@
 /** What is read back before a commit: the rows that were read, each in its partition. */
 import { describe, expect, test } from 'vitest'
 import { collectDigest } from '../../../table/maintenance/rewrite/digest.ts'
-import { rowPartition } from '../../../table/maintenance/rewrite/partition-rows.ts'
 import { verifyOutput } from '../../../table/maintenance/rewrite/verify-output.ts'
+import { rowPartition } from '../../../table/sort/partition-rows.ts'
 import type { PartitionSpec, PartitionTuple } from '../../../table/spec/partition.ts'
 import type { WrittenFile } from '../../../table/write/writer.ts'
 import { ARTICLES, articlesFrom, batchOfRows, makeTable, writeFile } from './rewrite-support.ts'

@@ -1,9 +1,9 @@
 /** The partition of each row: rows of files of an older spec go to partitions of the current one. */
 import type { Data, RecordBatch } from 'apache-arrow'
-import { leafColumn, leafValueAt } from '../../scan/columns.ts'
-import type { PartitionSpec, PartitionTuple } from '../../spec/partition.ts'
-import { primitiveTypeOf, type Schema } from '../../spec/schema.ts'
-import { applyTransform, transformResultType } from '../../spec/transform.ts'
+import { leafColumn, leafValueAt } from '../scan/columns.ts'
+import type { PartitionSpec, PartitionTuple } from '../spec/partition.ts'
+import { primitiveTypeOf, type Schema } from '../spec/schema.ts'
+import { applyTransform, transformResultType } from '../spec/transform.ts'
 import { type KeyMaker, writeFieldValue } from './sort-key.ts'
 
 /** The partition tuple of a row of the batch. */

@@ -7,12 +7,12 @@
  * 00 FF and ended by 00 00, so that the next field never decides too early. A falling field has its value inverted.
  */
 import type { Data, RecordBatch } from 'apache-arrow'
-import { valueAt } from '../../format/arrow-values.ts'
-import { isNullAt, type LeafColumn, leafColumn } from '../../scan/columns.ts'
-import type { Schema } from '../../spec/schema.ts'
-import type { SortField, SortOrder } from '../../spec/sort.ts'
-import { applyTransform, transformResultType } from '../../spec/transform.ts'
-import { decimalOf, type PrimitiveType, type PrimitiveValue } from '../../spec/types.ts'
+import { valueAt } from '../format/arrow-values.ts'
+import { isNullAt, type LeafColumn, leafColumn } from '../scan/columns.ts'
+import type { Schema } from '../spec/schema.ts'
+import type { SortField, SortOrder } from '../spec/sort.ts'
+import { applyTransform, transformResultType } from '../spec/transform.ts'
+import { decimalOf, type PrimitiveType, type PrimitiveValue } from '../spec/types.ts'
 
 const NULL_FIRST = 0
 const VALUE = 1

@@ -3,8 +3,8 @@
  * once; no value becomes an object. Arrow: https://arrow.apache.org/docs/format/Columnar.html
  */
 import { type Data, DataType, makeData, RecordBatch, Struct } from 'apache-arrow'
-import { FirnError } from '../../errors.ts'
-import { isValidAt } from '../../format/arrow-values.ts'
+import { FirnError } from '../errors.ts'
+import { isValidAt } from '../format/arrow-values.ts'
 
 /** Row `i` is row `rows[i]` of source `sources[i]`. */
 export interface Picks {
