@@ -21,6 +21,8 @@ import {
   variableOfSetting,
 } from './config-layers.ts'
 import { isSecretReference } from './secrets.ts'
+import { LANDING_LEAVES, type LandingSettings, landingShape } from './settings/landing.ts'
+import { RUN_LEAVES, type RunConfig, runSchema } from './settings/run.ts'
 import { type Environment, isTruthy } from './variables.ts'
 
 export type OutputFormat = 'table' | 'json' | 'jsonl' | 'csv' | 'arrow'
@@ -52,13 +54,6 @@ export interface S3Config extends ServiceConfig {
   readonly sse?: { readonly type: 's3' | 'kms' | 'dsse-kms'; readonly key?: string | undefined } | undefined
 }
 
-/** A table that `firn run` compacts into. */
-export interface TableConfig {
-  readonly table: string
-  readonly dataset?: string | undefined
-  readonly streams?: readonly string[] | undefined
-}
-
 /** All settings, validated and frozen. */
 export interface Config {
   readonly $schema?: string | undefined
@@ -77,10 +72,7 @@ export interface Config {
   readonly maxBadRatio: number
   readonly s3: S3Config
   readonly kinesis: ServiceConfig
-  readonly run: {
-    readonly land: { readonly cron: string; readonly streams: readonly string[]; readonly start?: string | undefined }
-    readonly compact: { readonly cron: string; readonly tables: readonly TableConfig[] }
-  }
+  readonly run: RunConfig
 }
 
 const schema: z.ZodType<Config> = z.strictObject({
@@ -97,21 +89,7 @@ const schema: z.ZodType<Config> = z.strictObject({
   maxBadRatio: z.number().min(0).max(1).default(0.05),
   s3: s3Service.prefault({}),
   kinesis: service.prefault({}),
-  run: z
-    .strictObject({
-      land: z
-        .strictObject({ cron: text.default('*/5 * * * *'), streams: z.array(text).default([]), start: text.optional() })
-        .prefault({}),
-      compact: z
-        .strictObject({
-          cron: text.default('7 * * * *'),
-          tables: z
-            .array(z.strictObject({ table: text, dataset: text.optional(), streams: z.array(text).optional() }))
-            .default([]),
-        })
-        .prefault({}),
-    })
-    .prefault({}),
+  run: runSchema(),
 })
 
 const LEAVES: Readonly<Record<string, LeafKind>> = {
@@ -133,11 +111,7 @@ const LEAVES: Readonly<Record<string, LeafKind>> = {
   's3.sse.key': 'string',
   'kinesis.endpoint': 'string',
   'kinesis.region': 'string',
-  'run.land.cron': 'string',
-  'run.land.streams': 'list',
-  'run.land.start': 'string',
-  'run.compact.cron': 'string',
-  'run.compact.tables': 'json',
+  ...RUN_LEAVES,
 }
 
 /** Names of the settings that this file takes from the environment. */

@@ -18,6 +18,7 @@ const NOT_BOUND: ReadonlySet<string> = new Set(['version', 'help'])
 const FLAG_ONLY: Readonly<Record<string, ReadonlySet<string>>> = {
   branch: new Set(['delete']),
   delete: new Set(['where', 'branch']),
+  land: new Set(['accept-gap']),
   expire: new Set(['older-than', 'retain-last', 'snapshot', 'clean-metadata']),
   orphans: new Set(['older-than', 'allow-young', 'force']),
   rollback: new Set(['to', 'reprocess']),
@@ -39,6 +40,8 @@ const RUN_SETTINGS: Readonly<Record<string, string>> = {
   'land-cron': 'run.land.cron',
   table: 'run.compact.tables',
   'compact-cron': 'run.compact.cron',
+  'maintain-cron': 'run.maintain.cron',
+  'lease-ttl': 'run.leaseTtl',
 }
 
 export const variableOf = (option: Option): string => environmentName(option.name())
