@@ -8,6 +8,7 @@ import { FirnError } from '../../table/errors.ts'
 import type { RunId } from '../../table/ids.ts'
 import type { Table } from '../../table/index.ts'
 import { type CommandContext, parseTableTarget } from '../context.ts'
+import type { FinishedWork, PreparedWork } from '../maintenance/prepared.ts'
 
 export interface ApprovalFlags {
   readonly dryRun: boolean
@@ -20,26 +21,8 @@ export function addApproval(command: Command): Command {
     .option('--yes', 'do not ask; needed where nobody can be asked', false)
 }
 
-export interface PlannedWork {
-  /** Of the JSON document, `firn.<command>/1`. */
-  readonly schema: string
-  readonly table: string
-  /** Plain JSON in snake case. */
-  readonly plan: unknown
-  /** The plan as a person reads it. */
-  readonly text: string
-  readonly nothingToDo: boolean
-  /** Like `Delete these files?` */
-  readonly question: string
-}
-
-export interface FinishedWork {
-  /** Plain JSON in snake case. */
-  readonly result: unknown
-  readonly text: string
-  /** Of a run that did only some of its plan. Default: 0. */
-  readonly exitCode?: number
-}
+/** What is approved; `run` is given apart, so that a command may wrap it. */
+export type PlannedWork = Omit<PreparedWork, 'run'>
 
 /**
  * Print the plan, or carry it out and print what came of it. What was carried out has a run record.

@@ -1,8 +1,6 @@
 /** `firn manifests <table>`: list the same files in fewer manifests, sorted by partition. */
 import { Command } from 'commander'
-import type { ManifestPlan } from '../../table/index.ts'
 import type { CommandContext } from '../context.ts'
-import { formatBytes, plural, renderTable } from '../render.ts'
 import { sizeArgument } from '../sizes.ts'
 import { type ApprovalFlags, addApproval, approveAndRun, openToWrite } from './approve.ts'
 
@@ -25,46 +23,13 @@ export function manifestsCommand(ctx: CommandContext): Command {
 }
 
 async function manifests(ctx: CommandContext, name: string, flags: ManifestFlags): Promise<void> {
-  const [{ planManifests, runManifests }, { documentOf }] = await Promise.all([
-    import('../../table/index.ts'),
-    import('../maintenance/document.ts'),
-  ])
-  const { clock, signal } = ctx
+  const { prepareManifests } = await import('../maintenance/manifests.ts')
+  const { clock, signal, log } = ctx
   const table = await openToWrite(ctx, name)
   const { targetSize: targetSizeBytes, branch, rewriteAll } = flags
-  const plan = await planManifests(table, { targetSizeBytes, branch, rewriteAll, signal })
-  const planned = {
-    schema: 'firn.manifests/1',
-    table: name,
-    plan: documentOf(plan),
-    text: planText(name, plan),
-    nothingToDo: plan.groups.length === 0,
-    question: 'Rewrite them?',
-  }
-  await approveAndRun(ctx, flags, planned, async () => {
-    const { result } = await runManifests(table, plan, { signal }, clock)
-    const { replaced, created, kept, bytesBefore, bytesAfter, conflicts } = result
-    const lost = conflicts === 0 ? '' : `${plural(conflicts, 'group')} left as another writer made them meanwhile\n`
-    const sizes = `${formatBytes(bytesBefore)} to ${formatBytes(bytesAfter)}`
-    return {
-      result: documentOf(result),
-      text: `${name}: ${plural(replaced, 'manifest')} into ${created}, ${kept} kept, ${sizes}\n${lost}`,
-      exitCode: replaced === 0 && conflicts > 0 ? 3 : 0,
-    }
-  })
-}
-
-function planText(table: string, { groups, totals }: ManifestPlan): string {
-  if (groups.length === 0)
-    return `nothing to do: ${plural(totals.manifests, 'manifest')} of ${table}, none worth a rewrite\n`
-  const rows = groups.map((group) => ({
-    content: group.content,
-    spec_id: group.specId,
-    why: group.reasons.join(', '),
-    manifests: group.inputs.length,
-    files: group.files,
-    size: formatBytes(group.bytes),
-    becomes: group.outputs,
-  }))
-  return `${renderTable(rows)}would rewrite ${totals.inputs} of ${plural(totals.manifests, 'manifest')} of ${table} into ${totals.outputs}\n`
+  const prepared = await prepareManifests(
+    { store: ctx.warehouse(), table, tableName: name, clock, log, signal },
+    { targetSizeBytes, branch, rewriteAll },
+  )
+  await approveAndRun(ctx, flags, prepared, prepared.run)
 }

@@ -69,18 +69,16 @@ export function rewriteCommand(ctx: CommandContext): Command {
 }
 
 async function rewrite(ctx: CommandContext, name: string, flags: RewriteFlags): Promise<void> {
-  const [{ parseWhere, planRewrite }, work, { documentOf }] = await Promise.all([
+  const [{ parseWhere }, work] = await Promise.all([
     import('../../table/index.ts'),
     import('../maintenance/rewrite.ts'),
-    import('../maintenance/document.ts'),
   ])
-  const { signal, log } = ctx
+  const { clock, signal, log } = ctx
   const table = await openToWrite(ctx, name)
   const { sortBy, where } = flags
   const columns = sortBy === undefined ? undefined : work.parseSortColumns(sortBy)
   const isZorder = flags.strategy === 'zorder'
   const options = {
-    signal,
     rewriteAll: flags.rewriteAll,
     where: where === undefined ? undefined : parseWhere(where, table.schemaFor()),
     ...defined({
@@ -97,33 +95,16 @@ async function rewrite(ctx: CommandContext, name: string, flags: RewriteFlags): 
       maxFileGroupSizeBytes: flags.maxGroupSize,
     }),
   }
-  const full = await namingFlags('rewrite', FLAGS, () => planRewrite(table, options))
-  const plan = work.limitGroups(full, flags.maxGroups)
-  const planned = {
-    schema: 'firn.rewrite/1',
-    table: name,
-    plan: documentOf(plan),
-    text: work.rewritePlanText(name, plan),
-    nothingToDo: plan.groups.length === 0,
-    question: 'Rewrite them?',
-  }
-  await approveAndRun(ctx, flags, planned, async (runId) => {
-    const result = await work.rewriteTable({
-      store: ctx.warehouse(),
-      table,
-      tableName: name,
-      plan,
-      runId,
-      memoryLimitBytes: flags.memoryLimit,
-      maxCommits: flags.maxCommits,
-      spillFolder: flags.spillFolder,
-      onGroup: (done, of) => log.info({ table: name, done, of }, `group ${done} of ${of} is done`),
-      signal,
-    })
-    // groups that lost to another writer are planned anew by the next run
-    const exitCode = result.totals.conflicts > 0 ? 3 : 0
-    return { result: documentOf(result), text: work.rewriteText(name, result), exitCode }
-  })
+  const { maxGroups, memoryLimit: memoryLimitBytes, maxCommits, spillFolder } = flags
+  const prepared = await namingFlags('rewrite', FLAGS, () =>
+    work.prepareRewrite({ store: ctx.warehouse(), table, tableName: name, clock, log, signal }, options, {
+      maxGroups,
+      memoryLimitBytes,
+      maxCommits,
+      spillFolder,
+    }),
+  )
+  await approveAndRun(ctx, flags, prepared, prepared.run)
 }
 
 /** Of the library's options. */

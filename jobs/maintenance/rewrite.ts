@@ -6,7 +6,9 @@ import { FirnError } from '../../table/errors.ts'
 import type { RunId } from '../../table/ids.ts'
 import {
   evolveSort,
+  planRewrite,
   type RewritePlan,
+  type RewritePlanOptions,
   type RewriteResult,
   runRewrite,
   type SortColumn,
@@ -16,6 +18,8 @@ import {
 } from '../../table/index.ts'
 import type { ObjectStore } from '../../table/io/object-store.ts'
 import { formatBytes, plural, renderTable } from '../render.ts'
+import { documentOf } from './document.ts'
+import type { PreparedWork, TableWork } from './prepared.ts'
 import { manifestRecorder, runSummary } from './record-manifest.ts'
 
 const SORT_TERM = /^(?:(\w+(?:\[\d+\])?)\(([^()\s]+)\)|([^()\s]+))((?:\s+(?:asc|desc|nulls[ -]first|nulls[ -]last))*)$/i
@@ -77,6 +81,38 @@ export interface RewriteRun {
   readonly spillFolder?: string | undefined
   readonly onGroup?: ((done: number, of: number) => void) | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+export interface RewriteRunLimits {
+  readonly maxGroups?: number | undefined
+  readonly memoryLimitBytes?: number | undefined
+  readonly maxCommits?: number | undefined
+  readonly spillFolder?: string | undefined
+}
+
+/** @throws {FirnError} as `planRewrite`. */
+export async function prepareRewrite(
+  { store, table, tableName, log, signal }: TableWork,
+  options: Omit<RewritePlanOptions, 'signal'>,
+  { maxGroups, ...limits }: RewriteRunLimits = {},
+): Promise<PreparedWork> {
+  const plan = limitGroups(await planRewrite(table, { ...options, signal }), maxGroups)
+  return {
+    schema: 'firn.rewrite/1',
+    table: tableName,
+    plan: documentOf(plan),
+    text: rewritePlanText(tableName, plan),
+    nothingToDo: plan.groups.length === 0,
+    question: 'Rewrite them?',
+    run: async (runId) => {
+      const onGroup = (done: number, of: number): void =>
+        log.info({ table: tableName, done, of }, `group ${done} of ${of} is done`)
+      const result = await rewriteTable({ store, table, tableName, plan, runId, ...limits, onGroup, signal })
+      // groups that lost to another writer are planned anew by the next run
+      const exitCode = result.totals.conflicts > 0 ? 3 : 0
+      return { result: documentOf(result), text: rewriteText(tableName, result), exitCode }
+    },
+  }
 }
 
 /** Each commit has its JSON manifest before its first try. @throws {FirnError} as `runRewrite`. */

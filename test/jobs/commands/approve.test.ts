@@ -1,9 +1,10 @@
 /** Plan, approval, run, record: what every command that deletes or rewrites goes through. */
 import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type ApprovalFlags, approveAndRun, type FinishedWork } from '../../../jobs/commands/approve.ts'
+import { type ApprovalFlags, approveAndRun } from '../../../jobs/commands/approve.ts'
 import { loadConfig } from '../../../jobs/config.ts'
 import { createContext } from '../../../jobs/context.ts'
+import type { FinishedWork } from '../../../jobs/maintenance/prepared.ts'
 import { FirnError } from '../../../table/errors.ts'
 import { type Home, makeHome } from '../cli-support.ts'
 
