@@ -8,6 +8,7 @@ import { FirnError } from '../table/errors.ts'
 import { type AbortableOptions, getIfExists, type ObjectStore } from '../table/io/object-store.ts'
 import { type ChunkMeta, decodeChunk, encodeChunk, type FilePosition } from './chunk.ts'
 import { emptyRows, RowBuilder } from './chunk-rows.ts'
+import { objectChanged } from './object-errors.ts'
 import { comparePositions, START_POSITION } from './positions.ts'
 import type { SourcePage } from './source.ts'
 import { chunkKey, findChunkPast, readChunkMeta, type StreamIncarnation } from './staging.ts'
@@ -57,6 +58,7 @@ export class ShardChain {
   #ended: boolean
   #gap = false
   #file: FilePosition | undefined
+  #etag: string | undefined
   #listedAtMonotonic: number
   #records = 0
   #bytes = 0
@@ -108,6 +110,7 @@ export class ShardChain {
    */
   async add(page: SourcePage, options: AbortableOptions = {}): Promise<boolean> {
     const { maxBytes, maxRecords } = this.#context.limits
+    this.#etag = page.etag
     if (page.gap) {
       await this.flush(options) // records before the loss belong to a chunk of their own
       this.#gap = true
@@ -174,11 +177,21 @@ export class ShardChain {
     }
   }
 
-  #base(): Pick<ChunkMeta, 'stream' | 'created' | 'shardId' | 'parents' | 'after' | 'gap' | 'lander'> {
+  #base(): Pick<ChunkMeta, 'stream' | 'created' | 'shardId' | 'parents' | 'after' | 'gap' | 'lander' | 'etag'> {
     const { incarnation, lander } = this.#context
     const { stream, created } = incarnation
     const { shardId } = this
-    return { stream, created, shardId, parents: this.#parents(), after: this.#position, gap: this.#gap, lander }
+    const etag = this.#etag === undefined ? {} : { etag: this.#etag }
+    return {
+      stream,
+      created,
+      shardId,
+      parents: this.#parents(),
+      after: this.#position,
+      gap: this.#gap,
+      lander,
+      ...etag,
+    }
   }
 
   /** True: the chunk is ours. False: another lander's chunk continues our position, and we moved on to its end. */
@@ -226,6 +239,8 @@ export class ShardChain {
   }
 
   #follow(winner: ChunkMeta): void {
+    if (this.#etag !== undefined && winner.etag !== this.#etag)
+      throw objectChanged(this.shardId, this.#etag, winner.etag)
     this.#position = winner.last
     this.#rows?.dropThrough(winner.last)
     if (winner.gap) this.#gap = false

@@ -44,6 +44,8 @@ export interface ChunkMeta {
   /** The shard was closed and every record of it is in the chain up to here. */
   readonly ended: boolean
   readonly file?: FilePosition
+  /** Object sources: the ETag of the object that the records come from; end markers have it too. */
+  readonly etag?: string
   /** Random id of the landing run that wrote the chunk. */
   readonly lander: string
 }
@@ -182,6 +184,7 @@ function printMeta(meta: ChunkMeta): Map<string, string> {
     ['ended', String(meta.ended)],
     ['byte_offset', meta.file?.byteOffset.toString()],
     ['sha256', meta.file?.sha256],
+    ['etag', meta.etag],
     ['lander', meta.lander],
   ]
   return new Map(entries.filter((entry): entry is [string, string] => entry[1] !== undefined))
@@ -224,6 +227,7 @@ function parseMeta(metadata: ReadonlyMap<string, string>): ChunkMeta {
     gap: flag('gap'),
     ended: flag('ended'),
     ...(metadata.has('byte_offset') ? { file: { byteOffset: integer('byte_offset'), sha256: text('sha256') } } : {}),
+    ...(metadata.has('etag') ? { etag: text('etag') } : {}),
     lander: text('lander'),
   }
 }

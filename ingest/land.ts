@@ -146,7 +146,10 @@ async function forEachShard<T extends { readonly shardId: string }>(
 async function landShard(run: Run, shard: SourceShard, signal: AbortSignal): Promise<boolean> {
   const state = await stateOf(run, shard)
   const { chain } = state
-  if (chain.ended) return false
+  if (chain.ended) {
+    if (state.lastChunk !== undefined) run.options.source.checkEnded?.(shard, state.lastChunk)
+    return false
+  }
   const from: ResumePoint = {
     after: chain.position,
     start: run.start,

@@ -50,6 +50,8 @@ export interface SourcePage {
   readonly fileAt?: (index: number) => FilePosition
   /** File sources: bytes after the last line end that were left because they are no whole line yet. */
   readonly pendingBytes?: number
+  /** Object sources: ETag of the object; kept with every chunk, so that another object of the same name is noticed. */
+  readonly etag?: string
 }
 
 /** What a source met since it was opened. */
@@ -85,6 +87,11 @@ export interface RecordSource {
   listShards(options?: AbortableOptions): Promise<SourceShard[]>
   /** Pages until the shard's end, its tip or `untilMillis`. Leaving the loop early releases everything. */
   read(shard: SourceShard, from: ResumePoint, options?: AbortableOptions): AsyncIterable<SourcePage>
+  /**
+   * Look whether a shard that was read to its end is still what was read; only sources whose shards may be replaced.
+   * @throws {FirnError} `FIRN_FILE_CHANGED` (invalid).
+   */
+  checkEnded?(shard: SourceShard, lastChunk: ChunkMeta): void
   /** Only sources that have something to count. */
   counts?(): SourceCounts
 }
