@@ -3,6 +3,7 @@ import {
   fileSource,
   type KinesisOptions,
   kinesisSource,
+  type LandBudget,
   type LandResult,
   land,
   type RecordSource,
@@ -14,8 +15,10 @@ import type { ObjectStore } from '../table/io/object-store.ts'
 import type { Config } from './config.ts'
 import { formatBytes, formatCount, plural, renderTable } from './render.ts'
 import type { WorkResult } from './runs.ts'
+import type { LandingSettings } from './settings/landing.ts'
+import { sizeArgument } from './sizes.ts'
 import type { Logger } from './telemetry.ts'
-import { parseTime } from './times.ts'
+import { durationArgument, parseTime } from './times.ts'
 
 /** Where a landing run reads. */
 export type LandTarget =
@@ -51,18 +54,63 @@ export interface LandOptions {
   readonly config: Config
   readonly clock: Clock
   readonly log: Logger
+  /** Its abort ends reading; what was gathered is written, for 10 s at most. */
   readonly signal?: AbortSignal | undefined
+  /** Each beats the setting `run.land.…` of the same meaning. */
+  readonly budget?: LandBudget | undefined
+  readonly failOnDataLoss?: boolean | undefined
+  /** Record losses as gaps in this run, and go on. Never a setting: it is a decision about one loss. */
+  readonly acceptGap?: boolean | undefined
 }
 
-export async function runLanding({ store, target, config, clock, log, signal }: LandOptions): Promise<LandResult> {
-  const source = sourceOf(target, config, clock)
-  return await land({
-    store,
-    source,
-    clock,
-    ...(signal === undefined ? {} : { signal }),
-    onProgress: (progress) => log.debug({ ...progress }, 'landing'),
-  })
+/** Writing what was gathered when a signal comes; a container runtime gives 10 s, or 30 s, until it kills. */
+const SAFE_POINT_MILLIS = 8_000
+
+/** @throws {FirnError} what `land` throws; the reason of `signal` when nothing was read yet, or not written in time. */
+export async function runLanding(options: LandOptions): Promise<LandResult> {
+  const { store, target, config, clock, log, signal, acceptGap = false } = options
+  const settings = config.run.land
+  const hard = afterGrace(signal, SAFE_POINT_MILLIS, clock)
+  try {
+    return await land({
+      store,
+      source: sourceOf(target, config, clock),
+      clock,
+      stop: signal,
+      signal: hard.signal,
+      budget: { ...budgetOf(settings), ...options.budget },
+      failOnDataLoss: options.failOnDataLoss ?? settings.failOnDataLoss,
+      acceptGap,
+      onProgress: (progress) => log.debug({ ...progress }, 'landing'),
+    })
+  } finally {
+    hard.release()
+  }
+}
+
+const budgetOf = ({ maxRecords, maxBytes, maxDuration }: LandingSettings): LandBudget => ({
+  ...(maxRecords === undefined ? {} : { maxRecords }),
+  ...(maxBytes === undefined ? {} : { maxBytes: sizeArgument(maxBytes) }),
+  ...(maxDuration === undefined ? {} : { maxMillis: durationArgument(maxDuration) }),
+})
+
+/** Aborts with the reason of `signal`, `graceMillis` after it. `release` when done, so that no timer keeps the process. */
+function afterGrace(
+  signal: AbortSignal | undefined,
+  graceMillis: number,
+  clock: Clock,
+): { readonly signal: AbortSignal; release(): void } {
+  const hard = new AbortController()
+  const released = new AbortController()
+  const begin = (): void => {
+    clock.sleep(graceMillis, released.signal).then(
+      () => hard.abort(signal?.reason),
+      () => {}, // released
+    )
+  }
+  if (signal?.aborted) hard.abort(signal.reason)
+  else signal?.addEventListener('abort', begin, { once: true, signal: released.signal })
+  return { signal: hard.signal, release: () => released.abort() }
 }
 
 function sourceOf(target: LandTarget, config: Config, clock: Clock): RecordSource {
@@ -81,7 +129,9 @@ export const kinesisOptions = ({ kinesis: { endpoint, region } }: Config): Kines
 /** `runLanding` as `recordRun` wants it. */
 export async function landingWork(options: LandOptions): Promise<WorkResult<LandResult>> {
   const value = await runLanding(options)
-  const outcome = value.records === 0 ? 'nothing-to-do' : 'ok'
+  // A gap that was recorded, or a run that was cut, is news even without a record.
+  const isNothing = value.chunks === 0 && value.endedBy === 'tip'
+  const outcome = isNothing ? 'nothing-to-do' : 'ok'
   return { value, json: landJson(value), outcome, text: landText(value) }
 }
 
@@ -94,6 +144,9 @@ export function landJson(result: LandResult): Record<string, unknown> {
     records: result.records,
     bytes: result.bytes,
     chunks: result.chunks,
+    ended_by: result.endedBy,
+    throttled: result.throttled,
+    expired_iterators: result.expiredIterators,
     gaps: result.gaps.map(({ shardId, after }) => ({ shard_id: shardId, after })),
     shards: result.shards.map((shard) => ({
       shard_id: shard.shardId,
@@ -108,14 +161,22 @@ export function landJson(result: LandResult): Record<string, unknown> {
 
 const MAX_LINES = 20
 
+const END_NOTES: Readonly<Record<LandResult['endedBy'], string>> = {
+  tip: '',
+  budget: 'note: the budget of the run ended it before the tip: the next run goes on\n',
+  stop: 'note: interrupted before the tip: the next run goes on\n',
+}
+
 /** What a person reads after `firn land`. */
 export function landText(result: LandResult): string {
   const gaps = result.gaps.map(
     ({ shardId, after }) =>
       `warning: records after ${after} of shard ${readable(shardId)} were lost before they could be read\n`,
   )
-  const notes = gaps.join('') + pendingText(result)
+  const notes = gaps.join('') + pendingText(result) + END_NOTES[result.endedBy]
   const shards = plural(result.shards.length, 'shard')
+  if (result.records === 0 && result.endedBy !== 'tip')
+    return `${notes}landed nothing of ${result.stream} (${shards})\n`
   if (result.records === 0) return `${notes}nothing to do: ${result.stream} has nothing new (${shards})\n`
   const read = result.shards.filter((shard) => shard.records > 0)
   const rows = read.slice(0, MAX_LINES).map((shard) => ({

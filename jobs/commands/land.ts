@@ -1,8 +1,11 @@
 /** `firn land`: one landing run, from a Kinesis stream or from files. */
 import { Command } from 'commander'
+import type { LandBudget } from '../../ingest/index.ts'
 import { FirnError } from '../../table/errors.ts'
 import type { CommandContext } from '../context.ts'
 import type { LandTarget } from '../landing.ts'
+import { sizeArgument } from '../sizes.ts'
+import { durationArgument, integerArgument } from '../times.ts'
 import { exclusiveOptions } from './exclusive.ts'
 
 interface LandFlags {
@@ -10,6 +13,11 @@ interface LandFlags {
   readonly from?: readonly string[]
   readonly as?: string
   readonly start?: string
+  readonly failOnDataLoss?: boolean
+  readonly acceptGap?: boolean
+  readonly maxRecords?: number
+  readonly maxBytes?: number
+  readonly maxDuration?: number
   readonly dryRun: boolean
 }
 
@@ -20,6 +28,11 @@ export function landCommand(ctx: CommandContext): Command {
     .option('--from <paths...>', 'NDJSON files, also .gz and .zst; landing a file twice adds nothing')
     .option('--as <name>', 'staging name of the files (default: files)')
     .option('--start <where>', 'where a new stream begins: TRIM_HORIZON (default), LATEST, or a time')
+    .option('--fail-on-data-loss', 'a shard that lost records fails, instead of going on behind a recorded gap')
+    .option('--accept-gap', 'record what was lost as gaps and go on, in this run')
+    .option('--max-records <count>', 'end the run after this many records', integerArgument(1))
+    .option('--max-bytes <size>', 'end the run after this much record data, like 512MiB', sizeArgument)
+    .option('--max-duration <duration>', 'read for this long, like 10m', durationArgument)
     .option('--dry-run', 'read, but store nothing', false)
     .addHelpText(
       'after',
@@ -34,18 +47,26 @@ async function land(ctx: CommandContext, flags: LandFlags): Promise<void> {
     await Promise.all([import('../landing.ts'), import('../runs.ts'), import('../dry-run-store.ts')])
   const target = targetOf(ctx, flags, parseStart)
   const { config, clock, log, signal } = ctx
+  const { failOnDataLoss, acceptGap } = flags
+  const landing = { target, config, clock, log, signal, budget: budgetOf(flags), failOnDataLoss, acceptGap }
   if (flags.dryRun) {
-    const result = await runLanding({ store: dryRunStore(ctx.warehouse()), target, config, clock, log, signal })
+    const result = await runLanding({ store: dryRunStore(ctx.warehouse()), ...landing })
     ctx.print({ json: { ...landJson(result), dry_run: true }, text: `dry run, nothing stored: ${landText(result)}` })
     return
   }
   const store = ctx.warehouse()
   const subject = target.kind === 'stream' ? target.stream : target.as
   const run = { store, job: 'land', subject, clock, log, signal }
-  const { result, text, error } = await recordRun(run, () => landingWork({ store, target, config, clock, log, signal }))
+  const { result, text, error } = await recordRun(run, () => landingWork({ store, ...landing }))
   if (result === undefined) throw error
   ctx.print({ json: landJson(result), text })
 }
+
+const budgetOf = ({ maxRecords, maxBytes, maxDuration }: LandFlags): LandBudget => ({
+  ...(maxRecords === undefined ? {} : { maxRecords }),
+  ...(maxBytes === undefined ? {} : { maxBytes }),
+  ...(maxDuration === undefined ? {} : { maxMillis: maxDuration }),
+})
 
 function targetOf(
   ctx: CommandContext,
