@@ -21,7 +21,6 @@ import {
   variableOfSetting,
 } from './config-layers.ts'
 import { isSecretReference } from './secrets.ts'
-import { LANDING_LEAVES, type LandingSettings, landingShape } from './settings/landing.ts'
 import { RUN_LEAVES, type RunConfig, runSchema } from './settings/run.ts'
 import { type Environment, isTruthy } from './variables.ts'
 

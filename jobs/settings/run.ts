@@ -1,5 +1,6 @@
 /** Settings of `firn run`: what it does, and when. */
 import * as z from 'zod'
+import { LANDING_LEAVES, type LandingSettings, landingShape } from './landing.ts'
 
 /** A table that `firn run` compacts into. */
 export interface TableConfig {
@@ -9,7 +10,11 @@ export interface TableConfig {
 }
 
 export interface RunConfig {
-  readonly land: { readonly cron: string; readonly streams: readonly string[]; readonly start?: string | undefined }
+  readonly land: LandingSettings & {
+    readonly cron: string
+    readonly streams: readonly string[]
+    readonly start?: string | undefined
+  }
   readonly compact: { readonly cron: string; readonly tables: readonly TableConfig[] }
   /** Maintenance deletes, so that it has no schedule unless one is given. Without tables: those that are compacted. */
   readonly maintain: { readonly cron?: string | undefined; readonly tables: readonly string[] }
@@ -34,7 +39,12 @@ export function runSchema(): z.ZodType<RunConfig> {
   return z
     .strictObject({
       land: z
-        .strictObject({ cron: text.default('*/5 * * * *'), streams: z.array(text).default([]), start: text.optional() })
+        .strictObject({
+          cron: text.default('*/5 * * * *'),
+          streams: z.array(text).default([]),
+          start: text.optional(),
+          ...landingShape,
+        })
         .prefault({}),
       compact: z.strictObject({ cron: text.default('7 * * * *'), tables: z.array(table).default([]) }).prefault({}),
       maintain: z.strictObject({ cron: text.optional(), tables: z.array(text).default([]) }).prefault({}),
@@ -45,10 +55,11 @@ export function runSchema(): z.ZodType<RunConfig> {
     .prefault({})
 }
 
-export const RUN_LEAVES: Readonly<Record<string, 'string' | 'list' | 'json'>> = {
+export const RUN_LEAVES: Readonly<Record<string, 'string' | 'number' | 'boolean' | 'list' | 'json'>> = {
   'run.land.cron': 'string',
   'run.land.streams': 'list',
   'run.land.start': 'string',
+  ...LANDING_LEAVES,
   'run.compact.cron': 'string',
   'run.compact.tables': 'json',
   'run.maintain.cron': 'string',
