@@ -76,6 +76,8 @@ export interface WorkResult<T> {
   readonly text: string
   /** The run id that the work put in its file names, when it made one itself. */
   readonly runId?: RunId
+  /** What failed of work that went on with the rest of it: the run has failed, and still has a result. */
+  readonly failure?: Error | undefined
 }
 
 /**
@@ -99,6 +101,7 @@ export async function recordRun<T>(
     done = await work(() => {
       hasBegun = true
     })
+    error = done.failure
   } catch (thrown) {
     error = thrown ?? new Error('the run failed without a reason')
   }
@@ -110,8 +113,9 @@ export async function recordRun<T>(
     started_at: new Date(startedAtMillis).toISOString(),
     finished_at: new Date(clock.nowMillis()).toISOString(),
     duration_ms: Math.round(clock.monotonicMillis() - startedMonotonic),
-    outcome: done?.outcome ?? (signal?.aborted ? 'interrupted' : 'failed'),
-    ...(done === undefined ? { error: describe(error) } : { result: plain(done.json) }),
+    outcome: error !== undefined ? (signal?.aborted ? 'interrupted' : 'failed') : (done?.outcome ?? 'failed'),
+    ...(error === undefined ? {} : { error: describe(error) }),
+    ...(done === undefined ? {} : { result: plain(done.json) }),
   }
   hasBegun ||= changesOf(store) > changesBefore
   const isRefused = FirnError.is(error) && (error.kind === 'invalid' || error.kind === 'not-found')
@@ -137,6 +141,8 @@ async function writeQuietly(options: RecordRunOptions, record: RunRecord): Promi
 
 function describe(error: unknown): NonNullable<RunRecord['error']> {
   if (FirnError.is(error)) return { kind: error.kind, code: error.code, message: error.message, help: error.help }
+  const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : []
+  if (first !== undefined) return { ...describe(first), message: (error as AggregateError).message }
   return {
     kind: 'unexpected',
     code: 'FIRN_UNEXPECTED',
