@@ -11,7 +11,21 @@ import { lastSignal } from './signals.ts'
 import { beginRun, type Logger } from './telemetry.ts'
 import { changesOf } from './written.ts'
 
-export type RunOutcome = 'ok' | 'nothing-to-do' | 'failed' | 'interrupted'
+export type RunOutcome = 'ok' | 'nothing-to-do' | 'failed' | 'interrupted' | 'skipped'
+
+/** Why a run was not begun: this process is still at the one before; another process has it; it is done already. */
+export type SkipReason = 'overlap' | 'lease' | 'done'
+
+/** The lease that a scheduled run was made under. */
+export interface RunLease {
+  readonly name: string
+  readonly owner: string
+  readonly epoch: number
+  /** The slot of the schedule that the run was for. */
+  readonly slot: string | null
+  /** True when another process took the lease, or could have: the run was ended, what it had stored is safe. */
+  readonly lost: boolean
+}
 
 export interface RunRecord {
   readonly schema: 'firn.run/1'
@@ -23,6 +37,10 @@ export interface RunRecord {
   readonly finished_at: string
   readonly duration_ms: number
   readonly outcome: RunOutcome
+  /** Of outcome `skipped` only. Such a record is printed and counted, and not stored. */
+  readonly skipped?: SkipReason
+  /** Of scheduled runs. */
+  readonly lease?: RunLease
   readonly error?: {
     readonly kind: string
     readonly code: string
@@ -64,7 +82,14 @@ export interface RecordRunOptions {
   readonly subject: string
   readonly clock: Clock
   readonly log: Logger
+  /** Aborts when there is no time any more; the record is then written in haste. */
   readonly signal?: AbortSignal | undefined
+  /** Aborts when the run is asked to come to an end; a run that fails then was interrupted. Default: `signal`. */
+  readonly stop?: AbortSignal | undefined
+  /** Id of the run when the work does not bring its own. Default: a new one. */
+  readonly runId?: RunId
+  /** Asked when the run is over. */
+  readonly lease?: () => RunLease
 }
 
 /** What a piece of recorded work reports: its JSON result, and whether there was anything to do. */
@@ -89,7 +114,7 @@ export async function recordRun<T>(
   options: RecordRunOptions,
   work: (begun: () => void) => Promise<WorkResult<T>>,
 ): Promise<RecordedRun<T>> {
-  const { clock, job, subject, signal, store } = options
+  const { clock, job, subject, signal, stop, store } = options
   const startedAtMillis = clock.nowMillis()
   const startedMonotonic = clock.monotonicMillis()
   const observed = beginRun({ job, subject, startedAtMillis })
@@ -105,15 +130,17 @@ export async function recordRun<T>(
   } catch (thrown) {
     error = thrown ?? new Error('the run failed without a reason')
   }
+  const isStopped = signal?.aborted === true || stop?.aborted === true
   const record: RunRecord = {
     schema: 'firn.run/1',
     job,
-    run_id: done?.runId ?? newRunId(clock),
+    run_id: done?.runId ?? options.runId ?? newRunId(clock),
     subject,
     started_at: new Date(startedAtMillis).toISOString(),
     finished_at: new Date(clock.nowMillis()).toISOString(),
     duration_ms: Math.round(clock.monotonicMillis() - startedMonotonic),
-    outcome: error !== undefined ? (signal?.aborted ? 'interrupted' : 'failed') : (done?.outcome ?? 'failed'),
+    outcome: error === undefined ? (done?.outcome ?? 'failed') : isStopped ? 'interrupted' : 'failed',
+    ...(options.lease === undefined ? {} : { lease: options.lease() }),
     ...(error === undefined ? {} : { error: describe(error) }),
     ...(done === undefined ? {} : { result: plain(done.json) }),
   }
@@ -122,6 +149,15 @@ export async function recordRun<T>(
   if (hasBegun || !isRefused) await writeQuietly(options, record)
   observed.end(record, hasBegun || !isRefused)
   return { record, result: done?.value, text: done?.text ?? '', error }
+}
+
+/** The record of a run that was not begun; for printing and counting. */
+export function skippedRun(options: RecordRunOptions, skipped: SkipReason): RunRecord {
+  const { clock, job, subject } = options
+  const now = new Date(clock.nowMillis()).toISOString()
+  const id = options.runId ?? newRunId(clock)
+  const times = { started_at: now, finished_at: now, duration_ms: 0 }
+  return { schema: 'firn.run/1', job, run_id: id, subject, ...times, outcome: 'skipped', skipped }
 }
 
 const RECORD_MILLIS = 10_000
