@@ -48,7 +48,7 @@ describe('precedence', () => {
   test('nested settings merge member by member', () => {
     file('firn.config.json', { run: { land: { cron: '* * * * *', streams: ['A'] }, compact: { cron: '9 * * * *' } } })
     const { run } = loadConfig({ env: { FIRN_RUN__LAND__STREAMS: 'B, C' }, cwd })
-    expect(run.land).toEqual({ cron: '* * * * *', streams: ['B', 'C'] })
+    expect(run.land).toEqual({ cron: '* * * * *', streams: ['B', 'C'], failOnDataLoss: false })
     expect(run.compact.cron).toBe('9 * * * *')
   })
 
