@@ -1,6 +1,6 @@
 /** Rows of a run in the making: columns, and the features that are computed as each row comes in. */
 import { FirnError } from '../../table/errors.ts'
-import { columnsOf, type DatasetColumn, type DatasetDefinition, type FeatureName } from '../datasets/index.ts'
+import { columnsOf, type DatasetColumn, type DatasetDefinition, FEATURE_VERSION } from '../datasets/index.ts'
 import {
   appendCell,
   type Column,
@@ -10,7 +10,7 @@ import {
   Int64Column,
   type Utf8Column,
 } from './columns.ts'
-import { measureText, sha256Hex, type TextFeatures } from './features.ts'
+import { featureSetsOf } from './feature-sets.ts'
 import { type CellValue, recordFields } from './validate.ts'
 
 /** The accepted records of a run as columns, in the order in which they were added. */
@@ -52,6 +52,7 @@ export function rowBuilder(dataset: DatasetDefinition): RowBuilder {
   const featureSets = featureSetsOf(declared, columns)
   const arrivedColumns = named<Int64Column>('arrived_at')
   const originColumns = named<Utf8Column>('origin')
+  const versionColumns = named<Int32Column>('feature_version')
   const enrichmentColumns = named<Column>('enrichment')
   const copied = [...columns.values()].filter((column) => !enrichmentColumns.includes(column))
   const names = [...columns].filter(([, column]) => copied.includes(column)).map(([name]) => name)
@@ -65,6 +66,7 @@ export function rowBuilder(dataset: DatasetDefinition): RowBuilder {
       arrivals.append(BigInt(arrivalMillis))
       for (const column of arrivedColumns) column.append(BigInt(arrivalMillis) * 1000n)
       for (const column of originColumns) column.append(origin ?? missingOrigin(dataset))
+      for (const column of versionColumns) column.append(FEATURE_VERSION)
     },
     appendRow(from, row, enriched) {
       rowCount++
@@ -91,52 +93,4 @@ export function rowBuilder(dataset: DatasetDefinition): RowBuilder {
 
 function missingOrigin({ name }: DatasetDefinition): never {
   throw new FirnError('failed', 'FIRN_INTERNAL', `dataset ${name} has a column from origin, a record came without one`)
-}
-
-/** Features of one text column, computed together: the counts share one pass. */
-interface FeatureSet {
-  append(row: number): void
-}
-
-function featureSetsOf(
-  declared: readonly DatasetColumn[],
-  columns: ReadonlyMap<string, Column>,
-): readonly FeatureSet[] {
-  const bySource = new Map<string, [FeatureName, Column][]>()
-  for (const { name, from } of declared) {
-    if (from.kind !== 'feature') continue
-    const set = bySource.get(from.of) ?? []
-    set.push([from.feature, columns.get(name)!])
-    bySource.set(from.of, set)
-  }
-  return [...bySource].map(([of, targets]) => featureSet(columns.get(of) as Utf8Column, targets))
-}
-
-function featureSet(source: Utf8Column, targets: readonly [FeatureName, Column][]): FeatureSet {
-  const measured: TextFeatures = { words: 0, chars: 0, sentences: 0 }
-  const counted = targets.some(([feature]) => feature !== 'content_sha256')
-  const appenders = targets.map(([feature, column]): ((row: number) => void) => {
-    if (feature === 'content_sha256') {
-      return (row) => (column as Utf8Column).append(sha256Hex(source.bytes(row)))
-    }
-    const part = COUNT_OF[feature]
-    return () => (column as Int32Column).append(measured[part])
-  })
-  return {
-    append(row) {
-      if (source.nulls.has(row)) {
-        for (const [, column] of targets) appendCell(column, null)
-        return
-      }
-      const start = source.startOf(row)
-      if (counted) measureText(source.chunkOf(row), start, start + source.byteLength(row), measured)
-      for (const append of appenders) append(row)
-    },
-  }
-}
-
-const COUNT_OF: Readonly<Record<Exclude<FeatureName, 'content_sha256'>, keyof TextFeatures>> = {
-  word_count: 'words',
-  char_count: 'chars',
-  sentence_count: 'sentences',
 }

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { FirnError } from '../../table/errors.ts'
+import { columnsOfGroups } from './feature-groups.ts'
 
 /** Column types that a dataset may use; Iceberg's names. */
 export type FieldType = 'string' | 'int' | 'long' | 'double' | 'boolean' | 'date' | 'timestamptz'
@@ -24,6 +25,26 @@ export type FieldSource =
   | { readonly kind: 'origin' }
   /** The value that the user's module gives for the column (jobs/compaction/enrichment.ts). */
   | { readonly kind: 'enrichment' }
+
+/** A group of features of the string column `of`; see docs/features.md. */
+export type FeatureGroup =
+  | {
+      readonly group: 'quality'
+      readonly of: string
+      readonly prefix: string
+      /** Whether the rule about English stop words applies. */
+      readonly stopWords: 'english' | 'none'
+    }
+  | { readonly group: 'statistics' | 'near-duplicates'; readonly of: string; readonly prefix: string }
+  | { readonly group: 'segmentation'; readonly of: string; readonly prefix: string; readonly locale: string }
+
+/** Where the value of a column comes from, declared or not. */
+export type ColumnSource =
+  | FieldSource
+  /** The value of that name of a group of features. */
+  | { readonly kind: 'group'; readonly group: FeatureGroup; readonly value: string }
+  /** Number of the definitions of the groups. */
+  | { readonly kind: 'feature_version' }
 
 export interface DatasetField {
   readonly name: string
@@ -56,6 +77,8 @@ export interface DatasetDefinition {
   readonly averageOf: string
   /** Which versions of a key are one row; without it `run`, `latest`. */
   readonly dedup?: DatasetDedup | undefined
+  /** Groups of features, each of which adds columns after the fields. */
+  readonly features?: readonly FeatureGroup[] | undefined
 }
 
 export interface DatasetDedup {
@@ -72,11 +95,14 @@ export interface DatasetColumn {
   readonly type: FieldType
   readonly required: boolean
   readonly doc?: string | undefined
-  readonly from: FieldSource
+  readonly from: ColumnSource
 }
 
 /** Every column of the table that the definition makes, in the table's order. */
-export const columnsOf = (dataset: DatasetDefinition): readonly DatasetColumn[] => dataset.fields
+export const columnsOf = (dataset: Pick<DatasetDefinition, 'fields' | 'features'>): readonly DatasetColumn[] => [
+  ...dataset.fields,
+  ...columnsOfGroups(dataset.features ?? []),
+]
 
 /** Kinesis' own limit for one record. */
 const MAX_RECORD_BYTES = 10 * 1024 * 1024
@@ -97,6 +123,21 @@ const fieldSource = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('compacted_at') }),
   z.strictObject({ kind: z.literal('origin') }),
   z.strictObject({ kind: z.literal('enrichment') }),
+])
+
+const groupMembers = { of: columnName, prefix: z.union([z.literal(''), columnName]).default('') }
+const featureGroup = z.discriminatedUnion('group', [
+  z.strictObject({
+    group: z.literal('quality'),
+    ...groupMembers,
+    stopWords: z.enum(['english', 'none']).default('english'),
+  }),
+  z.strictObject({ group: z.enum(['statistics', 'near-duplicates']), ...groupMembers }),
+  z.strictObject({
+    group: z.literal('segmentation'),
+    ...groupMembers,
+    locale: z.string().refine(isKnownLocale, 'must be a locale that Intl.Segmenter knows, such as "en" or "ja"'),
+  }),
 ])
 
 const shape: z.ZodType<DatasetDefinition> = z.strictObject({
@@ -140,7 +181,17 @@ const shape: z.ZodType<DatasetDefinition> = z.strictObject({
       keep: z.enum(['latest', 'first']).default('latest'),
     })
     .optional(),
+  features: z.array(featureGroup).optional(),
 })
+
+/** Without the check another locale, that of the machine, would be taken silently. */
+function isKnownLocale(locale: string): boolean {
+  try {
+    return Intl.Segmenter.supportedLocalesOf([locale]).length === 1
+  } catch {
+    return false
+  }
+}
 
 /** Types that the computed sources produce. */
 const COMPUTED_TYPES: Readonly<Record<string, FieldType>> = {
@@ -173,8 +224,8 @@ export function parseDataset(json: unknown, origin: string): DatasetDefinition {
 /** Faults that a field on its own does not show. */
 function contradictions(dataset: DatasetDefinition): string[] {
   const faults: string[] = []
-  const fields = new Map(dataset.fields.map((field) => [field.name, field]))
-  if (fields.size < dataset.fields.length) faults.push('fields: names must be unique')
+  const fields = new Map(columnsOf(dataset).map((column) => [column.name, column]))
+  faults.push(...repeatedNames(dataset), ...groupContradictions(dataset, fields))
   for (const field of dataset.fields) faults.push(...fieldContradictions(field, fields))
   if (dataset.fields.filter((field) => field.from.kind === 'compacted_at').length !== 1)
     faults.push('fields: exactly one must come from compacted_at (delta reads rely on it)')
@@ -200,9 +251,26 @@ function contradictions(dataset: DatasetDefinition): string[] {
   return faults
 }
 
+function repeatedNames(dataset: DatasetDefinition): string[] {
+  const declared = dataset.fields.map(({ name }) => name)
+  if (new Set(declared).size < declared.length) return ['fields: names must be unique']
+  const names = columnsOf(dataset).map(({ name }) => name)
+  const repeated = new Set(names.filter((name, index) => names.indexOf(name) < index))
+  if (repeated.size === 0) return []
+  return [`features: column ${[...repeated].join(', ')} would be there twice; give the group another prefix`]
+}
+
+function groupContradictions(dataset: DatasetDefinition, fields: ReadonlyMap<string, DatasetColumn>): string[] {
+  return (dataset.features ?? []).flatMap(({ group, of }) => {
+    const source = fields.get(of)
+    if (source?.from.kind === 'record' && source.type === 'string') return []
+    return [`features: "of" of ${group} must name a string field that comes from the record, got ${of}`]
+  })
+}
+
 const isOrigin = ({ from, required }: DatasetField): boolean => from.kind === 'origin' && required
 
-function fieldContradictions(field: DatasetField, fields: ReadonlyMap<string, DatasetField>): string[] {
+function fieldContradictions(field: DatasetField, fields: ReadonlyMap<string, DatasetColumn>): string[] {
   const faults: string[] = []
   const { from } = field
   // what the user's module gives is checked against any declared type

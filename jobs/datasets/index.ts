@@ -6,16 +6,19 @@ import { type DatasetDefinition, parseDataset } from './definition.ts'
 
 export { articles } from './articles.ts'
 export type {
+  ColumnSource,
   DatasetColumn,
   DatasetDedup,
   DatasetDefinition,
   DatasetField,
+  FeatureGroup,
   FeatureName,
   FieldSource,
   FieldType,
 } from './definition.ts'
 export { columnsOf, DEFAULT_DEDUP, parseDataset } from './definition.ts'
 export { datasetDifferences } from './difference.ts'
+export { FEATURE_VERSION } from './feature-groups.ts'
 export {
   createTableFor,
   DATASET_PROPERTY,
