@@ -1,5 +1,6 @@
 /** A Kinesis stream as a `RecordSource`: which shards there are, and from where each is read. */
 import type { Clock } from '../table/clock.ts'
+import { ingestChannel } from '../table/diagnostics.ts'
 import { FirnError } from '../table/errors.ts'
 import type { AbortableOptions } from '../table/io/object-store.ts'
 import { type KinesisOptions, openKinesis } from './kinesis.ts'
@@ -33,6 +34,7 @@ export function kinesisSource(options: KinesisSourceOptions): RecordSource {
   const counts = { throttled: 0, expiredIterators: 0 }
   const onThrottled = (): void => {
     counts.throttled++
+    if (ingestChannel.hasSubscribers) ingestChannel.publish({ kind: 'throttled', stream })
   }
   let retentionMillis = 0
   let created = 0
@@ -43,6 +45,7 @@ export function kinesisSource(options: KinesisSourceOptions): RecordSource {
   )
   const onExpired = (): void => {
     counts.expiredIterators++
+    if (ingestChannel.hasSubscribers) ingestChannel.publish({ kind: 'iterator-expired', stream })
   }
   let shards: ReadonlyMap<string, KinesisShard> = new Map()
   const relist = async (signal: AbortSignal | undefined): Promise<ReadonlyMap<string, KinesisShard>> => {

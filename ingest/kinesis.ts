@@ -4,6 +4,7 @@
  * retries, with the caller's clock.
  */
 import type { GetShardIteratorCommandInput, KinesisClient, _Record as SdkRecord, Shard } from '@aws-sdk/client-kinesis'
+import { ingestChannel } from '../table/diagnostics.ts'
 import type { SourceRecord } from './chunk-rows.ts'
 import type { IteratorPosition, KinesisApi, KinesisShard, PutOutcome } from './kinesis-api.ts'
 import { incompleteAnswer, type KinesisRequest, kinesisError, noRegion } from './kinesis-errors.ts'
@@ -78,7 +79,9 @@ function readCalls(call: Call): Pick<KinesisApi, 'describeStream' | 'listShards'
       const answer = await call('DescribeStreamSummary', `stream ${stream}`, options?.signal, ({ sdk, client }, send) =>
         client.send(new sdk.DescribeStreamSummaryCommand({ StreamName: stream }), send),
       )
-      const { StreamCreationTimestamp, StreamStatus, RetentionPeriodHours } = answer.StreamDescriptionSummary ?? {}
+      const { StreamCreationTimestamp, StreamStatus, RetentionPeriodHours, StreamARN } =
+        answer.StreamDescriptionSummary ?? {}
+      if (StreamARN && ingestChannel.hasSubscribers) ingestChannel.publish({ kind: 'stream', stream, arn: StreamARN })
       if (StreamCreationTimestamp instanceof Date && StreamStatus && RetentionPeriodHours) {
         const retentionMillis = RetentionPeriodHours * 3_600_000
         return { createdMillis: StreamCreationTimestamp.getTime(), status: StreamStatus, retentionMillis }

@@ -3,13 +3,14 @@
  * Running it again, twice at once, or after a crash anywhere neither loses nor doubles a record (staging.ts says why).
  */
 import type { Clock } from '../table/clock.ts'
+import { ingestChannel } from '../table/diagnostics.ts'
 import type { AbortableOptions, ObjectStore } from '../table/io/object-store.ts'
 import type { ChainProgress, ChunkLimits } from './chain.ts'
 import { type Consequence, forEachBounded } from './for-each-bounded.ts'
 import type { LandBudget, LandEnd } from './land-limits.ts'
 import { loadHeads, openRun, type Run, readyShards, type ShardState, stateOf } from './land-run.ts'
 import { START_POSITION } from './positions.ts'
-import type { RecordSource, ResumePoint, SourceCounts, SourceShard } from './source.ts'
+import type { RecordSource, ResumePoint, SourceCounts, SourcePage, SourceShard } from './source.ts'
 import { readChunkMeta, type StreamIncarnation } from './staging.ts'
 import { writeCaughtUp } from './stream-state.ts'
 
@@ -184,6 +185,7 @@ async function readInto(
       const taken = await chain.add(page, { signal })
       if (taken) {
         state.millisBehindLatest = page.millisBehindLatest
+        tellLag(source.stream, shard.shardId, page)
         if (page.pendingBytes !== undefined) state.pendingBytes = page.pendingBytes
         if (page.ended) await chain.end({ signal })
         if (chain.ended || page.caughtUp) return page.caughtUp
@@ -215,6 +217,12 @@ async function endVanished(run: Run, shards: readonly SourceShard[]): Promise<vo
     const { chain } = await stateOf(run, { shardId, parents: lastChunk?.parents ?? [] })
     await chain.end({ gap: true, signal: shardSignal })
   })
+}
+
+/** Files have no tip to be behind of. */
+function tellLag(stream: string, shardId: string, { millisBehindLatest, ended }: SourcePage): void {
+  if (millisBehindLatest === null || !ingestChannel.hasSubscribers) return
+  ingestChannel.publish({ kind: 'lag', stream, shardId, behindMillis: ended ? undefined : millisBehindLatest })
 }
 
 async function noteCaughtUp(run: Run, shards: readonly SourceShard[]): Promise<void> {

@@ -119,6 +119,8 @@ export type IngestMessage =
     }
   /** A stored chunk says that records before it were lost. */
   | { readonly kind: 'gap'; readonly stream: string; readonly shardId: string }
+  /** A stream was looked up, and told its ARN. */
+  | { readonly kind: 'stream'; readonly stream: string; readonly arn: string }
   | { readonly kind: 'throttled'; readonly stream: string }
   | { readonly kind: 'iterator-expired'; readonly stream: string }
 

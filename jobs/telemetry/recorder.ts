@@ -199,6 +199,8 @@ function countIngest(sink: MetricSink, lags: Map<string, Map<string, number>>, m
       sink.set(metrics.ingestLag, slowest / 1000, { stream })
       return
     }
+    case 'stream':
+      return
     case 'gap':
       sink.add(metrics.ingestDataLoss, 1, { stream })
       return
@@ -232,7 +234,8 @@ function compacted(
   | { readonly table: string; readonly duplicates: number; readonly quarantined: ReadonlyMap<string, number> }
   | undefined {
   if (typeof result !== 'object' || result === null) return undefined
-  const { table, duplicates, quarantined } = result as Readonly<Record<string, unknown>>
+  const { table, snapshot_id, duplicates, quarantined } = result as Readonly<Record<string, unknown>>
+  if (typeof snapshot_id !== 'string') return undefined
   if (typeof table !== 'string' || typeof quarantined !== 'object' || quarantined === null) return undefined
   const byReason = new Map<string, number>()
   for (const [reason, rows] of Object.entries(quarantined)) {
