@@ -21,6 +21,7 @@ import {
   variableOfSetting,
 } from './config-layers.ts'
 import { isSecretReference } from './secrets.ts'
+import { type MaintainConfig, maintainSchema } from './settings/maintain.ts'
 import { RUN_LEAVES, type RunConfig, runSchema } from './settings/run.ts'
 import { type Environment, isTruthy } from './variables.ts'
 
@@ -71,6 +72,8 @@ export interface Config {
   readonly maxBadRatio: number
   readonly s3: S3Config
   readonly kinesis: ServiceConfig
+  /** What `firn maintain` may do; left out, safe defaults. */
+  readonly maintain?: MaintainConfig | undefined
   readonly run: RunConfig
 }
 
@@ -88,6 +91,7 @@ const schema: z.ZodType<Config> = z.strictObject({
   maxBadRatio: z.number().min(0).max(1).default(0.05),
   s3: s3Service.prefault({}),
   kinesis: service.prefault({}),
+  maintain: maintainSchema(),
   run: runSchema(),
 })
 

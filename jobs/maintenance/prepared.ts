@@ -16,6 +16,8 @@ export interface PreparedWork {
   readonly nothingToDo: boolean
   /** Like `Delete these files?` */
   readonly question: string
+  /** What could not be planned, though the rest was: the command fails once that is done. */
+  readonly failures?: readonly Error[] | undefined
   run(runId: RunId): Promise<FinishedWork>
 }
 

@@ -1,5 +1,5 @@
 /** What the tables that read a stream still need of it: where each stands, and where each could go back to. */
-import { type ConsumerEntry, listConsumers, type StreamIncarnation } from '../../../ingest/index.ts'
+import { type ConsumerEntry, listConsumers, listIncarnations, type StreamIncarnation } from '../../../ingest/index.ts'
 import { FirnError } from '../../../table/errors.ts'
 import { ancestorsOf, type Catalog, lineOf, type Table } from '../../../table/index.ts'
 import type { AbortableOptions, ObjectStore, StoredObject } from '../../../table/io/object-store.ts'
@@ -34,6 +34,20 @@ export async function needsOf(
   const needs: Need[] = []
   for (const entry of entries) needs.push(...(await needsOfTable(source, incarnation, entry, loaded)))
   return needs
+}
+
+/** `<stream>@<created>` of every stream that `table` is registered with. */
+export async function streamsReadBy(
+  store: ObjectStore,
+  table: string,
+  options: AbortableOptions = {},
+): Promise<readonly string[]> {
+  const names: string[] = []
+  for (const incarnation of await listIncarnations(store, options)) {
+    const entries = await listConsumers(store, incarnation, options)
+    if (entries.some((entry) => entry.table === table)) names.push(incarnationName(incarnation))
+  }
+  return names
 }
 
 async function needsOfTable(

@@ -265,6 +265,7 @@ function nextBatch(chains: readonly PrunedChain[], planned: ReadonlySet<string>)
   return batch
 }
 
-function stoppedError({ code, message, help }: NonNullable<PlannedStream['stopped']>): FirnError {
+/** What a stream was stopped by, to be thrown. */
+export function stoppedError({ code, message, help }: NonNullable<PlannedStream['stopped']>): FirnError {
   return new FirnError('failed', code as FirnError['code'], message, help === null ? {} : { help })
 }
