@@ -64,12 +64,14 @@ function wildcard(pattern: string): (name: string) => boolean {
   return (name) => regexp.test(name) && (pattern.startsWith('.') || !name.startsWith('.'))
 }
 
+/** The shard of a file is its absolute URL. */
+export const fileShardId = (path: string): string => urlShardId(pathToFileURL(path).href)
+
 /**
- * The absolute file URL, percent-encoded into one path segment. One too long for a file name is its digest and its
- * tail: no encoded URL begins like a digest, so the two cannot meet.
+ * A URL percent-encoded into one path segment. One too long for a file name is its digest and its tail: no encoded URL
+ * begins like a digest, so the two cannot meet.
  */
-export function fileShardId(path: string): string {
-  const url = pathToFileURL(path).href
+export function urlShardId(url: string): string {
   const encoded = encodeURIComponent(url)
   if (encoded.length <= MAX_SHARD_ID_BYTES) return encoded
   const digest = createHash('sha256').update(url).digest('hex')
