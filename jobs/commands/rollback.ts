@@ -20,7 +20,7 @@ export function rollbackCommand(ctx: CommandContext): Command {
     .option('--reprocess', 'compact the records that are undone again with the next run', false)
     .addHelpText(
       'after',
-      '\nPositions stay, so nothing that is undone comes back, unless --reprocess asks for it.\n\nExample:\n  $ firn rollback news.articles --to 2026-01-31T12:00:00Z --reprocess --dry-run',
+      '\nPositions stay, so nothing that is undone comes back, unless --reprocess asks for it; so does what was replayed.\n\nExample:\n  $ firn rollback news.articles --to 2026-01-31T12:00:00Z --reprocess --dry-run',
     )
     .action((name: string, flags: RollbackFlags) => rollback(ctx, name, flags))
   return addApproval(command)
@@ -57,7 +57,10 @@ async function rollback(ctx: CommandContext, name: string, flags: RollbackFlags)
 const rowsOf = (files: readonly { readonly content: string; readonly recordCount: number }[]): number =>
   files.reduce((sum, { content, recordCount }) => sum + (content === 'data' ? recordCount : 0), 0)
 
-function planJson({ target, current, restored, removed, positions }: RollbackPlan, flags: RollbackFlags): object {
+function planJson(
+  { target, current, restored, removed, positions, refused }: RollbackPlan,
+  flags: RollbackFlags,
+): object {
   return {
     to_snapshot_id: String(target.snapshotId),
     to_committed_at: new Date(target.timestampMillis).toISOString(),
@@ -68,6 +71,8 @@ function planJson({ target, current, restored, removed, positions }: RollbackPla
     rows_removed: rowsOf(removed),
     reprocess: flags.reprocess,
     positions,
+    refused_undone: refused?.replayed ?? [],
+    refused_again: refused?.takenBack ?? [],
   }
 }
 
@@ -75,12 +80,15 @@ const nothingText = (table: string, { target }: RollbackPlan): string =>
   `nothing to do: ${table} holds the files of snapshot ${target.snapshotId}\n`
 
 function planText(table: string, plan: RollbackPlan, { reprocess }: RollbackFlags): string {
-  const { target, restored, removed } = plan
+  const { target, restored, removed, refused } = plan
   const when = new Date(target.timestampMillis).toISOString()
   const out = `${plural(removed.length, 'file')} (${plural(rowsOf(removed), 'row')})`
   const back = `${plural(restored.length, 'file')} (${plural(rowsOf(restored.map(({ file }) => file)), 'row')})`
   const records = reprocess
     ? 'records that were compacted since then are compacted again by the next run'
     : 'records that were compacted since then are not compacted again (--reprocess would)'
-  return `${records}\n${table} would go back to snapshot ${target.snapshotId} (${when}): without ${out} of now, with ${back} of then\n`
+  const again = refused?.takenBack.length ?? 0
+  const replays =
+    again === 0 ? '' : `what was replayed since then counts as refused again: ${plural(again, 'object')}\n`
+  return `${records}\n${replays}${table} would go back to snapshot ${target.snapshotId} (${when}): without ${out} of now, with ${back} of then\n`
 }

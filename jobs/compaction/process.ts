@@ -27,7 +27,7 @@ import type { PlannedInput } from './plan.ts'
 import type { CompactionTask } from './task.ts'
 
 /** Quarantine objects of one plan have numbers of their own below this. */
-const QUARANTINE_NUMBERS = 1_000_000
+export const QUARANTINE_NUMBERS = 1_000_000
 
 export interface ProcessRequest extends AbortableOptions {
   /** The warehouse. */

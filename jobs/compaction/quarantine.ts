@@ -62,8 +62,8 @@ export interface QuarantineObject {
 /** Name of an object in the property `firn.replayed`: `<runId>-<n>`. */
 export const quarantineId = (path: string): string => path.slice(path.lastIndexOf('/') + 1).replace(/\.jsonl\.zst$/, '')
 
-export const quarantineKey = (table: string, runId: string, number: number): string =>
-  `_quarantine/${table}/${runId}-${number}.jsonl.zst`
+/** @param id as in `firn.replayed`. */
+export const quarantineKey = (table: string, id: string): string => `_quarantine/${table}/${id}.jsonl.zst`
 
 export interface QuarantineWriter {
   add(bytes: Uint8Array, origin: RecordOrigin, refusal: Refusal): Promise<void>
@@ -90,7 +90,7 @@ export function quarantineWriter(options: QuarantineOptions): QuarantineWriter {
   const flush = async (): Promise<void> => {
     if (lines.length === 0) return
     const body = await compress(Buffer.from(`${lines.join('\n')}\n`))
-    const path = quarantineKey(options.table, options.runId, options.firstNumber + objects.length)
+    const path = quarantineKey(options.table, `${options.runId}-${options.firstNumber + objects.length}`)
     // the run id in the key is random, so a repeated put can only be our own
     await options.store.put(path, body, { signal: options.signal })
     const sorted = [...reasons].sort(([a], [b]) => (a < b ? -1 : 1))

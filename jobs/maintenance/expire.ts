@@ -1,17 +1,12 @@
 /** `firn expire` beyond its flags: the plan and the result for people, the run with the JSON manifests that go. */
 import type { EpochMillis, SnapshotId } from '../../table/ids.ts'
-import {
-  type ExpirePlan,
-  type ExpirePreview,
-  type ExpireResult,
-  planExpire,
-  previewExpire,
-  runExpire,
-} from '../../table/index.ts'
+import { type ExpirePlan, type ExpirePreview, type ExpireResult, planExpire, previewExpire } from '../../table/index.ts'
 import { formatBytes, plural, renderTable } from '../render.ts'
 import { documentOf } from './document.ts'
-import { type RemovedManifests, removeManifestsOf } from './json-manifests.ts'
+import { expireTable } from './expire-table.ts'
+import type { RemovedManifests } from './json-manifests.ts'
 import type { PreparedWork, TableWork } from './prepared.ts'
+import { isClean, planReplayedCleanup, type ReplayedCleanup } from './replayed-cleanup.ts'
 
 export interface ExpireWorkOptions {
   readonly olderThan?: EpochMillis | undefined
@@ -31,30 +26,42 @@ export async function prepareExpire(
 ): Promise<PreparedWork> {
   const { olderThan, retainLast, snapshotIds, cleanMetadata, graceMillis, preview } = options
   const plan = planExpire(table, { olderThan, retainLast, snapshotIds, cleanExpiredMetadata: cleanMetadata }, clock)
+  const warehouse = { store, table, tableName, signal }
+  const left = await planReplayedCleanup(warehouse)
   const isIdle = plan.snapshots.length === 0 && plan.refs.length === 0 && plan.abandoned.length === 0
   const frees = preview && plan.snapshots.length > 0 ? await previewExpire(table, plan, { signal }) : undefined
   return {
     schema: 'firn.expire/1',
     table: tableName,
     plan: documentOf(frees === undefined ? plan : { ...plan, frees }),
-    text: planText(tableName, plan, frees),
-    nothingToDo: isIdle && !cleanMetadata,
+    text: `${planText(tableName, plan, frees)}${leftText(left)}`,
+    nothingToDo: isIdle && !cleanMetadata && isClean(left),
     question: 'Remove them?',
     run: async () => {
-      let manifests: RemovedManifests = { deleted: 0, kept: 0 }
-      const onSnapshotsRemoved = async (removed: readonly { readonly snapshotId: SnapshotId }[]): Promise<void> => {
-        const ids = removed.map(({ snapshotId }) => snapshotId)
+      const onRemoved = (ids: readonly SnapshotId[]): void =>
         log.info({ table: tableName, snapshots: ids.length }, 'the snapshots are removed, freeing their files')
-        manifests = await removeManifestsOf(store, tableName, table.metadata.tableUuid, ids, { signal })
-      }
-      const { result } = await runExpire(table, plan, { signal, graceMillis, onSnapshotsRemoved }, clock)
+      const expired = await expireTable({ ...warehouse, plan, graceMillis, clock, onRemoved })
+      const { result, manifests, replayed } = expired
       return {
-        result: { ...(documentOf(result) as object), json_manifests: manifests },
-        text: `${resultText(tableName, result, manifests)}${withdrawnText(plan, result)}`,
+        result: {
+          ...(documentOf(result) as object),
+          json_manifests: manifests,
+          refused_objects_deleted: replayed.objects.length,
+        },
+        text: `${resultText(tableName, result, manifests)}${replayedText(replayed)}${withdrawnText(plan, result)}`,
       }
     },
   }
 }
+
+/** Of snapshots that expired before, where the run died then. */
+const leftText = ({ objects, ids }: ReplayedCleanup): string =>
+  objects.length + ids.length === 0
+    ? ''
+    : `would forget ${plural(ids.length, 'replayed object')} of refused records, ${objects.length} of them still there\n`
+
+const replayedText = ({ objects }: ReplayedCleanup): string =>
+  objects.length === 0 ? '' : `deleted ${plural(objects.length, 'object')} of refused records that were replayed\n`
 
 const filesOf = ({ deleted }: Pick<ExpirePreview, 'deleted'>): number =>
   Object.values(deleted).reduce((sum, count) => sum + count, 0)

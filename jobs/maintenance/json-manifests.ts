@@ -1,7 +1,8 @@
 /**
  * JSON manifests and quarantine objects that nothing needs any more.
  *
- * Of an expired snapshot the manifest goes, unless it lists refused records: those can still be wanted back. What is
+ * Of an expired snapshot the manifest goes, unless it lists refused records: those can still be replayed, and go once
+ * they were (replayed-cleanup.ts). What is
  * left of runs that never committed goes days later, and refused records of such a run only where the table's history
  * proves that it never committed, and its records are still to be read or were read again. A manifest without the
  * table's uuid may be of another table of that name: it stays.
@@ -19,6 +20,7 @@ import {
 import type { AbortableOptions, ObjectInfo, ObjectStore } from '../../table/io/object-store.ts'
 import { type JsonManifest, manifestKey, readManifest } from '../compaction/manifest.ts'
 import { positionsOf } from '../compaction/positions.ts'
+import { committedMarks } from '../compaction/refused-objects.ts'
 import { RUN_ID_MEMBER } from '../verify/json-manifest.ts'
 import { isReadOrUnread } from './read-again.ts'
 
@@ -101,12 +103,15 @@ export async function planWarehouseOrphans(
   const quarantine = await listed(store, `_quarantine/${tableName}/`, options)
   const { metadata } = await table.refresh(options)
   const { manifests: known, unknown } = await readAll(store, tableName, metadata, manifests, options)
-  const committed = known.filter(({ id }) => snapshotById(metadata, id) !== undefined).map(({ manifest }) => manifest)
+  // of expired snapshots that are known to have been committed
+  const marked = new Set(await committedMarks(store, tableName, metadata, options))
+  const isCommitted = (id: SnapshotId): boolean => marked.has(id) || snapshotById(metadata, id) !== undefined
+  const committed = known.filter(({ id }) => isCommitted(id)).map(({ manifest }) => manifest)
   const orphans: WarehouseOrphan[] = []
   const wanted = new Set<string>()
   let kept = 0
   for (const { info, id, manifest } of known) {
-    const isGone = info.lastModifiedMillis < olderThanMillis && snapshotById(metadata, id) === undefined
+    const isGone = info.lastModifiedMillis < olderThanMillis && !isCommitted(id)
     if (isGone && mayGo(metadata, id, manifest, info.lastModifiedMillis, committed)) {
       orphans.push(orphanOf(info, 'json-manifest'))
       continue

@@ -1,6 +1,7 @@
 /**
  * Going back to an older snapshot of main: its files become current with a new snapshot. Positions stay, so that
- * nothing is ingested twice; with `reprocess` they go back too, so that the records are compacted again.
+ * nothing is ingested twice; with `reprocess` they go back too, so that the records are compacted again, and so does
+ * what counts as refused.
  */
 
 import type { Clock } from '../../table/clock.ts'
@@ -18,18 +19,25 @@ import {
   positionsOf,
   positionsProperty,
   printPositions,
+  REPLAYED_GOING_PROPERTY,
+  REPLAYED_PROPERTY,
 } from '../compaction/positions.ts'
+import { printReplayed, REPLAYED_MEMBER } from '../compaction/replayed.ts'
 import { assertStagingHolds, type PositionsSource, positionsAt } from './positions-at.ts'
 import { runSummary } from './record-manifest.ts'
+import { type ReplayedChange, replayedAt } from './replayed-at.ts'
 
 export interface RollbackPlan {
   readonly target: Snapshot
   readonly current: Snapshot
+  readonly reprocess: boolean
   /** Live at the target and not now, and the snapshot that added each. */
   readonly restored: readonly { readonly file: DataFile; readonly addedBy: SnapshotId }[]
   /** Live now and not at the target. */
   readonly removed: readonly DataFile[]
   readonly positions: { readonly before: Positions; readonly after: Positions }
+  /** Which refused records are used up, and which count again; `undefined` where that stays. */
+  readonly refused: ReplayedChange | undefined
 }
 
 export type RollbackOptions = PositionsSource
@@ -62,18 +70,23 @@ export async function planRollback(
   const before = positionsOf(metadata.properties)
   const after = reprocess ? await positionsAt(options, target.snapshotId, current.snapshotId, before) : before
   if (reprocess) await assertStagingHolds(store, after, before, { signal })
+  const refused = reprocess ? await replayedAt(options, target.snapshotId, current.snapshotId) : undefined
   return {
     target,
     current,
+    reprocess,
     restored: [...then].filter(([path]) => !now.has(path)).map(([, live]) => live),
     removed: [...now].filter(([path]) => !then.has(path)).map(([, { file }]) => file),
     positions: { before, after },
+    refused: refused !== undefined && isChange(refused) ? refused : undefined,
   }
 }
 
-/** True when the target is what the table holds already, and no position is to move. */
-export const isNoRollback = ({ restored, removed, positions: { before, after } }: RollbackPlan): boolean =>
-  restored.length === 0 && removed.length === 0 && changedPositions(before, after).length === 0
+const isChange = ({ replayed, takenBack }: ReplayedChange): boolean => replayed.length > 0 || takenBack.length > 0
+
+/** True when the target is what the table holds already, and neither a position nor what counts as refused is to move. */
+export const isNoRollback = ({ restored, removed, positions: { before, after }, refused }: RollbackPlan): boolean =>
+  restored.length === 0 && removed.length === 0 && changedPositions(before, after).length === 0 && refused === undefined
 
 type Live = RollbackPlan['restored'][number]
 
@@ -101,7 +114,7 @@ export async function runRollback(
   plan: RollbackPlan,
 ): Promise<{ readonly snapshotId: SnapshotId; readonly table: Table }> {
   const { store, table, tableName, runId, clock, signal } = options
-  const { target, positions, restored, removed } = plan
+  const { target, positions, restored, removed, refused, reprocess } = plan
   const id = newSnapshotId(clock)
   const manifest = {
     ...plainManifest({
@@ -114,18 +127,31 @@ export async function runRollback(
       removed: removed.map(({ filePath }) => filePath),
     }),
     positions,
+    ...(refused === undefined ? {} : { replayed: refused.replayed, replayed_taken_back: refused.takenBack }),
     rolled_back_to: String(target.snapshotId),
   }
   await writeManifest(store, manifest, { signal })
   const { properties } = table.metadata
-  const watched = [...Object.keys(positions.before).map(positionsProperty), COMPACTED_AT_PROPERTY, LAST_RUN_PROPERTY]
+  const watched = [
+    ...Object.keys(positions.before).map(positionsProperty),
+    COMPACTED_AT_PROPERTY,
+    LAST_RUN_PROPERTY,
+    // a replay moves the run too, the cleaning up of what was replayed does not
+    ...(reprocess ? [REPLAYED_PROPERTY, REPLAYED_GOING_PROPERTY] : []),
+  ]
   const moved = changedPositions(positions.before, positions.after)
   const { table: after } = await table.rollbackTo(target.snapshotId, {
     snapshotId: id,
-    summary: runSummary(runId),
+    summary: {
+      ...runSummary(runId),
+      ...(refused === undefined ? {} : { [REPLAYED_MEMBER]: String(refused.replayed.length) }),
+    },
     // unchanged ones too: the JSON manifest says what they were
     requireProperties: Object.fromEntries(watched.map((name) => [name, properties[name]])),
-    setProperties: Object.fromEntries(moved.map(([incarnation, text]) => [positionsProperty(incarnation), text])),
+    setProperties: {
+      ...Object.fromEntries(moved.map(([incarnation, text]) => [positionsProperty(incarnation), text])),
+      ...(refused === undefined ? {} : { [REPLAYED_PROPERTY]: printReplayed(refused.after) }),
+    },
     signal,
   })
   return { snapshotId: id, table: after }

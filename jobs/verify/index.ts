@@ -15,6 +15,7 @@ import {
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
 import { type JsonManifest, type ManifestFile, manifestKey, readManifest } from '../compaction/manifest.ts'
 import { type Positions, positionsOf, printPositions } from '../compaction/positions.ts'
+import { replayedOf } from '../compaction/replayed.ts'
 import { datasetOfProperties } from '../datasets/index.ts'
 import { type LiveFile, verifyDataFiles } from './data-files.ts'
 import { verifyDeleteFiles } from './delete-files.ts'
@@ -110,8 +111,20 @@ async function verifyProvenance(
 ): Promise<JsonManifest | undefined> {
   if (warehouse === undefined || table.name === undefined) return undefined
   const manifest = await verifyJsonManifest(warehouse, table.name, contents, findings, { signal })
-  if (manifest !== undefined) await verifyQuarantine(warehouse, manifest, findings, { signal })
+  if (manifest !== undefined) await verifyQuarantine(warehouse, manifest, usedUp(table, findings), findings, { signal })
   return manifest
+}
+
+/** Of the property `firn.replayed`; a damaged one is a finding. */
+function usedUp({ metadata }: Table, findings: Findings): ReadonlySet<string> {
+  try {
+    return replayedOf(metadata.properties)
+  } catch (error) {
+    if (!FirnError.is(error, 'FIRN_PROPERTY_INVALID')) throw error
+    const isSaid = findings.problems.some(({ message }) => message === error.message)
+    if (!isSaid) findings.add('positions-history', 'table properties', error.message)
+    return new Set()
+  }
 }
 
 function collectFiles(

@@ -10,9 +10,12 @@ import { type DataFile, describeParquet, keyOfPath, ROLLED_BACK_TO, type Table }
 import { type AbortableOptions, getIfExists, type ObjectStore } from '../../table/io/object-store.ts'
 import { type JsonManifest, type ManifestFile, plainManifest } from '../compaction/manifest.ts'
 import { manifestFile, utcMicros, type WrittenDetails } from '../compaction/manifest-file.ts'
+import { QUARANTINE_NUMBERS } from '../compaction/process.ts'
 import type { QuarantinedRecord, QuarantineObject } from '../compaction/quarantine.ts'
+import { REFUSED_MEMBER } from '../compaction/refused-objects.ts'
+import { REPLAYED_MEMBER } from '../compaction/replayed.ts'
 import { RUN_ID_MEMBER } from './json-manifest.ts'
-import { positionsAround } from './positions-around.ts'
+import { positionsAround, replayedAround } from './positions-around.ts'
 import type { SnapshotContents } from './snapshots.ts'
 
 const decompress = promisify(zstdDecompress)
@@ -68,6 +71,7 @@ export async function rebuildManifest(
     gaps: damaged?.gaps ?? [],
     records: isRun ? recordsOf(summary, added, damaged) : null,
     quarantined,
+    ...(await replayedOf(contents.snapshot, damaged, lost, options)),
     averages: damaged?.averages ?? null,
     ...(summary[ROLLED_BACK_TO] === undefined ? {} : { rolled_back_to: summary[ROLLED_BACK_TO] }),
   }
@@ -167,6 +171,22 @@ function lostOf(
   return lost
 }
 
+/** Which refused records the snapshot used up, and which count again with it. */
+async function replayedOf(
+  snapshot: SnapshotContents['snapshot'],
+  damaged: Partial<JsonManifest> | undefined,
+  lost: string[],
+  options: RebuildOptions,
+): Promise<Pick<JsonManifest, 'replayed' | 'replayed_taken_back'>> {
+  const claimed = snapshot.summary[REPLAYED_MEMBER]
+  if (claimed === undefined) return {}
+  const { replayed, replayed_taken_back = [] } = damaged ?? {}
+  if (replayed !== undefined && String(replayed.length) === claimed) return { replayed, replayed_taken_back }
+  const found = await replayedAround(snapshot, options)
+  if (found === undefined) lost.push('which refused records were replayed: the metadata before and after it is gone')
+  return found ?? {}
+}
+
 /** As the damaged manifest lists them, if it lists all. */
 async function refusedOf(
   runId: string,
@@ -178,15 +198,17 @@ async function refusedOf(
   const rows = listed?.reduce((sum, object) => sum + object.rows, 0)
   return listed !== undefined && String(rows) === (summary['firn.records-quarantined'] ?? '0')
     ? listed
-    : await quarantineOf(runId, options)
+    : await quarantineOf(runId, summary, options)
 }
 
 /** Refused records carry the run in their name. */
 async function quarantineOf(
   runId: string,
+  summary: Readonly<Record<string, string>>,
   { warehouse, table, signal }: RebuildOptions,
 ): Promise<readonly QuarantineObject[]> {
   const objects: QuarantineObject[] = []
+  const claimed = Number(summary[REFUSED_MEMBER] ?? 0)
   for await (const { key } of warehouse.list(`_quarantine/${table.name}/${runId}-`, { signal })) {
     const { bytes } = await warehouse.get(key, { signal })
     const reasons = new Map<string, number>()
@@ -200,7 +222,11 @@ async function quarantineOf(
     objects.push({ path: key, rows, bytes: bytes.length, reasons: Object.fromEntries(sorted) })
   }
   const numberOf = ({ path }: QuarantineObject): number => Number(/-(\d+)\.jsonl\.zst$/.exec(path)?.[1] ?? 0)
-  return objects.sort((a, b) => numberOf(a) - numberOf(b))
+  objects.sort((a, b) => numberOf(a) - numberOf(b))
+  // plans of the run that lost refused the same records: the last one that refused as many is what was committed
+  const plans = [...Map.groupBy(objects, (object) => Math.floor(numberOf(object) / QUARANTINE_NUMBERS)).values()]
+  const rowsOf = (some: readonly QuarantineObject[]): number => some.reduce((sum, { rows }) => sum + rows, 0)
+  return plans.findLast((some) => rowsOf(some) === claimed) ?? plans.at(-1) ?? []
 }
 
 async function linesOf(bytes: Uint8Array): Promise<readonly string[]> {

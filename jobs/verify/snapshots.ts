@@ -17,6 +17,7 @@ import {
 } from '../../table/index.ts'
 import { type AbortableOptions, getIfExists, type ObjectStore } from '../../table/io/object-store.ts'
 import type { JsonManifest } from '../compaction/manifest.ts'
+import { quarantineId } from '../compaction/quarantine.ts'
 import { outsideRange } from './data-files.ts'
 import type { Findings } from './problems.ts'
 
@@ -143,10 +144,14 @@ export function verifySnapshot({ snapshot, entries }: SnapshotContents, findings
   }
 }
 
-/** Objects of refused records, by their size and number. */
+/**
+ * Objects of refused records, by their size and number.
+ * @param replayed ids of those that are used up: once nothing can take that back, they are deleted.
+ */
 export async function verifyQuarantine(
   store: ObjectStore,
   manifest: JsonManifest,
+  replayed: ReadonlySet<string>,
   findings: Findings,
   options: AbortableOptions = {},
 ): Promise<void> {
@@ -154,6 +159,7 @@ export async function verifyQuarantine(
     const stored = await getIfExists(store, object.path, options)
     const url = `${store.url}/${object.path}`
     if (stored === undefined) {
+      if (replayed.has(quarantineId(object.path))) continue
       findings.add(
         'quarantine-missing',
         url,

@@ -98,14 +98,17 @@ describe('readQuarantine', () => {
     ],
     ['fewer lines than listed', zstdCompressSync(Buffer.from(`${good}\n`)), 'expected 2 lines', 2],
   ]
-  it.each(damages)('names object and line of %s', async (_name, bytes, what, rows) => {
-    const store = freshStore()
-    await store.put(PATH, bytes)
-    const reading = readAll(store, rows)
-    await expect(reading).rejects.toMatchObject({ code: 'FIRN_QUARANTINE_CORRUPT', kind: 'corrupt' })
-    await expect(reading).rejects.toThrow(PATH)
-    await expect(reading).rejects.toThrow(what)
-  })
+  it.each(damages.map(([name, ...rest]) => [name, rest] as const))(
+    'names object and line of %s',
+    async (_name, [bytes, what, rows]) => {
+      const store = freshStore()
+      await store.put(PATH, bytes)
+      const reading = readAll(store, rows)
+      await expect(reading).rejects.toMatchObject({ code: 'FIRN_QUARANTINE_CORRUPT', kind: 'corrupt' })
+      await expect(reading).rejects.toThrow(PATH)
+      await expect(reading).rejects.toThrow(what)
+    },
+  )
 
   it('refuses an object that decompresses to more than any run writes', async () => {
     const store = freshStore()

@@ -1,0 +1,171 @@
+/**
+ * Refused records that were replayed, once the snapshots that used them up have expired: nothing can take them back by
+ * then. The objects go, the JSON manifests of expired snapshots that listed nothing else, and their ids.
+ *
+ * What is to go is told from the table as it is, never from what a run remembers, so that a run which dies anywhere is
+ * ended by the next one. The ids go last: an object that is listed and has no id counts.
+ */
+import { type SnapshotId, snapshotId } from '../../table/ids.ts'
+import { snapshotById, type Table, type TableMetadata, type TableUpdate } from '../../table/index.ts'
+import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
+import { readManifest } from '../compaction/manifest.ts'
+import { REPLAYED_GOING_PROPERTY, REPLAYED_PROPERTY } from '../compaction/positions.ts'
+import { quarantineId, quarantineKey } from '../compaction/quarantine.ts'
+import { committedMarks, forgetRefusals, type RefusedSource } from '../compaction/refused-objects.ts'
+import { printReplayed, REPLAYED_MEMBER, replayedOf } from '../compaction/replayed.ts'
+
+export interface ReplayedCleanup {
+  /** Keys of quarantine objects. */
+  readonly objects: readonly string[]
+  /** Expired snapshots whose JSON manifests list nothing else. */
+  readonly manifests: readonly SnapshotId[]
+  /** As in `firn.replayed`. */
+  readonly ids: readonly string[]
+}
+
+const NOTHING: ReplayedCleanup = { objects: [], manifests: [], ids: [] }
+
+export const isClean = ({ objects, manifests, ids }: ReplayedCleanup): boolean =>
+  objects.length === 0 && manifests.length === 0 && ids.length === 0
+
+/**
+ * What may go now.
+ * @throws {FirnError} `FIRN_MANIFEST_CORRUPT`, `FIRN_PROPERTY_INVALID` (corrupt).
+ */
+export async function planReplayedCleanup(source: RefusedSource): Promise<ReplayedCleanup> {
+  const { store, table, tableName, signal } = source
+  const { metadata } = table
+  const used = replayedOf(metadata.properties)
+  if (used.size === 0) return NOTHING
+  const held = await heldBack(source)
+  if (held === undefined) return NOTHING
+  const free = new Set([...used].filter((id) => !held.has(id)))
+  if (free.size === 0) return NOTHING
+  const existing = await existingIds(store, tableName, { signal })
+  const objects = [...free].filter((id) => existing.has(id)).map((id) => quarantineKey(tableName, id))
+  const { gone, listed } = await listings(source, (id) => free.has(id) || !existing.has(id))
+  return { objects, manifests: gone, ids: [...free].filter((id) => !listed.has(id)) }
+}
+
+/** Ids whose use a rollback can still undo; `undefined` when that cannot be told. */
+async function heldBack({ store, table, tableName, signal }: RefusedSource): Promise<ReadonlySet<string> | undefined> {
+  const held = new Set<string>()
+  for (const { snapshotId: id, summary } of table.metadata.snapshots) {
+    if (summary[REPLAYED_MEMBER] === undefined) continue
+    const manifest = await readManifest(store, tableName, id, { signal })
+    if (manifest?.replayed === undefined) return undefined
+    for (const path of manifest.replayed) held.add(quarantineId(path))
+  }
+  return held
+}
+
+async function existingIds(
+  store: ObjectStore,
+  tableName: string,
+  options: AbortableOptions,
+): Promise<ReadonlySet<string>> {
+  const ids = new Set<string>()
+  for await (const { key } of store.list(`_quarantine/${tableName}/`, options)) ids.add(quarantineId(key))
+  return ids
+}
+
+/** Expired snapshots all of whose objects are to go, and what the manifests that stay list. */
+async function listings(
+  source: RefusedSource,
+  goes: (id: string) => boolean,
+): Promise<{ readonly gone: readonly SnapshotId[]; readonly listed: ReadonlySet<string> }> {
+  const { store, table, tableName, signal } = source
+  const { metadata } = table
+  const gone: SnapshotId[] = []
+  const listed = new Set<string>()
+  const marked = new Set(await committedMarks(store, tableName, metadata, { signal }))
+  for (const id of await manifestIds(store, tableName, { signal })) {
+    const manifest = await readManifest(store, tableName, id, { signal })
+    const ids = (manifest?.quarantined ?? []).map(({ path }) => quarantineId(path))
+    const isExpired = marked.has(id) && snapshotById(metadata, id) === undefined
+    if (isExpired && manifest?.table_uuid === metadata.tableUuid && ids.every(goes)) gone.push(id)
+    else for (const each of ids) listed.add(each)
+  }
+  return { gone, listed }
+}
+
+async function manifestIds(
+  store: ObjectStore,
+  tableName: string,
+  options: AbortableOptions,
+): Promise<readonly SnapshotId[]> {
+  const ids: SnapshotId[] = []
+  for await (const { key } of store.list(`_manifests/${tableName}/`, options)) {
+    const digits = /\/(\d{1,19})\.json$/.exec(key)?.[1]
+    if (digits !== undefined) ids.push(snapshotId(BigInt(digits)))
+  }
+  return ids
+}
+
+/**
+ * Plan and carry out. A rollback that would take back what is about to go is refused from the first commit on.
+ * @returns what went, and the table as it is then.
+ * @throws {FirnError} as `planReplayedCleanup`, and as a commit.
+ */
+export async function cleanUpReplayed(
+  source: RefusedSource,
+): Promise<{ readonly table: Table; readonly cleaned: ReplayedCleanup }> {
+  const { store, signal } = source
+  let table = await source.table.refresh({ signal })
+  const plan = await planReplayedCleanup({ ...source, table })
+  if (isClean(plan)) return { table, cleaned: plan }
+  const going = plan.objects.map(quarantineId)
+  if (going.length > 0) {
+    const planned = table.metadata
+    let announced = false
+    table = await table.commitUpdates(
+      {
+        isOwn: (base) => announced && base.properties[REPLAYED_GOING_PROPERTY] === printReplayed(going),
+        requirements: [{ type: 'assert-table-uuid', uuid: planned.tableUuid }],
+        prepare: (base) => {
+          announced = isAsPlanned(base, planned)
+          return announced ? [setProperty(REPLAYED_GOING_PROPERTY, printReplayed(going))] : []
+        },
+      },
+      { signal },
+    )
+    // a replay or a rollback came between: what may go is another matter by then, of the next run
+    if (!announced) return { table, cleaned: NOTHING }
+  }
+  for (const key of plan.objects) await store.delete(key, { signal })
+  for (const id of plan.manifests) await forgetRefusals(source, id)
+  const gone = new Set(plan.ids)
+  table = await table.commitUpdates(
+    {
+      isOwn: (base) => base.properties[REPLAYED_GOING_PROPERTY] === undefined && without(base, gone) === undefined,
+      requirements: [{ type: 'assert-table-uuid', uuid: table.metadata.tableUuid }],
+      prepare: (base) => {
+        const left = without(base, gone)
+        return [
+          ...(left === undefined ? [] : [setProperty(REPLAYED_PROPERTY, left)]),
+          ...(base.properties[REPLAYED_GOING_PROPERTY] === undefined
+            ? []
+            : [{ action: 'remove-properties' as const, removals: [REPLAYED_GOING_PROPERTY] }]),
+        ]
+      },
+    },
+    { signal },
+  )
+  return { table, cleaned: plan }
+}
+
+const setProperty = (name: string, text: string): TableUpdate => ({
+  action: 'set-properties',
+  updates: { [name]: text },
+})
+
+/** What holds ids back can only have grown by a snapshot that changed the property. */
+const isAsPlanned = (base: TableMetadata, planned: TableMetadata): boolean =>
+  base.properties[REPLAYED_PROPERTY] === planned.properties[REPLAYED_PROPERTY]
+
+/** `undefined`: none of them is there. */
+function without({ properties }: TableMetadata, gone: ReadonlySet<string>): string | undefined {
+  const used = replayedOf(properties)
+  const left = [...used].filter((id) => !gone.has(id))
+  return left.length === used.size ? undefined : printReplayed(left)
+}
