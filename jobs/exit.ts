@@ -28,11 +28,19 @@ const GRAVITY: readonly number[] = [4, 1, 2, 3]
  */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof AggregateError) {
-    const codes = (error.errors as unknown[]).map(exitCodeOf)
-    return GRAVITY.find((code) => codes.includes(code)) ?? 1
+    return gravestOf((error.errors as unknown[]).map(exitCodeOf)) || 1
   }
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   return FirnError.is(error) ? (CODE_EXITS[error.code] ?? EXIT_CODES[error.kind]) : 1
+}
+
+/** Of several exit codes; 0 when there is none other. */
+export const gravestOf = (codes: readonly number[]): number => GRAVITY.find((code) => codes.includes(code)) ?? 0
+
+/** What work throws of which several parts failed. */
+export function combined(failures: readonly Error[]): Error | undefined {
+  if (failures.length < 2) return failures[0]
+  return new AggregateError(failures, failures.map(({ message }) => message).join('; '))
 }
 
 const KIND_HELP: Readonly<Partial<Record<ErrorKind, string>>> = {

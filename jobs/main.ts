@@ -14,6 +14,7 @@ import { checkFormat } from './commands/formats.ts'
 import { initCommand } from './commands/init.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { landCommand } from './commands/land.ts'
+import { maintainCommand } from './commands/maintain.ts'
 import { manifestsCommand } from './commands/manifests.ts'
 import { orphansCommand } from './commands/orphans.ts'
 import { replayCommand } from './commands/replay.ts'
@@ -22,6 +23,7 @@ import { rollbackCommand } from './commands/rollback.ts'
 import { runCommand } from './commands/run.ts'
 import { sampleCommand } from './commands/sample.ts'
 import { scanCommand } from './commands/scan.ts'
+import { stagingCommand } from './commands/staging.ts'
 import { tagCommand } from './commands/tag.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { explainConfig, loadConfig, loadEnvironment, settingNames } from './config.ts'
@@ -52,6 +54,8 @@ const COMMANDS: readonly ((ctx: CommandContext) => Command)[] = [
   expireCommand,
   orphansCommand,
   manifestsCommand,
+  maintainCommand,
+  stagingCommand,
   runCommand,
   doctorCommand,
   exportCommand,
@@ -86,10 +90,11 @@ export async function execute(
   { stdin, stdout, stderr, cwd, signal }: Execution,
 ): Promise<number> {
   let verbose = argv.includes('-v') || argv.includes('--verbose')
+  let handle: ContextHandle | undefined
   try {
     const env = loadEnvironment(cwd)
     verbose ||= isTruthy(env['FIRN_VERBOSE'])
-    const handle = createContext({ signal, stdin, stdout, stderr })
+    handle = createContext({ signal, stdin, stdout, stderr })
     await buildProgram(handle, { env, cwd, stdout, stderr }).parseAsync([...argv], { from: 'user' })
     return handle.exitCode
   } catch (error) {
@@ -100,6 +105,8 @@ export async function execute(
     }
     stderr.write(signal.aborted ? 'interrupted\n' : describeError(error, verbose))
     return exitCodeOf(error)
+  } finally {
+    await handle?.close()
   }
 }
 
@@ -124,6 +131,8 @@ export function buildProgram(handle: ContextHandle, { env, cwd, stdout, stderr }
     .option('-v, --verbose', 'more log lines; stack traces of unexpected errors')
     .option('--quiet', 'only errors on standard error')
     .addOption(new Option('--log-format <format>', 'log lines on standard error').choices(['text', 'json']))
+    .option('--metrics-file <file>', 'write the metrics of this command there when it ends (Prometheus text)')
+    .option('--lineage <target>', 'send OpenLineage events of runs to an http(s) URL or a file')
     .addHelpText('after', HELP_AFTER)
     .showSuggestionAfterError()
   for (const command of COMMANDS) program.addCommand(command(handle.context))

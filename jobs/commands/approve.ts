@@ -8,6 +8,7 @@ import { FirnError } from '../../table/errors.ts'
 import type { RunId } from '../../table/ids.ts'
 import type { Table } from '../../table/index.ts'
 import { type CommandContext, parseTableTarget } from '../context.ts'
+import { combined, exitCodeOf, gravestOf } from '../exit.ts'
 import type { FinishedWork, PreparedWork } from '../maintenance/prepared.ts'
 
 export interface ApprovalFlags {
@@ -34,9 +35,12 @@ export async function approveAndRun(
   planned: PlannedWork,
   work: (runId: RunId) => Promise<FinishedWork>,
 ): Promise<void> {
-  const { schema, table, plan, nothingToDo } = planned
+  const { schema, table, plan, nothingToDo, failures: unplanned = [] } = planned
   const document = { schema, table, dry_run: dryRun, nothing_to_do: nothingToDo, plan }
-  const show = (text: string): void => ctx.print({ json: { ...document, result: null }, text })
+  const show = (text: string): void => {
+    ctx.print({ json: { ...document, result: null }, text })
+    failWith(ctx, unplanned, 0)
+  }
   if (nothingToDo) return show(planned.text)
   if (dryRun) return show(`${planned.text}dry run: nothing was changed\n`)
   if (!yes) {
@@ -48,17 +52,25 @@ export async function approveAndRun(
   const { clock, log, signal } = ctx
   const job = schema.replace(/^firn\.(.*)\/\d+$/, '$1')
   let exitCode = 0
+  let failures = unplanned
   const run = await recordRun({ store: ctx.warehouse(), job, subject: table, clock, log, signal }, async (begun) => {
     begun()
     const runId = newRunId(clock)
     const done = await work(runId)
     exitCode = done.exitCode ?? 0
+    failures = [...unplanned, ...(done.failures ?? [])]
     const value = { ...document, run_id: runId, result: done.result }
-    return { value, json: value, outcome: 'ok', text: done.text, runId }
+    return { value, json: value, outcome: 'ok', text: done.text, runId, failure: combined(failures) }
   })
   if (run.result === undefined) throw run.error
   ctx.print({ json: run.result, text: run.text })
-  if (exitCode !== 0) ctx.fail(exitCode)
+  failWith(ctx, failures, exitCode)
+}
+
+/** The gravest of them all. What failed has been printed with the plan or the result. */
+function failWith(ctx: CommandContext, failures: readonly Error[], exitCode: number): void {
+  const code = gravestOf([...failures.map(exitCodeOf), exitCode])
+  if (code !== 0) ctx.fail(code)
 }
 
 function needsYes({ schema, table, text }: PlannedWork): FirnError {

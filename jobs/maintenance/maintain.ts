@@ -5,15 +5,13 @@
  * that expiry left; leftovers belong to nobody. Each part is planned when its turn comes, on the table as it is then.
  * A part that fails keeps no other from running.
  */
-import { kinesisSource } from '../../ingest/index.ts'
 import { type Clock, newRunId } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 import { epochMillis, type RunId } from '../../table/ids.ts'
 import type { Catalog, Table } from '../../table/index.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
 import type { Config } from '../config.ts'
-import { exitCodeOf } from '../exit.ts'
-import { kinesisOptions } from '../landing.ts'
+import { combined, exitCodeOf, gravestOf } from '../exit.ts'
 import type { WorkResult } from '../runs.ts'
 import { MAINTAIN_PARTS, type MaintainPart, type MaintainPolicy, policyOf } from '../settings/maintain.ts'
 import { sizeArgument } from '../sizes.ts'
@@ -26,8 +24,8 @@ import { prepareOrphans } from './orphans.ts'
 import type { PreparedWork, TableWork } from './prepared.ts'
 import { streamsReadBy } from './prune/needs.ts'
 import { preparePrune } from './prune/report.ts'
-import type { ListShards } from './prune/run.ts'
 import { parseSortColumns, prepareRewrite, sortFields } from './rewrite.ts'
+import { shardLister } from './shard-lister.ts'
 
 export interface MaintainOptions extends AbortableOptions {
   /** The warehouse. */
@@ -36,9 +34,11 @@ export interface MaintainOptions extends AbortableOptions {
   /** `namespace.name` */
   readonly table: string
   /** `maintain` has the policy, `kinesis` where to ask which shards there are. */
-  readonly config: Pick<Config, 'maintain' | 'kinesis'>
+  readonly config: Config
   /** Of those that the policy has; default: all of them. */
   readonly only?: readonly MaintainPart[] | undefined
+  /** Default: a new one. */
+  readonly runId?: RunId | undefined
   readonly clock: Clock
   readonly log: Logger
   /** Called when something is about to be changed. */
@@ -107,7 +107,7 @@ export async function previewMaintain(
 export async function maintain(options: MaintainOptions): Promise<MaintainRun> {
   const { table, catalog, config, clock, log, signal, only } = options
   await catalog.loadTable(table, { signal })
-  const runId = newRunId(clock)
+  const { runId = newRunId(clock) } = options
   const parts: PartResult[] = []
   const failures: Error[] = []
   const codes: number[] = []
@@ -123,21 +123,15 @@ export async function maintain(options: MaintainOptions): Promise<MaintainRun> {
   }
   const nothingToDo = parts.every(({ outcome }) => outcome === 'nothing-to-do')
   const result = { schema: 'firn.maintain/1', table, run_id: runId, nothing_to_do: nothingToDo, parts } as const
-  return { result, text, failures, exitCode: GRAVITY.find((code) => codes.includes(code)) ?? 0 }
+  return { result, text, failures, exitCode: gravestOf(codes) }
 }
-
-/** As exit.ts has it, with 0 for no failure. */
-const GRAVITY: readonly number[] = [4, 1, 2, 3]
 
 /** `maintain` as `recordRun` wants it: a run of which a part failed has failed, and has its result all the same. */
 export async function maintainWork(options: MaintainOptions): Promise<WorkResult<MaintainRun>> {
   const value = await maintain(options)
   const { result, failures, text } = value
-  const [first] = failures
-  const failure =
-    failures.length > 1 ? new AggregateError(failures, failures.map(({ message }) => message).join('; ')) : first
   const outcome = result.nothing_to_do ? 'nothing-to-do' : 'ok'
-  return { value, json: result, outcome, text, runId: result.run_id, failure }
+  return { value, json: result, outcome, text, runId: result.run_id, failure: combined(failures) }
 }
 
 interface RanPart {
@@ -249,13 +243,4 @@ function rewriteOptions(
     },
     { memoryLimitBytes: memoryLimit === undefined ? undefined : sizeArgument(memoryLimit) },
   ]
-}
-
-/** Asks Kinesis which shards a stream has. */
-export function shardLister(config: Pick<Config, 'kinesis'>, clock: Clock): ListShards {
-  return async (stream, { signal }) => {
-    const source = kinesisSource({ stream, client: kinesisOptions(config as Config), clock })
-    const { created } = await source.open({ signal })
-    return { created, shards: await source.listShards({ signal }) }
-  }
 }

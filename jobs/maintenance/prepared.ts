@@ -27,6 +27,8 @@ export interface FinishedWork {
   readonly text: string
   /** Of a run that did only some of its plan. Default: 0. */
   readonly exitCode?: number
+  /** What failed of work that went on with the rest. */
+  readonly failures?: readonly Error[] | undefined
 }
 
 /** What maintenance of one table works on. */

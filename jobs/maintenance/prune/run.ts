@@ -96,7 +96,8 @@ export async function planPrune(options: PruneOptions): Promise<PrunePlan> {
   checkAge(minAgeMillis)
   const plannedAtMillis = clock.nowMillis()
   const olderThanMillis = epochMillis(plannedAtMillis - minAgeMillis)
-  const streams = await planStreams(options, await chosenStreams(options), olderThanMillis, new Map())
+  const chosen = await chosenIncarnations(options.store, options.streams, options)
+  const streams = await planStreams(options, chosen, olderThanMillis, new Map())
   const chains = streams.flatMap((stream) => stream.chains)
   const chunks = chains.flatMap((chain) => chain.chunks)
   const totals = {
@@ -115,7 +116,15 @@ function checkAge(minAgeMillis: number): void {
   })
 }
 
-async function chosenStreams({ store, streams, signal }: PruneOptions): Promise<readonly StreamIncarnation[]> {
+/**
+ * Every incarnation in staging, or those that `streams` name, by stream or as `<stream>@<created>`.
+ * @throws {FirnError} `FIRN_STREAM_NOT_STAGED` (not-found).
+ */
+export async function chosenIncarnations(
+  store: ObjectStore,
+  streams: readonly string[] | undefined,
+  { signal }: AbortableOptions = {},
+): Promise<readonly StreamIncarnation[]> {
   const staged = await listIncarnations(store, { signal })
   if (streams === undefined) return staged
   const isMeant = (wanted: string) => (each: StreamIncarnation) =>
