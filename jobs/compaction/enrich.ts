@@ -3,8 +3,11 @@
  * pass is refused with a reason and leaves no trace in the rows.
  */
 import { decodeRecord } from '../../ingest/index.ts'
+import { type Clock, systemClock } from '../../table/clock.ts'
 import type { AbortableOptions } from '../../table/io/object-store.ts'
 import type { DatasetDefinition } from '../datasets/index.ts'
+import { batchEnricher } from './enrich-batch.ts'
+import { DEFAULT_ENRICHMENT_TIMEOUT_MILLIS, type EnrichmentModule } from './enrichment.ts'
 import { type EnrichedRows, rowBuilder } from './rows.ts'
 import { type CellValue, type Refusal, recordFields, recordValidator } from './validate.ts'
 
@@ -22,8 +25,8 @@ export interface RawRecord {
 
 export interface Enricher {
   /**
-   * One outcome per record, in order: the refusal, or `undefined` when it made a row.
-   * @param records at most `ENRICH_BATCH_RECORDS` should be given: the module sees them as one batch.
+   * One outcome per record, in order: the refusal, or `undefined` when it made a row. What is more than
+   * `ENRICH_BATCH_RECORDS` goes to the module in several batches.
    * @throws `signal.reason` on abort; the records of the call may then be there or not.
    */
   addBatch(records: readonly RawRecord[], options?: AbortableOptions): Promise<readonly (Refusal | undefined)[]>
@@ -34,22 +37,60 @@ export interface Enricher {
   readonly heldBytes: number
 }
 
-export function createEnricher(dataset: DatasetDefinition): Enricher {
+export interface EnricherOptions {
+  /** Needed when the dataset declares columns from `enrichment`; else it is not called. */
+  readonly module?: EnrichmentModule | undefined
+  /** For one call of the module. */
+  readonly timeoutMillis?: number | undefined
+  readonly clock?: Clock | undefined
+}
+
+/** @throws {FirnError} `FIRN_ENRICHMENT_MISSING` (invalid) when the dataset declares columns from it without a module. */
+export function createEnricher(dataset: DatasetDefinition, options: EnricherOptions = {}): Enricher {
+  const { module, timeoutMillis = DEFAULT_ENRICHMENT_TIMEOUT_MILLIS, clock = systemClock } = options
   const validate = recordValidator(dataset)
   const cells: CellValue[] = new Array(recordFields(dataset).length).fill(null)
   const decodeOptions = { maxBytes: dataset.maxRecordBytes }
+  const enrichRows = batchEnricher(dataset, module, { timeoutMillis, clock })
   let held = rowBuilder(dataset)
-  const add = (record: RawRecord): Refusal | undefined => {
-    const decoded = decodeRecord(record.bytes, decodeOptions)
-    if (!decoded.ok) return { reason: decoded.reason, message: decoded.message }
-    const refusal = validate(decoded.value, cells)
-    if (refusal === undefined) held.append(cells, record)
-    return refusal
+
+  /** Records to rows of `into`, without the module's columns. */
+  const read = (records: readonly RawRecord[], into: typeof held): (Refusal | undefined)[] =>
+    records.map((record) => {
+      const decoded = decodeRecord(record.bytes, decodeOptions)
+      if (!decoded.ok) return { reason: decoded.reason, message: decoded.message }
+      const refusal = validate(decoded.value, cells)
+      if (refusal === undefined) into.append(cells, record)
+      return refusal
+    })
+
+  /** Through the module: rows go to a batch of their own first, and from there what the module has values for. */
+  const addEnriched = async (
+    records: readonly RawRecord[],
+    { signal }: AbortableOptions,
+  ): Promise<(Refusal | undefined)[]> => {
+    const batch = rowBuilder(dataset)
+    const outcomes = read(records, batch)
+    const enriched = await enrichRows!(batch.rows, { signal })
+    let row = 0
+    return outcomes.map((refusal) => {
+      if (refusal !== undefined) return refusal
+      const outcome = enriched[row]!
+      if (outcome.ok) held.appendRow(batch.rows, row, outcome.cells)
+      row++
+      return outcome.ok ? undefined : outcome.refusal
+    })
   }
+
   return {
     async addBatch(records, { signal } = {}) {
       signal?.throwIfAborted()
-      return records.map(add)
+      if (enrichRows === undefined) return read(records, held)
+      const outcomes: (Refusal | undefined)[] = []
+      for (let start = 0; start < records.length; start += ENRICH_BATCH_RECORDS) {
+        outcomes.push(...(await addEnriched(records.slice(start, start + ENRICH_BATCH_RECORDS), { signal })))
+      }
+      return outcomes
     },
     take() {
       const { rows } = held
