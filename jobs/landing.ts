@@ -13,6 +13,7 @@ import { FirnError } from '../table/errors.ts'
 import { type EpochMillis, epochMillis } from '../table/ids.ts'
 import type { ObjectStore } from '../table/io/object-store.ts'
 import type { Config } from './config.ts'
+import { type ObjectTarget, objectTargetSource } from './object-landing.ts'
 import { formatBytes, formatCount, plural, renderTable } from './render.ts'
 import type { WorkResult } from './runs.ts'
 import type { LandingSettings } from './settings/landing.ts'
@@ -30,6 +31,7 @@ export type LandTarget =
       readonly startAsked?: boolean
     }
   | { readonly kind: 'files'; readonly paths: readonly string[]; readonly as: string }
+  | ({ readonly kind: 'objects' } & ObjectTarget)
 
 /** Where a stream begins that has not been landed yet. */
 export type LandStart =
@@ -114,6 +116,7 @@ function afterGrace(
 }
 
 function sourceOf(target: LandTarget, config: Config, clock: Clock): RecordSource {
+  if (target.kind === 'objects') return objectTargetSource(target, config, clock)
   if (target.kind === 'files') return fileSource({ paths: target.paths, as: target.as, clock })
   const { stream, start, startAsked = false } = target
   const begin = startAsked ? { start } : { defaultStart: start }
@@ -204,5 +207,5 @@ function pendingText({ shards }: LandResult): string {
   return lines.join('') + (left > 0 ? `note: and of ${plural(left, 'more file')}\n` : '')
 }
 
-/** The shard of a file is its percent-encoded URL. */
-const readable = (shardId: string): string => (shardId.startsWith('file%3A') ? decodeURIComponent(shardId) : shardId)
+/** The shard of a file or an object is its percent-encoded URL. */
+const readable = (shardId: string): string => (/^[a-z0-9]+%3A/.test(shardId) ? decodeURIComponent(shardId) : shardId)

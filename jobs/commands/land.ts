@@ -1,4 +1,4 @@
-/** `firn land`: one landing run, from a Kinesis stream or from files. */
+/** `firn land`: one landing run, from a Kinesis stream, from files or from objects that others staged. */
 import { Command } from 'commander'
 import type { LandBudget } from '../../ingest/index.ts'
 import { FirnError } from '../../table/errors.ts'
@@ -23,10 +23,13 @@ interface LandFlags {
 
 export function landCommand(ctx: CommandContext): Command {
   const command = new Command('land')
-    .description('store the new records of a stream, or of NDJSON files, in staging')
+    .description('store the new records of a stream, of NDJSON files, or of objects that others staged')
     .option('--stream <name>', 'Kinesis data stream')
-    .option('--from <paths...>', 'NDJSON files, also .gz and .zst; landing a file twice adds nothing')
-    .option('--as <name>', 'staging name of the files (default: files)')
+    .option(
+      '--from <paths...>',
+      'NDJSON files, also .gz and .zst, or s3:// prefixes of Firehose and others; landing twice adds nothing',
+    )
+    .option('--as <name>', 'staging name of the files (default: files) or objects (default: objects)')
     .option('--start <where>', 'where a new stream begins: TRIM_HORIZON (default), LATEST, or a time')
     .option('--fail-on-data-loss', 'a shard that lost records fails, instead of going on behind a recorded gap')
     .option('--accept-gap', 'record what was lost as gaps and go on, in this run')
@@ -36,16 +39,21 @@ export function landCommand(ctx: CommandContext): Command {
     .option('--dry-run', 'read, but store nothing', false)
     .addHelpText(
       'after',
-      '\nExamples:\n  $ firn land --stream MyStream\n  $ firn land --from articles-*.ndjson.gz --as backfill',
+      '\nExamples:\n  $ firn land --stream MyStream\n  $ firn land --from articles-*.ndjson.gz --as backfill\n  $ firn land --from s3://bucket/firehose/',
     )
     .action((flags: LandFlags) => land(ctx, flags))
   return exclusiveOptions(command, ['stream', 'start'], ['from', 'as'])
 }
 
 async function land(ctx: CommandContext, flags: LandFlags): Promise<void> {
-  const [{ landingWork, landJson, landText, parseStart, runLanding }, { recordRun }, { dryRunStore }] =
-    await Promise.all([import('../landing.ts'), import('../runs.ts'), import('../dry-run-store.ts')])
-  const target = targetOf(ctx, flags, parseStart)
+  const [{ landingWork, landJson, landText, parseStart, runLanding }, { recordRun }, { dryRunStore }, { areObjects }] =
+    await Promise.all([
+      import('../landing.ts'),
+      import('../runs.ts'),
+      import('../dry-run-store.ts'),
+      import('../object-landing.ts'),
+    ])
+  const target = targetOf(ctx, flags, { parseStart, areObjects })
   const { config, clock, log, signal } = ctx
   const { failOnDataLoss, acceptGap } = flags
   const landing = { target, config, clock, log, signal, budget: budgetOf(flags), failOnDataLoss, acceptGap }
@@ -71,13 +79,18 @@ const budgetOf = ({ maxRecords, maxBytes, maxDuration }: LandFlags): LandBudget 
 function targetOf(
   ctx: CommandContext,
   flags: LandFlags,
-  parseStart: typeof import('../landing.ts').parseStart,
+  {
+    parseStart,
+    areObjects,
+  }: Pick<typeof import('../landing.ts'), 'parseStart'> & Pick<typeof import('../object-landing.ts'), 'areObjects'>,
 ): LandTarget {
+  if (flags.from !== undefined && areObjects(flags.from))
+    return { kind: 'objects', urls: flags.from, as: flags.as ?? 'objects' }
   if (flags.from !== undefined) return { kind: 'files', paths: flags.from, as: flags.as ?? 'files' }
   const stream = flags.stream ?? ctx.config.stream
   if (stream === undefined) {
     throw new FirnError('invalid', 'FIRN_USAGE', 'land needs to know what to read', {
-      help: 'add --stream NAME for a Kinesis stream, or --from FILE… for NDJSON files',
+      help: 'add --stream NAME for a Kinesis stream, or --from FILE… for NDJSON files and s3:// prefixes',
     })
   }
   const start = parseStart(flags.start ?? ctx.config.run.land.start ?? 'TRIM_HORIZON')
