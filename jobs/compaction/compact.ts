@@ -40,6 +40,8 @@ export interface CompactOptions extends AbortableOptions {
   /** Compressed staging bytes that one run reads at most; the rest is left for the next. Default: everything. */
   readonly maxReadBytes?: number | undefined
   readonly log?: CompactLog | undefined
+  /** Instead of `signal` once the commit has begun: it is given the time to find out what became of it. */
+  readonly commitSignal?: AbortSignal | undefined
   /** Called when the run is planned and its work begins; not when there is nothing to do. */
   readonly onBegin?: (() => void) | undefined
 }
@@ -121,7 +123,9 @@ export async function compact(options: CompactOptions): Promise<CompactResult> {
     const totals = await processInputs({ ...request, signal })
     try {
       const moves = { kind: 'positions', plan } as const
-      const committed = await commitRun({ store, clock, table, tableName, runId, compactedAt, moves, totals, signal })
+      signal?.throwIfAborted()
+      const commit = { store, clock, table, tableName, runId, compactedAt, moves, totals }
+      const committed = await commitRun({ ...commit, signal: options.commitSignal ?? signal })
       return resultOf(run, totals, committed)
     } catch (error) {
       if (!FirnError.is(error, 'FIRN_REQUIREMENT_FAILED')) throw error
