@@ -23,6 +23,7 @@ import {
 import { isSecretReference } from './secrets.ts'
 import { type MaintainConfig, maintainSchema } from './settings/maintain.ts'
 import { RUN_LEAVES, type RunConfig, runSchema } from './settings/run.ts'
+import { TELEMETRY_LEAVES, type TelemetrySettings, telemetryShape } from './settings/telemetry.ts'
 import { type Environment, isTruthy } from './variables.ts'
 
 export type OutputFormat = 'table' | 'json' | 'jsonl' | 'csv' | 'arrow'
@@ -55,7 +56,7 @@ export interface S3Config extends ServiceConfig {
 }
 
 /** All settings, validated and frozen. */
-export interface Config {
+export interface Config extends TelemetrySettings {
   readonly $schema?: string | undefined
   /** URL of the warehouse; `table/io/open-store.ts` knows the schemes. */
   readonly warehouse: string
@@ -93,6 +94,7 @@ const schema: z.ZodType<Config> = z.strictObject({
   kinesis: service.prefault({}),
   maintain: maintainSchema(),
   run: runSchema(),
+  ...telemetryShape,
 })
 
 const LEAVES: Readonly<Record<string, LeafKind>> = {
@@ -115,6 +117,7 @@ const LEAVES: Readonly<Record<string, LeafKind>> = {
   'kinesis.endpoint': 'string',
   'kinesis.region': 'string',
   ...RUN_LEAVES,
+  ...TELEMETRY_LEAVES,
 }
 
 /** Names of the settings that this file takes from the environment. */

@@ -10,7 +10,7 @@ import type { StoreOptions } from '../table/io/open-store.ts'
 import type { CatalogConfig } from './catalog-config.ts'
 import { type Config, type ExplainedSetting, redact } from './config.ts'
 import { type Printable, renderCsv, renderFields, renderTable, toJson, toJsonLines } from './render.ts'
-import type { Logger } from './telemetry.ts'
+import type { Logger, Telemetry } from './telemetry.ts'
 import { countChanges } from './written.ts'
 
 export type { Printable } from './render.ts'
@@ -21,6 +21,8 @@ export interface CommandContext {
   /** Aborts at the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal
   readonly log: Logger
+  /** Who listens to what is done: counts, a server. */
+  readonly telemetry: Telemetry
   /** The warehouse's root. */
   warehouse(): ObjectStore
   catalog(): Catalog
@@ -46,6 +48,8 @@ export interface ContextHandle {
   readonly context: CommandContext
   activate(config: Config, explainConfig?: () => readonly ExplainedSetting[]): Promise<void>
   readonly exitCode: number
+  /** Ends what listened to the command: its metrics and events are written. Never throws. */
+  close(): Promise<void>
 }
 
 export interface ContextOptions {
@@ -75,6 +79,9 @@ export function createContext({ signal, stdout, stderr, stdin, clock = systemClo
     get log() {
       return need().log
     },
+    get telemetry() {
+      return need().telemetry
+    },
     get storeOptions() {
       return storeOptionsOf(need().config)
     },
@@ -102,12 +109,14 @@ export function createContext({ signal, stdout, stderr, stdin, clock = systemClo
     get exitCode() {
       return exitCode
     },
+    close: async () => await active?.telemetry.close(),
   }
 }
 
 interface Active {
   readonly config: Config
   readonly log: Logger
+  readonly telemetry: Telemetry
   warehouse(): ObjectStore
   catalog(): Catalog
   openTable(nameOrLocation: string): Promise<Table>
@@ -126,14 +135,13 @@ async function activate(
   config: Config,
   clock: Clock,
   signal: AbortSignal,
-  stderr: NodeJS.WritableStream,
+  stderr: ContextOptions['stderr'],
 ): Promise<Active> {
-  const [{ createLogger }, { openStore }, { openCatalog, openRestCatalog, openTableAt }] = await Promise.all([
+  const [{ startTelemetry }, { openStore }, { openCatalog, openRestCatalog, openTableAt }] = await Promise.all([
     import('./telemetry.ts'),
     import('../table/io/open-store.ts'),
     import('../table/index.ts'),
   ])
-  const level = config.verbose ? 'debug' : config.quiet ? 'error' : 'info'
   const options: StoreOptions = { ...storeOptionsOf(config), clock }
   let store: ObjectStore | undefined
   let catalog: Catalog | undefined
@@ -148,11 +156,13 @@ async function activate(
         : openRestCatalog({ ...restOptionsOf(config.catalog), clock, storeOptions: storeOptionsOf(config) })
     return catalog
   }
-  const log = createLogger({ format: config.logFormat, level, clock, write: (line) => stderr.write(line) })
+  const telemetry = await startTelemetry({ config, clock, stderr, warehouse, catalog: openCatalogOnce })
+  const { log } = telemetry
   log.debug({ config: redact(config) }, 'settings')
   return {
     config,
     log,
+    telemetry,
     warehouse,
     catalog: openCatalogOnce,
     openTable: async (nameOrLocation) => {

@@ -8,7 +8,7 @@ import type { Clock } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 
 export interface HealthOptions {
-  /** `host:port`, `:port` or `port`; without a host 127.0.0.1. Port 0: any that is free. */
+  /** `host:port`, `:port` or `port`; without a host 127.0.0.1. Port 0 means one that is free. */
   readonly listen: string
   readonly clock: Clock
   readonly metrics: { readonly contentType: string; text(): Promise<string> }

@@ -22,6 +22,8 @@ import { subscribeToRuns } from './run-channel.ts'
 import { stagingAge } from './staging-age.ts'
 
 export interface Recorder {
+  /** What was counted before is not in it. */
+  addSink(sink: MetricSink): void
   /** Requests that another thread or process made, counted there: see `storeTally`. */
   addStoreRequests(tally: StoreTally): void
   /** What a scheduler left to others. */
@@ -44,20 +46,20 @@ export interface StoreTotals {
 }
 
 export interface RecorderOptions {
-  readonly sinks: readonly MetricSink[]
   readonly clock: Clock
   /** Told of a message that could not be counted; whoever published it must not notice. */
   readonly onError?: ((error: unknown) => void) | undefined
 }
 
 /** Counts until it is closed. */
-export function createRecorder({ sinks, clock, onError }: RecorderOptions): Recorder {
+export function createRecorder({ clock, onError }: RecorderOptions): Recorder {
+  const sinks: MetricSink[] = []
   const sink = fanOut(sinks)
   const lags = new Map<string, Map<string, number>>()
   const staging = stagingAge()
-  sink.observe(metrics.stagingOldest, function* () {
+  const stagingAges = function* (): Generator<readonly [number, Labels]> {
     for (const [table, ageMillis] of staging.ages(clock.nowMillis())) yield [ageMillis / 1000, { table }]
-  })
+  }
   const safely =
     <Message>(count: (message: Message) => void) =>
     (message: Message): void => {
@@ -107,6 +109,10 @@ export function createRecorder({ sinks, clock, onError }: RecorderOptions): Reco
     ),
   ]
   return {
+    addSink: (added) => {
+      sinks.push(added)
+      added.observe(metrics.stagingOldest, stagingAges)
+    },
     addStoreRequests: safely((tally: StoreTally) => {
       for (const totals of tally) countStore(sink, storeLabels(totals), totals.requests, totals.bytes)
     }),
@@ -117,6 +123,8 @@ export function createRecorder({ sinks, clock, onError }: RecorderOptions): Reco
   }
 }
 
+type Readings = Omit<MetricSink, 'observe'>
+
 /** To a metric's own label names: a wrong one would be a series that no rule looks at. */
 function checked(metric: Metric, labels: Labels): Labels {
   const given = Object.keys(labels)
@@ -125,7 +133,7 @@ function checked(metric: Metric, labels: Labels): Labels {
   throw new FirnError('invalid', 'FIRN_METRIC_LABELS', message)
 }
 
-const fanOut = (sinks: readonly MetricSink[]): MetricSink => ({
+const fanOut = (sinks: readonly MetricSink[]): Readings => ({
   add: (metric, value, labels) => {
     for (const sink of sinks) sink.add(metric, value, checked(metric, labels))
   },
@@ -135,9 +143,6 @@ const fanOut = (sinks: readonly MetricSink[]): MetricSink => ({
   set: (metric, value, labels) => {
     for (const sink of sinks) sink.set(metric, value, checked(metric, labels))
   },
-  observe: (metric, read) => {
-    for (const sink of sinks) sink.observe(metric, read)
-  },
 })
 
 /** A look at an object's size is a read of it. */
@@ -146,12 +151,12 @@ const storeLabels = ({ op, outcome }: Pick<StoreMessage, 'op' | 'outcome'>): Lab
   outcome,
 })
 
-function countStore(sink: MetricSink, labels: Labels, requests: number, bytes: number): void {
+function countStore(sink: Readings, labels: Labels, requests: number, bytes: number): void {
   sink.add(metrics.storeRequests, requests, labels)
   if (bytes > 0) sink.add(metrics.storeBytes, bytes, labels)
 }
 
-function countCommit(sink: MetricSink, message: CommitMessage): void {
+function countCommit(sink: Readings, message: CommitMessage): void {
   const { table, operation, outcome, durationMillis, attempts, totals } = message
   const labels = { table, operation, outcome }
   sink.record(metrics.commitDuration, durationMillis / 1000, labels)
@@ -159,7 +164,7 @@ function countCommit(sink: MetricSink, message: CommitMessage): void {
   if (totals !== undefined) showTable(sink, table, totals)
 }
 
-function showTable(sink: MetricSink, table: string, totals: TableTotals): void {
+function showTable(sink: Readings, table: string, totals: TableTotals): void {
   const { dataFiles, filesSizeBytes, snapshots, timestampMillis } = totals
   if (dataFiles !== undefined) sink.set(metrics.tableFiles, dataFiles, { table, content: 'data' })
   const deletes = deleteFilesOf(totals)
@@ -180,7 +185,7 @@ function deleteFilesOf(totals: TableTotals): { readonly position: number; readon
   return positionDeletes === 0 ? { position: 0, equality: deleteFiles } : undefined
 }
 
-function countIngest(sink: MetricSink, lags: Map<string, Map<string, number>>, message: IngestMessage): void {
+function countIngest(sink: Readings, lags: Map<string, Map<string, number>>, message: IngestMessage): void {
   const { stream } = message
   switch (message.kind) {
     case 'chunk': {
@@ -213,7 +218,7 @@ function countIngest(sink: MetricSink, lags: Map<string, Map<string, number>>, m
   }
 }
 
-function countRun(sink: MetricSink, record: RunRecord): void {
+function countRun(sink: Readings, record: RunRecord): void {
   const { job, outcome, duration_ms, finished_at, result } = record
   sink.record(metrics.jobDuration, duration_ms / 1000, { job, outcome })
   sink.add(metrics.jobRuns, 1, { job, outcome })
