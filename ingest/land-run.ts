@@ -55,6 +55,7 @@ export async function openRun(options: LandOptions): Promise<Run> {
   const limits = new RunLimits(options.budget ?? {}, { clock, stop })
   const shardConcurrency = options.shardConcurrency ?? DEFAULT_SHARD_CONCURRENCY
   const reading = stop === undefined ? signal : AbortSignal.any(signal === undefined ? [stop] : [signal, stop])
+  reading?.throwIfAborted()
   const startedMillis = clock.nowMillis()
   const stream = checkStreamName(source.stream)
   const { created } = await source.open({ signal: reading })

@@ -1,84 +1,12 @@
 /** Landing runs over an in-memory stream: what Kinesis can do to a consumer, one rule a test. */
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { encodeChunk } from '../../ingest/chunk.ts'
 import { emptyRows } from '../../ingest/chunk-rows.ts'
-import {
-  type ChunkLimits,
-  chunkKey,
-  type KinesisApi,
-  kinesisSource,
-  type LandOptions,
-  type LandResult,
-  land,
-  type RequestedStart,
-} from '../../ingest/index.ts'
+import { chunkKey, type KinesisApi, kinesisSource, land } from '../../ingest/index.ts'
 import { FirnError } from '../../table/errors.ts'
-import { dropMemoryStore, openMemoryStore } from '../../table/io/memory.ts'
-import type { ObjectStore } from '../../table/io/object-store.ts'
-import { MemoryKinesis, type MemoryKinesisOptions } from '../contract/memory-kinesis.ts'
-import { stagedMetas, stagedRecords } from './staged-records.ts'
-import { type VirtualClock, virtualClock, virtualStart } from './virtual-clock.ts'
-
-const STREAM = 'clicks'
-const SHARD = (index: number): string => `shardId-${String(index).padStart(12, '0')}`
-const HOUR = 3_600_000
-
-interface World {
-  readonly clock: VirtualClock
-  readonly kinesis: MemoryKinesis
-  readonly store: ObjectStore
-  land(
-    options?: { start?: RequestedStart; limits?: ChunkLimits; client?: KinesisApi } & Partial<LandOptions>,
-  ): Promise<LandResult>
-  put(shard: number, from: number, count: number): void
-  texts(): Promise<string[]>
-}
-
-const stores: string[] = []
-afterEach(() => {
-  for (const name of stores.splice(0)) dropMemoryStore(name)
-})
-
-function world(shards: number, options: Omit<MemoryKinesisOptions, 'clock'> = {}): World {
-  const clock = virtualClock()
-  const kinesis = new MemoryKinesis({ clock, ...options })
-  kinesis.createStream(STREAM, shards)
-  const name = `land-${stores.length}`
-  stores.push(name)
-  const store = openMemoryStore(name, { clock })
-  return {
-    clock,
-    kinesis,
-    store,
-    land: ({ start, limits, client = kinesis, ...rest } = {}) => {
-      const source = kinesisSource({ stream: STREAM, client, start, clock })
-      clock.advance(10) // what was put before is older than the run
-      return land({ store, source, clock, ...(limits ? { chunkLimits: limits } : {}), ...rest })
-    },
-    put: (shard, from, count) => {
-      for (let i = from; i < from + count; i++) kinesis.putInto(STREAM, SHARD(shard), `r${i}`)
-    },
-    texts: async () => (await stagedRecords(store, STREAM)).map(({ text }) => text),
-  }
-}
-
-/** The same client, with one operation seen or replaced by `around`. */
-function intercept<K extends 'getRecords' | 'getShardIterator'>(
-  client: KinesisApi,
-  operation: K,
-  around: (call: () => ReturnType<KinesisApi[K]>, first: unknown) => ReturnType<KinesisApi[K]>,
-): KinesisApi {
-  return new Proxy(client, {
-    get: (target, name) => {
-      const member = Reflect.get(target, name)
-      if (name !== operation) return typeof member === 'function' ? member.bind(target) : member
-      return (...args: unknown[]) => around(() => Reflect.apply(member, target, args), args[0])
-    },
-  })
-}
-
-const numbered = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => `r${from + i}`)
-const sorted = (texts: string[]): string[] => texts.toSorted((a, b) => Number(a.slice(1)) - Number(b.slice(1)))
+import { HOUR, intercept, numbered, SHARD, STREAM, sorted, world } from './kinesis-world.ts'
+import { stagedMetas } from './staged-records.ts'
+import { virtualStart } from './virtual-clock.ts'
 
 test('every shard on every page of the shard list is landed', async () => {
   const { land, put, texts } = world(7, { listPageShards: 2 })
