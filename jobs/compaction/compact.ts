@@ -20,6 +20,7 @@ import { incarnationName, positionsOf } from './positions.ts'
 import { processInputs } from './process.ts'
 import { type QuarantineObject, reasonsOf } from './quarantine.ts'
 import { chooseStreams, listStaging, type StreamChoice } from './staged.ts'
+import { tellUnconsumed } from './unconsumed.ts'
 
 export interface CompactOptions extends AbortableOptions {
   /** The warehouse. */
@@ -37,6 +38,14 @@ export interface CompactOptions extends AbortableOptions {
   readonly executor: Executor
   /** Share of bad records above which the run fails, 0 to 1. Default 0.05. */
   readonly maxBadRatio?: number | undefined
+  /** Bytes of memory that a process of the run takes, about. Default: 1 GiB. */
+  readonly memoryLimitBytes?: number | undefined
+  /** Tasks that share the work, 1 to 64. Default 1. */
+  readonly tasks?: number | undefined
+  /** Where rows go that memory does not hold; default: see `ProcessRequest`. */
+  readonly spillFolder?: string | undefined
+  /** File URL of the module that fills columns from `enrichment`. */
+  readonly enrichment?: string | undefined
   /** Compressed staging bytes that one run reads at most; the rest is left for the next. Default: everything. */
   readonly maxReadBytes?: number | undefined
   readonly log?: CompactLog | undefined
@@ -113,19 +122,23 @@ export async function compact(options: CompactOptions): Promise<CompactResult> {
     if (run.plan.nothingToDo) {
       // a run that was killed right after its commit is finished here
       await mendVersionHint(table, { signal })
+      run.tellDone()
       return resultOf(run, undefined, undefined)
     }
     options.onBegin?.()
     const { store, clock, table: tableName, executor } = options
     const { compactedAt, plan, dataset } = run
     const { inputs } = plan
-    const request = { store, table, tableName, dataset, runId, plans, compactedAt, inputs, executor, maxBadRatio }
+    const { memoryLimitBytes, tasks, spillFolder, enrichment } = options
+    const work = { inputs, executor, memoryLimitBytes, tasks, spillFolder, enrichment }
+    const request = { store, table, tableName, dataset, runId, plans, compactedAt, maxBadRatio, ...work }
     const totals = await processInputs({ ...request, signal })
     try {
       const moves = { kind: 'positions', plan } as const
       signal?.throwIfAborted()
       const commit = { store, clock, table, tableName, runId, compactedAt, moves, totals }
       const committed = await commitRun({ ...commit, signal: options.commitSignal ?? signal })
+      run.tellDone()
       return resultOf(run, totals, committed)
     } catch (error) {
       if (!FirnError.is(error, 'FIRN_REQUIREMENT_FAILED')) throw error
@@ -178,6 +191,8 @@ interface PlannedRun {
   readonly plan: CompactionPlan
   readonly choice: StreamChoice
   readonly compactedAt: EpochMicros
+  /** Tells what is left in staging, once the run has committed. */
+  readonly tellDone: () => void
   readonly dataset: DatasetDefinition
 }
 
@@ -237,8 +252,15 @@ async function planRun(options: CompactOptions, table: Table, runId: RunId, plan
   const positions = positionsOf(properties)
   const staging = await listStaging(store, choice.incarnations, positions, { signal })
   const plan = planCompaction(staging, positions, { maxBytes: options.maxReadBytes })
+  const told = (when: 'planned' | 'done'): void =>
+    tellUnconsumed(
+      { table: options.table, streams: choice.streams, when },
+      staging,
+      plan.positions[when === 'planned' ? 'before' : 'after'],
+    )
+  told('planned')
   const compactedAt = plannedTime(properties, options.clock)
-  return { options, runId, plans, plan, choice, compactedAt, dataset }
+  return { options, runId, plans, plan, choice, compactedAt, dataset, tellDone: () => told('done') }
 }
 
 /** Before the first plan: from then on nothing that this table has not read is pruned from staging. */

@@ -35,6 +35,8 @@ export interface ListedChain {
   readonly chunks: readonly ListedChunk[]
   /** May be left out when the table has consumed the end of the chain. */
   readonly tail?: ChainTail | undefined
+  /** When each chunk was written; says how far behind a table is, and nothing of a plan depends on it. */
+  readonly writtenMillis?: readonly number[]
 }
 
 export interface ListedStream extends Incarnation {

@@ -105,7 +105,8 @@ export async function listStaging(
       if (isEnded(Object.hasOwn(consumed, shardId) ? consumed[shardId] : undefined))
         return { shardId, chunks: listedChunks }
       const { after, last, ended, parents } = await readChunkMeta(store, chunks.at(-1) as ChunkRef, options)
-      return { shardId, chunks: listedChunks, tail: { after, last, ended, parents } }
+      const writtenMillis = chunks.map(({ lastModifiedMillis }) => lastModifiedMillis)
+      return { shardId, chunks: listedChunks, tail: { after, last, ended, parents }, writtenMillis }
     })
     streams.push({ ...incarnation, chains: listed })
   }

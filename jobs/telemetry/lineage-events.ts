@@ -54,6 +54,8 @@ export interface LineageContext {
   readonly arnOf: (stream: string) => string | undefined
   /** Where Kinesis is, for streams without an ARN: a region, or the host of an endpoint. */
   readonly kinesisHost: string
+  /** Where a table lies, as far as its name tells. */
+  readonly locationOf: (table: string) => string | undefined
   /** Location and columns of a table; `undefined` when it cannot be looked at. */
   readonly table?: { readonly location: string; readonly fields: readonly LineageField[] } | undefined
 }
@@ -150,13 +152,15 @@ interface ResultNumbers {
 function datasetsOf(run: LineageRun, record: RunRecord | undefined, context: LineageContext): Datasets {
   const result = record?.result as ResultNumbers | undefined
   if (run.job === 'land') return landed(run, result, context)
-  return { inputs: stagedInputs(result, context), outputs: [tableOutput(run, result, context)] }
+  return { inputs: stagedInputs(result, context), outputs: tableOutputs(run, result, context) }
 }
 
 function landed({ subject }: LineageRun, result: ResultNumbers | undefined, context: LineageContext): Datasets {
   const staging = stagingDataset(context.warehouse, subject)
   const files = (result?.shards ?? []).map(({ shard_id }) => shard_id).filter((id) => id.startsWith('file%3A'))
-  const sources = files.length > 0 ? files.map(fileDataset) : [streamDataset(subject, context)]
+  // before its end, and when it fails, a run does not say what it reads: a stream that was found, or files
+  const isStream = result === undefined ? context.arnOf(subject) !== undefined : files.length === 0
+  const sources = isStream ? [streamDataset(subject, context)] : files.map(fileDataset)
   if (result === undefined) return { inputs: sources, outputs: [staging] }
   const { records: rowCount, bytes: size, chunks: fileCount } = result
   const read = { inputFacets: { inputStatistics: facet('inputStatistics', { rowCount, size }) } }
@@ -175,22 +179,25 @@ function stagedInputs(result: ResultNumbers | undefined, { warehouse }: LineageC
   return streams.map((stream) => ({ ...stagingDataset(warehouse, stream), ...read }))
 }
 
-function tableOutput({ subject }: LineageRun, result: ResultNumbers | undefined, context: LineageContext): object {
-  const { table, warehouse } = context
-  const dataset = datasetAt(table?.location ?? `${warehouse}/${subject.replaceAll('.', '/')}`)
+function tableOutputs(
+  { subject }: LineageRun,
+  result: ResultNumbers | undefined,
+  context: LineageContext,
+): readonly object[] {
+  const { table } = context
+  const location = table?.location ?? context.locationOf(subject)
+  if (location === undefined) return []
+  const dataset = datasetAt(location)
   const facets = {
     ...(table === undefined ? {} : { schema: facet('schema', { fields: table.fields }) }),
     ...(typeof result?.snapshot_id === 'string'
       ? { version: facet('version', { datasetVersion: result.snapshot_id }) }
       : {}),
   }
-  if (result?.rows_added === undefined) return { ...dataset, facets }
+  if (result?.rows_added === undefined) return [{ ...dataset, facets }]
   const { rows_added: rowCount, bytes_added: size, files_added: fileCount } = result
-  return {
-    ...dataset,
-    facets,
-    outputFacets: { outputStatistics: facet('outputStatistics', { rowCount, size, fileCount }) },
-  }
+  const outputFacets = { outputStatistics: facet('outputStatistics', { rowCount, size, fileCount }) }
+  return [{ ...dataset, facets, outputFacets }]
 }
 
 const stagingDataset = (warehouse: string, stream: string): LineageDataset =>

@@ -121,9 +121,12 @@ async function openLineage(options: TelemetryOptions, target: string, log: Logge
     import('./lineage-table.ts'),
   ])
   const { endpoint, region } = config.kinesis
+  const warehouse = config.warehouse.replace(/\/+$/, '')
   const surroundings = {
     jobNamespace: config.lineageNamespace,
-    warehouse: config.warehouse.replace(/\/+$/, ''),
+    warehouse,
+    // a service decides itself where its tables lie
+    locationOf: (name: string) => (config.catalog === undefined ? `${warehouse}/${name.replace('.', '/')}` : undefined),
     kinesisHost: endpoint === undefined ? (region ?? 'default') : new URL(endpoint).host,
   }
   const describe = async (name: string, abort: AbortableOptions) =>
