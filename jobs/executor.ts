@@ -6,7 +6,12 @@ import { Worker } from 'node:worker_threads'
 import { errorFromWire, FirnError, type WireError } from '../table/errors.ts'
 import type { AbortableOptions, ObjectStore } from '../table/io/object-store.ts'
 import { openStore, type StoreOptions } from '../table/io/open-store.ts'
-import { type CompactionTask, type CompactionTaskResult, runCompactionTask } from './compaction/task.ts'
+import {
+  type CompactionTask,
+  type CompactionTaskResult,
+  runCompactionTask,
+  type TaskProgress,
+} from './compaction/task.ts'
 
 export interface Executor {
   /**
@@ -14,11 +19,17 @@ export interface Executor {
    * @throws {FirnError} of the task; `signal.reason` on abort; `FIRN_TASK_CRASHED` (failed) when a worker died.
    */
   run(tasks: readonly CompactionTask[], options?: RunOptions): Promise<readonly CompactionTaskResult[]>
+  /** Tasks that run at once in one process and share its memory. Default 1. */
+  readonly tasksPerProcess?: number | undefined
 }
+
+/** Absolute numbers over all tasks of one call of `run`. */
+export type OnProgress = (progress: TaskProgress) => void
 
 export interface RunOptions extends AbortableOptions {
   /** How to open the store of a table that lies outside of the warehouse; may hold credentials, so it is no part of a task. */
   readonly tableStoreOptions?: Omit<StoreOptions, 'clock'> | undefined
+  readonly onProgress?: OnProgress | undefined
 }
 
 /** Runs tasks in this thread, one after the other. */

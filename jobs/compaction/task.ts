@@ -2,15 +2,25 @@
  * One compaction task: what one machine does. Input and output are plain JSON; everything else goes through the
  * store. `runCompactionTask` is what every executor calls, wherever it runs.
  */
-import { FirnError } from '../../table/errors.ts'
+import { assertNever, FirnError } from '../../table/errors.ts'
 import type { DataFileJson } from '../../table/index.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
 import type { DatasetDefinition } from '../datasets/index.ts'
 import { type AveragesState, NO_AVERAGES } from './averages.ts'
+import { type Exchange, type ExchangePlace, openExchange } from './exchange/exchange.ts'
+import type { KeyObject } from './exchange/key-entries.ts'
+import type { LoserObject } from './exchange/losers.ts'
+import type { SpilledRun } from './exchange/runs.ts'
 import type { Gap } from './inputs.ts'
+import type { TaskBudget } from './memory.ts'
 import type { PlannedInput } from './plan.ts'
 import type { QuarantineObject } from './quarantine.ts'
+import { dedupStage } from './stages/dedup.ts'
+import { readStage } from './stages/read.ts'
+import { sampleStage } from './stages/sample.ts'
+import { createSpiller, type SpilledShare } from './stages/spill-rows.ts'
 import { runWhole } from './stages/whole.ts'
+import { writeStage } from './stages/write.ts'
 
 export type { Gap } from './inputs.ts'
 
@@ -43,8 +53,37 @@ export interface CompactionTask {
   readonly firstQuarantine: number
   /** Write no data files when more than this share of the records is bad; null when the task cannot tell alone. */
   readonly maxBadRatio: number | null
+  readonly budget: TaskBudget
+  /** Where stages leave what the next one reads. */
+  readonly exchange: ExchangePlace
+  /** Number of the first object of `inputs` among those of the whole run. Default 0. */
+  readonly firstObject?: number
   readonly inputs: readonly PlannedInput[]
+  /** Left out: everything, from inputs to data files. */
+  readonly stage?: TaskStage
 }
+
+/** A part of a run that several tasks share. `number` is that of the task within its stage. */
+export type TaskStage =
+  /** Keys of some records, from which ranges of even size are made. */
+  | { readonly kind: 'sample'; readonly objects: readonly number[] }
+  /** Inputs to sorted runs, one per range; the upper ends of all ranges but the last, base64. */
+  | { readonly kind: 'read'; readonly number: number; readonly boundaries: readonly string[] }
+  /** Which rows of buckets `[from, to)` lose to another one of their key. */
+  | {
+      readonly kind: 'dedup'
+      readonly number: number
+      readonly keys: readonly KeyObject[]
+      readonly buckets: readonly [number, number]
+      readonly ranges: number
+    }
+  /** The runs of a range to data files. */
+  | {
+      readonly kind: 'write'
+      readonly range: number
+      readonly runs: readonly SpilledRun[]
+      readonly losers: readonly LoserObject[]
+    }
 
 export interface WrittenFileJson {
   readonly dataFile: DataFileJson
@@ -67,6 +106,12 @@ export interface CompactionTaskResult {
   readonly files: readonly WrittenFileJson[]
   /** The task wrote no data files because of `maxBadRatio`. */
   readonly refused: boolean
+  /** Of stage `sample`: keys in order, base64. */
+  readonly sample?: readonly string[]
+  /** Of stage `read`. */
+  readonly spilled?: SpilledShare
+  /** Of stage `dedup`. */
+  readonly losers?: readonly LoserObject[]
 }
 
 /** What a task that has nothing else to say reports. */
@@ -88,6 +133,17 @@ export interface TaskContext extends AbortableOptions {
   readonly store: ObjectStore
   /** The store of a table elsewhere, for tasks that say so. */
   readonly openTableStore?: ((location: string) => ObjectStore) | undefined
+  /** Called often; numbers of this task only grow. */
+  readonly onProgress?: ((progress: TaskProgress) => void) | undefined
+}
+
+export interface TaskProgress {
+  readonly stage: string
+  /** Records read, and their bytes as they came. */
+  readonly records: number
+  readonly bytes: number
+  /** Rows that came out of the stage. */
+  readonly rows: number
 }
 
 /**
@@ -102,5 +158,41 @@ export async function runCompactionTask(task: CompactionTask, context: TaskConte
       `task of version ${String(task.schema)}, expected firn.compaction-task/1`,
     )
   }
-  return await runWhole(task, context)
+  const { stage } = task
+  if (stage === undefined) return await runWhole(task, context)
+  const exchange = openExchange(task.exchange, context.store)
+  const { signal } = context
+  switch (stage.kind) {
+    case 'sample':
+      return { ...EMPTY_RESULT, sample: await sampleStage(task, context, stage.objects) }
+    case 'read':
+      return await readShare(task, context, exchange, stage)
+    case 'dedup': {
+      const { duplicates, losers } = await dedupStage(task, { ...stage, exchange, signal })
+      return { ...EMPTY_RESULT, duplicates, losers }
+    }
+    case 'write': {
+      const prefix = `${task.filePrefix}-${stage.range}`
+      const { rows, averages, files } = await writeStage(task, context, { ...stage, exchange, prefix, signal })
+      return { ...EMPTY_RESULT, rowsAdded: rows, averages, files }
+    }
+    default:
+      return assertNever(stage)
+  }
+}
+
+async function readShare(
+  task: CompactionTask,
+  context: TaskContext,
+  exchange: Exchange,
+  { number, boundaries }: Extract<TaskStage, { kind: 'read' }>,
+): Promise<CompactionTaskResult> {
+  const bytes = boundaries.map((text) => Buffer.from(text, 'base64'))
+  const spiller = createSpiller(task, { exchange, number, boundaries: bytes, signal: context.signal })
+  const { kinesisRecords, records, gaps, quarantined, rest } = await readStage(task, context, {
+    limitBytes: () => task.budget.runBytes,
+    take: (rows) => spiller.spill(rows),
+  })
+  await spiller.spill(rest)
+  return { ...EMPTY_RESULT, kinesisRecords, recordsRead: records, gaps, quarantined, spilled: spiller.share }
 }

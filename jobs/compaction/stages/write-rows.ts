@@ -1,25 +1,15 @@
 /** Rows in memory to data files, partition by partition. */
 import { epochMicros } from '../../../table/ids.ts'
-import {
-  arrowSchema,
-  createDataFileWriter,
-  dataFileToJson,
-  type PrimitiveValue,
-  type WrittenFile,
-} from '../../../table/index.ts'
+import { arrowSchema, type PartitionTuple } from '../../../table/index.ts'
 import { AveragesBuilder, type AveragesState } from '../averages.ts'
 import type { Int32Column, Int64Column } from '../columns.ts'
 import type { EnrichedRows } from '../enrich.ts'
 import { gatherer } from '../gather.ts'
-import { layoutOf, partitionKeys, sortKeys, storeOf } from '../layout.ts'
+import { layoutOf, partitionKeys, sortKeys } from '../layout.ts'
 import { partitionAndSort } from '../order.ts'
 import type { CompactionTask, TaskContext, WrittenFileJson } from '../task.ts'
-
-export const writtenFileJson = (file: WrittenFile): WrittenFileJson => ({
-  dataFile: dataFileToJson(file.dataFile),
-  sha256: file.sha256,
-  rowGroups: file.rowGroups,
-})
+import { MAX_BATCH_BYTES, openOutput } from './output.ts'
+import { pieces } from './spill-rows.ts'
 
 export async function writeRows(
   task: CompactionTask,
@@ -27,35 +17,21 @@ export async function writeRows(
   survivors: Uint32Array,
   context: TaskContext,
 ): Promise<readonly WrittenFileJson[]> {
+  const { signal, onProgress } = context
   const layout = layoutOf(task)
-  const { schema, spec, sortOrder } = layout
-  const store = storeOf(task, context)
   const compactedAt = BigInt(task.compactedAt)
-  const gather = gatherer(rows, arrowSchema(schema), epochMicros(compactedAt))
+  const gather = gatherer(rows, arrowSchema(layout.schema), epochMicros(compactedAt))
   const keys = partitionKeys(rows, layout, compactedAt)
-  const partitions = partitionAndSort(survivors, keys, sortKeys(rows, layout))
-  const written: WrittenFileJson[] = []
-  for (const [index, { tuple, rows: order }] of partitions.entries()) {
-    const writer = createDataFileWriter({
-      store,
-      location: task.location,
-      schema,
-      spec,
-      partition: tuple as readonly PrimitiveValue[],
-      sortOrderId: sortOrder.orderId,
-      sortOrder,
-      properties: task.metricsProperties,
-      fileNamePrefix: `${task.filePrefix}-${index}`,
-      targetFileSizeBytes: task.targetFileSizeBytes,
-      rowGroupRows: task.rowGroupRows,
-    })
-    for (let start = 0; start < order.length; start += task.rowGroupRows) {
-      const batch = gather(order, start, Math.min(start + task.rowGroupRows, order.length))
-      await writer.write(batch, { signal: context.signal })
+  const output = openOutput(task, context, task.filePrefix)
+  let written = 0
+  for (const { tuple, rows: order } of partitionAndSort(survivors, keys, sortKeys(rows, layout))) {
+    for (const [start, end] of pieces(rows, order, 0, order.length, MAX_BATCH_BYTES, task.rowGroupRows)) {
+      await output.writePart(tuple as PartitionTuple, gather(order, start, end), { signal })
+      written += end - start
+      onProgress?.({ stage: 'write', records: 0, bytes: 0, rows: written })
     }
-    for (const file of await writer.close({ signal: context.signal })) written.push(writtenFileJson(file))
   }
-  return written
+  return await output.close({ signal })
 }
 
 export function averageRows(rows: EnrichedRows, survivors: Uint32Array): AveragesState {

@@ -1,0 +1,73 @@
+/**
+ * Where stages of a run leave what the next one reads: a folder of the local disk for one process, `_spill/` of the
+ * warehouse for tasks that may run anywhere. Objects, written once and read by ranges; gone when the run ends.
+ */
+import { rm } from 'node:fs/promises'
+import { pathToFileURL } from 'node:url'
+import { FirnError } from '../../../table/errors.ts'
+import { type AbortableOptions, type ByteRange, type ObjectStore, subStore } from '../../../table/io/object-store.ts'
+import { openStore } from '../../../table/io/open-store.ts'
+
+/** Plain JSON, part of tasks. Names hold the run's random id and the number of its plan: no two runs share any. */
+export type ExchangePlace =
+  | { readonly kind: 'folder'; readonly path: string }
+  | { readonly kind: 'warehouse'; readonly prefix: string }
+
+export interface Exchange {
+  /** @throws {FirnError} `FIRN_SPILL_FAILED` (unavailable) when there is no room; what the store throws. */
+  put(key: string, body: Uint8Array, options: AbortableOptions): Promise<void>
+  get(key: string, range: ByteRange, options: AbortableOptions): Promise<Uint8Array>
+}
+
+export function openExchange(place: ExchangePlace, warehouse: ObjectStore): Exchange {
+  return exchangeOn(storeAt(place, warehouse))
+}
+
+const storeAt = (place: ExchangePlace, warehouse: ObjectStore): ObjectStore =>
+  place.kind === 'folder' ? openStore(pathToFileURL(place.path).href) : subStore(warehouse, place.prefix)
+
+export function exchangeOn(store: ObjectStore): Exchange {
+  let writtenBytes = 0
+  return {
+    async put(key, body, { signal }) {
+      try {
+        await store.put(key, body, { signal })
+        writtenBytes += body.byteLength
+      } catch (cause) {
+        if (!isFull(cause)) throw cause
+        const message = `no room in ${store.url} for ${body.byteLength} bytes more of sorted rows, ${writtenBytes} were written`
+        throw new FirnError('unavailable', 'FIRN_SPILL_FAILED', message, {
+          cause,
+          detail: { folder: store.url, bytes: body.byteLength, writtenBytes },
+          help: 'give --spill-folder a disk with room for the uncompressed input, or a larger --memory-limit',
+        })
+      }
+    },
+    async get(key, range, { signal }) {
+      const { bytes } = await store.get(key, { range, signal })
+      const expected = range.end - range.start
+      if (bytes.byteLength === expected) return bytes
+      const message = `${store.url}/${key} has ${bytes.byteLength} bytes from ${range.start}, expected ${expected}`
+      throw new FirnError('corrupt', 'FIRN_SPILL_CORRUPT', message, { help: 'run the same command again' })
+    },
+  }
+}
+
+/** The disk, or the user's share of it, is full. */
+function isFull(error: unknown): boolean {
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    const { code } = at as NodeJS.ErrnoException
+    if (code === 'ENOSPC' || code === 'EDQUOT') return true
+  }
+  return false
+}
+
+/** Removes every object of the run, as far as that can be done: what is left is removed by maintenance, days later. */
+export async function removeExchange(place: ExchangePlace, warehouse: ObjectStore): Promise<void> {
+  try {
+    if (place.kind === 'folder') await rm(place.path, { recursive: true, force: true })
+    else for await (const { key } of warehouse.list(place.prefix)) await warehouse.delete(key)
+  } catch {
+    // the run has its result, or a better error than this one
+  }
+}

@@ -1,0 +1,70 @@
+/** How the memory limit of a task is shared out between rows being collected, runs being merged and the open file. */
+import { FirnError } from '../../table/errors.ts'
+import { KEY_BYTES } from './exchange/key-table.ts'
+
+const MIB = 1024 * 1024
+
+export const DEFAULT_MEMORY_LIMIT_BYTES: number = 1024 * MIB
+
+/**
+ * The runtime with its libraries, the encoder's own heap, chunks on their way, and what is no longer used but not given
+ * back yet: the collector lets buffers wait, the allocator keeps gaps.
+ */
+const FIXED_BYTES = 256 * MIB
+/** With less, a sort would be made of countless tiny runs. */
+const LEAST_WORK_BYTES = 16 * MIB
+/** A file is whole in memory before it is uploaded, and for a moment a second time, in one piece. */
+const FILE_COPIES = 2
+/** Staged chunks and data files are compressed alike; a run's rows are not expected to take more than twice as much. */
+const FILE_BYTES_PER_INPUT_BYTE = 2
+const MAX_BLOCK_BYTES = MIB
+const MIN_BLOCK_BYTES = 128 * 1024
+const WANTED_FAN_IN = 64
+
+/** Plain numbers, part of a task. */
+export interface TaskBudget {
+  /** Rows that may stay in memory while they are written. */
+  readonly residentBytes: number
+  /** Rows that are collected before they are sorted and spilled. */
+  readonly runBytes: number
+  /** A batch of a sorted run. */
+  readonly blockBytes: number
+  /** Blocks of all runs that are merged at once. */
+  readonly mergeBytes: number
+  /** Keys that are compared at once. */
+  readonly tableEntries: number
+}
+
+/**
+ * @param limitBytes of one task.
+ * @param inputBytes of the whole run, as they are staged.
+ * @throws {FirnError} `FIRN_MEMORY_LIMIT_TOO_SMALL` (invalid), with the limit that would do.
+ */
+export function taskBudget(
+  limitBytes: number,
+  targetFileSizeBytes: number,
+  inputBytes: number,
+  inOneProcess = 1,
+): TaskBudget {
+  const file = Math.ceil(Math.min(targetFileSizeBytes * 1.1, inputBytes * FILE_BYTES_PER_INPUT_BYTE)) * FILE_COPIES
+  const need = FIXED_BYTES + file + LEAST_WORK_BYTES
+  const share = Math.floor(limitBytes / inOneProcess)
+  if (need > share) {
+    const each = inOneProcess === 1 ? '' : ` for each of ${inOneProcess} tasks in one process`
+    const message = `files of ${targetFileSizeBytes} bytes need a memory limit of ${need} bytes${each}, got ${limitBytes}`
+    throw new FirnError('invalid', 'FIRN_MEMORY_LIMIT_TOO_SMALL', message, {
+      detail: { needBytes: need * inOneProcess, memoryLimitBytes: limitBytes, targetFileSizeBytes },
+      help: `give --memory-limit ${Math.ceil((need * inOneProcess) / MIB)}MiB or more, or the table a smaller write.target-file-size-bytes`,
+    })
+  }
+  const free = share - FIXED_BYTES
+  const whileWriting = free - file
+  const mergeBytes = Math.floor(whileWriting * 0.6)
+  return {
+    residentBytes: Math.floor(whileWriting * 0.6),
+    runBytes: Math.floor(free * 0.5),
+    blockBytes: Math.max(MIN_BLOCK_BYTES, Math.min(MAX_BLOCK_BYTES, Math.floor(mergeBytes / WANTED_FAN_IN))),
+    mergeBytes,
+    tableEntries: Math.max(1024, Math.floor((free * 0.4) / KEY_BYTES)),
+  }
+}
