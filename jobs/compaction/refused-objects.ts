@@ -3,11 +3,11 @@
  * main stood on lists it, and its id is not in `firn.replayed`.
  *
  * An expired snapshot leaves no trace in the table, while its refused records stay. That it was committed is then told
- * by an object beside its JSON manifest, which expiry makes before it removes the snapshot.
+ * by an object beside its JSON manifest, which expiry makes before it removes snapshots.
  */
 import { FirnError } from '../../table/errors.ts'
 import { type SnapshotId, snapshotId } from '../../table/ids.ts'
-import { lineOf, type Snapshot, snapshotById, type Table, type TableMetadata } from '../../table/index.ts'
+import { predecessorOf, type Snapshot, snapshotById, type Table, type TableMetadata } from '../../table/index.ts'
 import { type AbortableOptions, getIfExists, type ObjectStore } from '../../table/io/object-store.ts'
 import { type JsonManifest, manifestKey, readManifest } from './manifest.ts'
 import { type QuarantineObject, quarantineId } from './quarantine.ts'
@@ -56,8 +56,9 @@ export async function committedRefusals(source: RefusedSource): Promise<readonly
       if (manifest.quarantined.length > 0) manifests.push(manifest)
     } else if (snapshotById(metadata, id) !== undefined) throw missing(store, manifestKey(tableName, id))
   }
-  for (const id of await expiredRefusals(source)) await add(id)
-  for (const { snapshotId: id } of historyOf(metadata).filter(hasRefused)) await add(id)
+  const history = historyOf(metadata).filter(hasRefused)
+  const marked = await committedMarks(store, tableName, metadata, { signal })
+  for (const id of new Set([...marked, ...history.map((snapshot) => snapshot.snapshotId)])) await add(id)
   // the planned time of runs that reached main grows from one to the next
   const timeOf = ({ compacted_at_micros: micros }: JsonManifest): bigint => BigInt(micros ?? 0)
   const isEarlier = (a: JsonManifest, b: JsonManifest): number => Number(timeOf(a) - timeOf(b))
@@ -79,18 +80,19 @@ const hasRefused = ({ summary }: Snapshot): boolean => (summary[REFUSED_MEMBER] 
 
 /** Snapshots that main stood on, undone ones too. Other engines go back by moving main: its log has what that left. */
 export function historyOf(metadata: TableMetadata): readonly Snapshot[] {
-  const line = [...lineOf(metadata, metadata.refs['main']?.snapshotId)].reverse()
-  const ids = new Set([...metadata.snapshotLog.map((entry) => entry.snapshotId), ...line])
-  return metadata.snapshots.filter((snapshot) => ids.has(snapshot.snapshotId))
+  const found = new Set<SnapshotId>()
+  const open = [metadata.refs['main']?.snapshotId, ...metadata.snapshotLog.map((entry) => entry.snapshotId)]
+  for (let id = open.pop(); id !== undefined || open.length > 0; id = open.pop()) {
+    const snapshot = id === undefined || found.has(id) ? undefined : snapshotById(metadata, id)
+    if (snapshot === undefined) continue
+    found.add(snapshot.snapshotId)
+    // the parent of a rollback is its target, the one before it what it undid
+    open.push(snapshot.parentSnapshotId, predecessorOf(snapshot))
+  }
+  return metadata.snapshots.filter((snapshot) => found.has(snapshot.snapshotId))
 }
 
 const committedKey = (table: string, id: SnapshotId | string): string => `_manifests/${table}/${id}.committed`
-
-/** Snapshots that had been committed when they expired, and whose JSON manifest is there for what they refused. */
-async function expiredRefusals({ store, table, tableName, signal }: RefusedSource): Promise<readonly SnapshotId[]> {
-  const ids = await committedMarks(store, tableName, table.metadata, { signal })
-  return ids.filter((id) => snapshotById(table.metadata, id) === undefined)
-}
 
 /** Snapshots of this table that are marked as committed. */
 export async function committedMarks(
@@ -112,20 +114,17 @@ export async function committedMarks(
 }
 
 /**
- * Before the snapshots `ids` are removed from the table: what they refused goes on counting.
+ * Before snapshots are removed from the table: what any of them refused goes on counting. Also for those that stay, since
+ * the line by which main's history is followed may break before them.
  * @throws {FirnError} what the store throws.
  */
-export async function markCommitted(
-  { store, table, tableName, signal }: RefusedSource,
-  ids: readonly SnapshotId[],
-): Promise<void> {
-  const leaving = new Set(ids)
+export async function markCommitted({ store, table, tableName, signal }: RefusedSource): Promise<void> {
   const { metadata } = table
-  for (const snapshot of historyOf(metadata)) {
-    if (!leaving.has(snapshot.snapshotId) || !hasRefused(snapshot)) continue
-    const body = Buffer.from(`${metadata.tableUuid}\n`)
+  const marked = new Set(await committedMarks(store, tableName, metadata, { signal }))
+  for (const { snapshotId: id } of historyOf(metadata).filter(hasRefused)) {
+    if (marked.has(id)) continue
     // whoever wrote it before wrote the same
-    await store.put(committedKey(tableName, snapshot.snapshotId), body, { signal })
+    await store.put(committedKey(tableName, id), Buffer.from(`${metadata.tableUuid}\n`), { signal })
   }
 }
 

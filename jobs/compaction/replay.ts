@@ -115,7 +115,10 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
       enrichment: options.enrichment,
       signal,
     })
-    if (isUnchanged(objects, totals)) return resultOf(run, totals, undefined, undefined)
+    if (isUnchanged(objects, totals)) {
+      await mendVersionHint(table, { signal })
+      return resultOf(run, totals, undefined, undefined)
+    }
     try {
       const moves = { kind: 'replayed', objects: objects.map(({ path }) => path) } as const
       const committed = await commitRun({ store, clock, table, tableName, runId, compactedAt, moves, totals, signal })

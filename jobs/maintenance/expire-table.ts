@@ -31,7 +31,7 @@ export async function expireTable(expiry: TableExpiry): Promise<TableExpired> {
   const { store, table, tableName, plan, graceMillis, clock, onRemoved, signal } = expiry
   const leaving = plan.snapshots.map((snapshot) => snapshotId(BigInt(snapshot.snapshotId)))
   // Before the removal: afterwards nothing tells them from runs that never committed
-  await markCommitted(expiry, leaving)
+  if (leaving.length > 0) await markCommitted(expiry)
   let manifests: RemovedManifests = { deleted: 0, kept: 0 }
   const onSnapshotsRemoved = async (removed: readonly { readonly snapshotId: SnapshotId }[]): Promise<void> => {
     const ids = removed.map((snapshot) => snapshot.snapshotId)
