@@ -77,9 +77,11 @@ async function judge(
   { emptyPages, newestMillis }: { emptyPages: number; newestMillis: number },
 ): Promise<Verdict> {
   if (page.nextIterator === undefined) {
-    if (page.childShards.length > 0 || (await read.isClosed(false)) || (await read.isClosed(true))) return 'ended'
-    // An open shard has no end: some servers say so after trimming. Ask again from the last record, not for ever.
-    return cursor.mayReopen() ? 'go-on' : 'give-up'
+    if (page.childShards.length > 0) return 'ended'
+    // An end without children: some servers say so after trimming, or of an open shard. Ask again from the last record,
+    // not for ever; a closed shard that keeps to it has ended.
+    if (cursor.mayReopen()) return 'go-on'
+    return (await read.isClosed(false)) || (await read.isClosed(true)) ? 'ended' : 'give-up'
   }
   if (newestMillis >= read.from.untilMillis) return 'caught-up'
   // kinesis-local says 0 while records of the newest millisecond are still to come: only an empty page proves the tip.

@@ -305,7 +305,7 @@ export class MemoryKinesis implements KinesisApi {
   }
 
   #now(): number {
-    return this.#options.clock.nowMillis() - (this.#options.behindMillis ?? 0)
+    return Math.floor(this.#options.clock.nowMillis()) - (this.#options.behindMillis ?? 0)
   }
 
   #retentionMillis(): number {
