@@ -1,31 +1,40 @@
-/** Scheduled jobs to the same work that `firn land` and `firn compact` do. */
+/** Scheduled jobs to the same work that `firn land`, `firn compact` and `firn maintain` do. */
 import { compactionWork } from './compaction/index.ts'
 import type { CommandContext } from './context.ts'
 import { articles, resolveDataset } from './datasets/index.ts'
 import { executorFor } from './executor.ts'
 import { landingWork, parseStart } from './landing.ts'
+import { maintainWork } from './maintenance/maintain.ts'
 import type { JobRunner } from './schedule.ts'
 
 export function jobRunner(ctx: CommandContext): JobRunner {
-  const { clock, config, log, signal } = ctx
-  return async (job, store, begun) => {
-    if (job.kind === 'land') {
-      const target = { kind: 'stream', stream: job.stream, start: parseStart(job.start) } as const
-      return await landingWork({ store, target, config, clock, log, signal })
+  const { clock, config, log } = ctx
+  return async (job, { store, begun, signal, last }) => {
+    switch (job.kind) {
+      case 'land': {
+        const target = { kind: 'stream', stream: job.stream, start: parseStart(job.start) } as const
+        return await landingWork({ store, target, config, clock, log, signal })
+      }
+      case 'compact':
+        return await compactionWork({
+          store,
+          catalog: ctx.catalog(),
+          table: job.table,
+          dataset: job.dataset === undefined ? undefined : await resolveDataset(job.dataset, { signal }),
+          fallbackDataset: articles,
+          streams: job.streams,
+          clock,
+          executor: executorFor(store, ctx.storeOptions),
+          maxBadRatio: config.maxBadRatio,
+          log,
+          signal,
+          commitSignal: last,
+          onBegin: begun,
+        })
+      case 'maintain': {
+        const { table } = job
+        return await maintainWork({ store, catalog: ctx.catalog(), table, config, clock, log, signal, onBegin: begun })
+      }
     }
-    return await compactionWork({
-      store,
-      catalog: ctx.catalog(),
-      table: job.table,
-      dataset: job.dataset === undefined ? undefined : await resolveDataset(job.dataset, { signal }),
-      fallbackDataset: articles,
-      streams: job.streams,
-      clock,
-      executor: executorFor(store, ctx.storeOptions),
-      maxBadRatio: config.maxBadRatio,
-      log,
-      signal,
-      onBegin: begun,
-    })
   }
 }

@@ -1,88 +1,27 @@
 /**
- * What `firn run` does and when. Jobs are found from the settings by a pure function; both drivers run them through
- * the same record-keeping: once, in order, or by node-cron until a signal.
+ * What `firn run` does: every job when it is due, once in all processes on one warehouse. Two drivers share one way of
+ * running a job (scheduling/run-job.ts): once, what is due now; or by node-cron until a signal.
  *
  * A tick that was missed costs latency only: a landing run reads every shard to its tip and a compaction takes all
  * that was staged, so the next run catches up by itself.
  */
-import { createTask, type ScheduledTask, validate } from 'node-cron'
 import type { Clock } from '../table/clock.ts'
 import { FirnError } from '../table/errors.ts'
+import type { EpochMillis } from '../table/ids.ts'
 import type { ObjectStore } from '../table/io/object-store.ts'
-import type { Config } from './config.ts'
-import { type RunRecord, recordRun, type WorkResult } from './runs.ts'
+import type { RunRecord } from './runs.ts'
+import { cronTicker, type Ticker, type Ticking } from './scheduling/cron.ts'
+import { dueAtStart, runInOrder } from './scheduling/due.ts'
+import { type JobSpec, nameOf } from './scheduling/job-spec.ts'
+import { createLanes } from './scheduling/lanes.ts'
+import { type Due, type JobRunner, type RunJobOptions, runJob, skip } from './scheduling/run-job.ts'
+import type { SchedulerState } from './scheduling/status.ts'
+import { afterGrace } from './signals.ts'
 import type { Logger } from './telemetry.ts'
-import { countChanges } from './written.ts'
 
-export type JobSpec =
-  | { readonly kind: 'land'; readonly cron: string; readonly stream: string; readonly start: string }
-  | {
-      readonly kind: 'compact'
-      readonly cron: string
-      readonly table: string
-      readonly dataset: string | undefined
-      readonly streams: readonly string[] | undefined
-    }
-
-/** Flags of `firn run`; each beats the setting of the same meaning. */
-export interface RunFlags {
-  readonly stream?: readonly string[]
-  readonly table?: readonly string[]
-  readonly dataset?: string
-  readonly start?: string
-  readonly landCron?: string
-  readonly compactCron?: string
-}
-
-/** Every job of the settings, landing first. Pure. @throws {FirnError} `FIRN_NOTHING_CONFIGURED`, `FIRN_CRON_INVALID`. */
-export function planJobs(config: Config, flags: RunFlags): JobSpec[] {
-  const { land, compact } = config.run
-  const ownStream = config.stream === undefined ? [] : [config.stream]
-  const streams = flags.stream ?? (land.streams.length > 0 ? land.streams : ownStream)
-  const landCron = checkedCron('land', flags.landCron ?? land.cron)
-  const compactCron = checkedCron('compact', flags.compactCron ?? compact.cron)
-  const start = flags.start ?? land.start ?? 'TRIM_HORIZON'
-  const jobs: JobSpec[] = [
-    ...streams.map((stream): JobSpec => ({ kind: 'land', cron: landCron, stream, start })),
-    ...tablesOf(config, flags, streams).map((table): JobSpec => ({ kind: 'compact', cron: compactCron, ...table })),
-  ]
-  if (jobs.length > 0) return jobs
-  throw new FirnError(
-    'invalid',
-    'FIRN_NOTHING_CONFIGURED',
-    'run has nothing to do: no stream and no table is configured',
-    {
-      help: 'add --stream NAME and --table namespace.name, or "run" in firn.config.json',
-    },
-  )
-}
-
-type CompactTarget = Omit<Extract<JobSpec, { kind: 'compact' }>, 'kind' | 'cron'>
-
-function tablesOf(config: Config, flags: RunFlags, streams: readonly string[]): CompactTarget[] {
-  const { tables } = config.run.compact
-  const dataset = flags.dataset ?? config.dataset
-  if (flags.table === undefined && tables.length > 0) {
-    return tables.map((each) => ({ table: each.table, dataset: each.dataset ?? dataset, streams: each.streams }))
-  }
-  const names = flags.table ?? (config.table === undefined ? [] : [config.table])
-  return names.map((table) => ({ table, dataset, streams: streams.length === 0 ? undefined : streams }))
-}
-
-function checkedCron(job: string, expression: string): string {
-  if (validate(expression)) return expression
-  throw new FirnError(
-    'invalid',
-    'FIRN_CRON_INVALID',
-    `the schedule of ${job} is not a cron expression: ${JSON.stringify(expression)}`,
-    {
-      help: 'use five fields, like "*/5 * * * *" (minute hour day-of-month month day-of-week, UTC)',
-    },
-  )
-}
-
-/** Does one job in `store`, telling when it has begun; throws what went wrong. */
-export type JobRunner = (job: JobSpec, store: ObjectStore, begun: () => void) => Promise<WorkResult<unknown>>
+export { type JobSpec, leaseTtlOf, planJobs, type RunFlags } from './scheduling/job-spec.ts'
+export type { JobRun, JobRunner } from './scheduling/run-job.ts'
+export { createSchedulerState, type JobStatus, type SchedulerState, type SchedulerStatus } from './scheduling/status.ts'
 
 export interface ScheduleOptions {
   readonly jobs: readonly JobSpec[]
@@ -90,47 +29,128 @@ export interface ScheduleOptions {
   readonly store: ObjectStore
   readonly clock: Clock
   readonly log: Logger
+  /** The first SIGINT or SIGTERM: nothing more is begun, and what runs ends at its next safe point. */
   readonly signal: AbortSignal
-  /** Called with each finished run, and with what a person reads about it. */
+  /** Called with each finished or skipped run, and with what a person reads about it. */
   readonly onRecord: (record: RunRecord, text: string) => void
+  /** Where it is noted what the jobs do. */
+  readonly state: SchedulerState
+  readonly leaseTtlMillis: number
+  /** Default: node-cron. */
+  readonly ticker?: Ticker
 }
 
-/** Run every job now, in order. @returns what failed, after all jobs had their turn. */
-export async function runOnce(options: ScheduleOptions): Promise<readonly unknown[]> {
-  const failures: unknown[] = []
-  for (const job of options.jobs) {
-    options.signal.throwIfAborted()
-    const error = await runJob(options, job)
-    if (error !== undefined) failures.push(error)
+/** From the signal until what still runs is cut short; some seconds are left for records and leases. */
+const SAFE_POINT_MILLIS = 17_000
+
+/**
+ * Run what is due now; `force`: every job. Resolves when all had their turn.
+ * @returns what failed, in the order of the jobs. A run that was skipped is no failure.
+ * @throws `signal.reason` on abort, after what was running has ended.
+ */
+export async function runOnce(options: ScheduleOptions & { readonly force?: boolean }): Promise<readonly unknown[]> {
+  const { jobs, signal, force = false, state } = options
+  const last = afterGrace(signal, SAFE_POINT_MILLIS, options.clock)
+  try {
+    const run = jobOptions(options, signal, last.signal)
+    state.enter('running')
+    const errors = await runInOrder(jobs, (job) => runJob(run, job, dueAtStart(job, force)))
+    signal.throwIfAborted()
+    return errors.filter((error) => error !== undefined)
+  } finally {
+    last.release()
   }
-  return failures
 }
 
 /**
- * Run every job now (the catch-up), then by its schedule until `signal` aborts; resolves when the runs that were
- * under way have ended. A failing run is logged and recorded, and the next tick tries again.
+ * Run every job by its schedule, and at the start what is due already, until `signal` aborts; resolves when the runs
+ * that were under way have ended. A failing run is logged and recorded, and the next tick tries again.
+ * @returns whether the signal cut a run short. One that came to its end in order, or had none to end, did not.
+ * @throws what failed at the start because of a wrong setting: it would fail at every tick.
  */
-export async function runForever(options: ScheduleOptions): Promise<void> {
-  const { jobs, log, signal } = options
-  const active = new Set<Promise<unknown>>()
-  const track = <T>(work: Promise<T>): Promise<T> => {
-    active.add(work)
-    return work.finally(() => active.delete(work))
+export async function runForever(options: ScheduleOptions): Promise<{ readonly interrupted: boolean }> {
+  const { jobs, clock, log, signal, state, ticker = cronTicker } = options
+  const broken = new AbortController()
+  const stop = AbortSignal.any([signal, broken.signal])
+  const last = afterGrace(stop, SAFE_POINT_MILLIS, clock)
+  let interrupted = false
+  const onRecord = (record: RunRecord, text: string): void => {
+    if (record.outcome === 'interrupted' && signal.aborted) interrupted = true
+    options.onRecord(record, text)
   }
-  for (const job of jobs) {
-    if (signal.aborted) break
-    const error = await track(runJob(options, job))
-    if (isWrongSetting(error, jobs)) throw error
+  const run = jobOptions({ ...options, onRecord }, stop, last.signal)
+  const active = new Map<string, Promise<unknown>>()
+  const begin = (job: JobSpec, due: Due): Promise<unknown> => {
+    const name = nameOf(job)
+    const going = active.get(name)
+    if (going !== undefined) {
+      // it stands by for another process
+      skip(run, job, stateOf(state, job) === 'waiting' ? 'lease' : 'overlap')
+      return Promise.resolve()
+    }
+    const work = runJob(run, job, due).finally(() => active.delete(name))
+    active.set(name, work)
+    return work
+  }
+  const told = async (job: JobSpec, due: Due): Promise<unknown> => {
+    const error = await begin(job, due)
     if (error !== undefined && !signal.aborted) log.error({ err: error, job: nameOf(job) }, 'the run failed')
+    return error
   }
-  const tasks = jobs.map((job) => scheduleJob(job, log, () => track(failing(runJob(options, job)))))
-  for (const task of tasks) await task.start()
-  for (const [at, job] of jobs.entries()) {
-    log.info({ ...job, next: tasks[at]?.getNextRun()?.toISOString() }, 'scheduled')
+  const tickings: Ticking[] = []
+  try {
+    for (const job of jobs) tickings.push(await startTicking(ticker, job, { run, state, told }))
+    const catchUp = runInOrder(jobs, async (job) => {
+      if (stop.aborted || active.has(nameOf(job))) return
+      const error = await told(job, dueAtStart(job, false))
+      if (isWrongSetting(error, jobs)) broken.abort(error)
+    })
+    state.enter('running')
+    await aborted(stop)
+    state.enter('stopping')
+    for (const ticking of tickings) await ticking.stop()
+    await Promise.allSettled([catchUp, ...active.values()])
+    if (broken.signal.aborted && !signal.aborted) throw broken.signal.reason
+    return { interrupted }
+  } finally {
+    last.release()
   }
-  await aborted(signal)
-  for (const task of tasks) await task.destroy()
-  await Promise.allSettled(active)
+}
+
+const jobOptions = (options: ScheduleOptions, stop: AbortSignal, last: AbortSignal): RunJobOptions => {
+  const { store, clock, log, runner, state, leaseTtlMillis, onRecord } = options
+  return { store, clock, log, runner, state, leaseTtlMillis, onRecord, stop, last, lanes: createLanes() }
+}
+
+const stateOf = (state: SchedulerState, job: JobSpec): string | undefined =>
+  state.snapshot().jobs.find((each) => `${each.job} ${each.subject}` === nameOf(job))?.state
+
+interface TickContext {
+  readonly run: RunJobOptions
+  readonly state: SchedulerState
+  readonly told: (job: JobSpec, due: Due) => Promise<unknown>
+}
+
+async function startTicking(ticker: Ticker, job: JobSpec, { run, state, told }: TickContext): Promise<Ticking> {
+  const { log, clock } = run
+  const name = nameOf(job)
+  const isoOf = (slot: EpochMillis | undefined): string | undefined =>
+    slot === undefined ? undefined : new Date(slot).toISOString()
+  const ticking = await ticker({
+    name,
+    cron: job.cron,
+    clock,
+    onTick: async (slot) => void (await told(job, { slot, unlessDone: true, wait: true })),
+    onOverlap: () => skip(run, job, stateOf(state, job) === 'waiting' ? 'lease' : 'overlap'),
+    onMissed: (slot) => {
+      state.missed(job)
+      log.warn({ job: name, slot: isoOf(slot) }, 'missed a slot')
+    },
+    onWarning: (text) => log.debug({ job: name }, text),
+  })
+  state.nextRun(job, () => ticking.nextMillis())
+  log.info({ ...job, next: isoOf(ticking.nextMillis()) }, 'scheduled')
+  return ticking
 }
 
 /** What does not exist because a setting is wrong; other things may be missing for a while. */
@@ -152,47 +172,6 @@ function isWrongSetting(error: unknown, jobs: readonly JobSpec[]): boolean {
 /** @param stream when `undefined`, any of them. */
 const isLandedBy = (jobs: readonly JobSpec[], stream: unknown): boolean =>
   jobs.some((job) => job.kind === 'land' && (stream === undefined || job.stream === stream))
-
-const nameOf = (job: JobSpec): string => `${job.kind} ${job.kind === 'land' ? job.stream : job.table}`
-
-function scheduleJob(job: JobSpec, log: Logger, run: () => Promise<unknown>): ScheduledTask {
-  const name = nameOf(job)
-  const task = createTask(job.cron, run, {
-    name,
-    timezone: 'UTC',
-    noOverlap: true,
-    // A long garbage collection or a suspended laptop must not cost an hour's run.
-    missedExecutionTolerance: 60_000,
-    logger: {
-      info: () => {},
-      debug: () => {},
-      warn: (text) => log.warn(text),
-      error: (text) => log.error(String(text)),
-    },
-  })
-  task.on('execution:failed', ({ execution }) => log.error({ err: execution?.error, job: name }, 'the run failed'))
-  task.on('execution:overlap', () => log.warn({ job: name }, 'skipped: the previous run is still going'))
-  task.on('execution:missed', ({ date }) => log.warn({ job: name, slot: date.toISOString() }, 'missed a slot'))
-  return task
-}
-
-/** node-cron learns of a failure only by an exception. */
-async function failing(run: Promise<unknown>): Promise<void> {
-  const error = await run
-  if (error !== undefined) throw error
-}
-
-async function runJob(options: ScheduleOptions, job: JobSpec): Promise<unknown> {
-  const { runner, clock, log, signal, onRecord } = options
-  // of its own: jobs that run at the same time must not be taken for each other
-  const store = countChanges(options.store)
-  const subject = job.kind === 'land' ? job.stream : job.table
-  const { record, text, error } = await recordRun({ store, job: job.kind, subject, clock, log, signal }, (begun) =>
-    runner(job, store, begun),
-  )
-  onRecord(record, text)
-  return error
-}
 
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {

@@ -117,7 +117,7 @@ describe('imports', () => {
     ['parquet-wasm', /^table\/format\/parquet-writer\.ts$/],
     ['hyparquet', /^table\/format\/parquet-decode\.ts$/],
     ['avsc', /^table\/format\/avro\.ts$/],
-    ['node-cron', /^jobs\/schedule\.ts$/],
+    ['node-cron', /^jobs\/scheduling\/cron\.ts$/],
     ['pino', /^jobs\/telemetry\/logs\.ts$/],
     ['prom-client', /^jobs\/telemetry\/prometheus\.ts$/],
     ['@opentelemetry/api', /^jobs\/telemetry\/otel\.ts$/],

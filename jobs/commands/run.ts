@@ -1,9 +1,12 @@
 /** `firn run`: the scheduler; `--once` does what is due now and ends. */
+import { hostname } from 'node:os'
 import { Command } from 'commander'
+import { newRunId } from '../../table/clock.ts'
 import type { CommandContext } from '../context.ts'
 import { toJson } from '../render.ts'
 import type { RunRecord } from '../runs.ts'
 import type { JobSpec, RunFlags } from '../schedule.ts'
+import { Interrupted } from '../signals.ts'
 import { collectNames } from './names.ts'
 
 interface Flags extends RunFlags {
@@ -11,27 +14,47 @@ interface Flags extends RunFlags {
   readonly dryRun: boolean
 }
 
+const HELP = `
+Each job runs under a lease, so that any number of hosts may run the same command: one of them does a slot of the
+schedule, the others stand by. Runs that were skipped for that reason are no failure.
+
+Examples:
+  $ firn run --stream MyStream --table news.articles
+  $ firn run --once --stream MyStream --table news.articles --dataset articles
+  $ firn run --once land
+  $ firn run --once compact news.articles`
+
 export function runCommand(ctx: CommandContext): Command {
   return new Command('run')
-    .description('land and compact by schedule')
-    .option('--once', 'do what is due now (land, then compact) and end', false)
+    .description('land, compact and maintain by schedule')
+    .argument('[job]', 'only land, compact or maintain')
+    .argument('[names...]', 'only these streams or tables')
+    .option('--once', 'do what is due now, or the job that is named, and end', false)
     .option('--stream <names...>', 'streams to land', collectNames)
     .option('--table <names...>', 'tables to compact into', collectNames)
     .option('--dataset <name>', 'dataset of tables that do not exist yet')
     .option('--start <where>', 'first run of a stream: TRIM_HORIZON (default), LATEST, or a time')
     .option('--land-cron <cron>', 'when to land, UTC (default: every 5 minutes)')
     .option('--compact-cron <cron>', 'when to compact, UTC (default: 7 minutes past every hour)')
+    .option('--maintain-cron <cron>', 'when to maintain, UTC (default: never)')
+    .option('--lease-ttl <time>', 'how long a host that is gone keeps others from its jobs (default: 60s)')
     .option('--dry-run', 'print the jobs; run none', false)
-    .addHelpText('after', '\nExample:\n  $ firn run --once --stream MyStream --table news.articles --dataset articles')
-    .action((flags: Flags) => run(ctx, flags))
+    .addHelpText('after', HELP)
+    .action((job: string | undefined, names: readonly string[], flags: Flags) => run(ctx, job, names, flags))
 }
 
-async function run(ctx: CommandContext, flags: Flags): Promise<void> {
-  const [{ planJobs, runForever, runOnce }, { jobRunner }] = await Promise.all([
+async function run(
+  ctx: CommandContext,
+  kind: string | undefined,
+  names: readonly string[],
+  flags: Flags,
+): Promise<void> {
+  const [{ createSchedulerState, leaseTtlOf, planJobs, runForever, runOnce }, { jobRunner }] = await Promise.all([
     import('../schedule.ts'),
     import('../job-runner.ts'),
   ])
-  const jobs = planJobs(ctx.config, flags)
+  const jobs = planJobs(ctx.config, flags, { kind, names })
+  const leaseTtlMillis = leaseTtlOf(ctx.config, flags)
   if (flags.dryRun) {
     ctx.print({ json: jobs, rows: jobs.map(jobRow) })
     return
@@ -40,23 +63,35 @@ async function run(ctx: CommandContext, flags: Flags): Promise<void> {
   const records: RunRecord[] = []
   const onRecord = (record: RunRecord, text: string): void => {
     if (flags.once && config.output === 'json') records.push(record)
+    // of the scheduler's ticks most may be skipped: whoever wants to know asks for its status
+    else if (record.outcome === 'skipped' && !flags.once) logSkipped(ctx, record)
     else void ctx.write(config.output === 'table' ? recordText(record, text) : `${toJson(record)}\n`)
   }
-  const options = { jobs, runner: jobRunner(ctx), store: ctx.warehouse(), clock, log, signal, onRecord }
+  const state = createSchedulerState(jobs, clock, `${hostname()}-${process.pid}-${newRunId(clock)}`)
+  const store = ctx.warehouse()
+  const options = { jobs, runner: jobRunner(ctx), store, clock, log, signal, onRecord, state, leaseTtlMillis }
   if (!flags.once) {
-    await runForever(options)
+    const { interrupted } = await runForever(options)
+    if (interrupted) signal.throwIfAborted()
+    if (signal.reason instanceof Interrupted) signal.reason.endedInOrder()
     return
   }
-  const failures = await runOnce(options)
+  const failures = await runOnce({ ...options, force: kind !== undefined })
   if (config.output === 'json') ctx.print({ json: records })
   if (failures.length > 0) throw new AggregateError(failures, `${failures.length} jobs failed`)
+}
+
+function logSkipped({ log }: CommandContext, { job, subject, skipped }: RunRecord): void {
+  const detail = { job: `${job} ${subject}`, reason: skipped }
+  if (skipped === 'overlap') log.warn(detail, 'skipped: the previous run is still going')
+  else log.debug(detail, 'skipped')
 }
 
 const jobRow = (job: JobSpec): Record<string, unknown> => ({
   job: job.kind,
   subject: job.kind === 'land' ? job.stream : job.table,
   cron: job.cron,
-  dataset: job.kind === 'land' ? undefined : job.dataset,
+  dataset: job.kind === 'compact' ? job.dataset : undefined,
 })
 
 /** One heading line a run, then what the command of that name would have printed. */

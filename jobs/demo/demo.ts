@@ -176,5 +176,6 @@ try {
   process.stderr.write(interrupt.exitCode === undefined ? describeError(error, true) : 'interrupted\n')
 } finally {
   for (const close of closers.reverse()) await close()
+  interrupt.done()
 }
 process.exitCode = exitCode

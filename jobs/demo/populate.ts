@@ -42,4 +42,6 @@ try {
 } catch (error) {
   process.exitCode = interrupt.exitCode ?? exitCodeOf(error)
   if (interrupt.exitCode === undefined) process.stderr.write(describeError(error, false))
+} finally {
+  interrupt.done()
 }

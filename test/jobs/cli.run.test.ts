@@ -145,13 +145,12 @@ describe('firn run', () => {
       stream.on('data', (text: Buffer) => {
         output += String(text)
         // both jobs have had their first run, and wait for their next
-        if ((output.match(/scheduled/g) ?? []).length === 2) child.kill('SIGTERM')
+        if (/land MyStream: failed[^]*compact news.articles: failed/.test(output)) child.kill('SIGTERM')
       })
     }
     const [code] = (await once(child, 'close')) as [number]
-    expect(code, output).toBe(143)
-    expect(output).toContain('land MyStream: failed')
-    expect(output).toContain('compact news.articles: failed')
+    expect(code, output).toBe(0)
+    expect(output.match(/scheduled/g)).toHaveLength(2)
   })
 })
 
