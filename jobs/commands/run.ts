@@ -11,6 +11,7 @@ import { collectNames } from './names.ts'
 
 interface Flags extends RunFlags {
   readonly once: boolean
+  readonly listen?: string
   readonly dryRun: boolean
 }
 
@@ -38,6 +39,7 @@ export function runCommand(ctx: CommandContext): Command {
     .option('--compact-cron <cron>', 'when to compact, UTC (default: 7 minutes past every hour)')
     .option('--maintain-cron <cron>', 'when to maintain, UTC (default: never)')
     .option('--lease-ttl <time>', 'how long a host that is gone keeps others from its jobs (default: 60s)')
+    .option('--listen <address>', 'serve /metrics, /healthz, /readyz and /status there, like 127.0.0.1:9464')
     .option('--dry-run', 'print the jobs; run none', false)
     .addHelpText('after', HELP)
     .action((job: string | undefined, names: readonly string[], flags: Flags) => run(ctx, job, names, flags))
@@ -62,12 +64,15 @@ async function run(
   const { clock, log, signal, config } = ctx
   const records: RunRecord[] = []
   const onRecord = (record: RunRecord, text: string): void => {
+    if (record.skipped !== undefined) ctx.telemetry.skipped(record.skipped)
     if (flags.once && config.output === 'json') records.push(record)
     // of the scheduler's ticks most may be skipped: whoever wants to know asks for its status
     else if (record.outcome === 'skipped' && !flags.once) logSkipped(ctx, record)
     else void ctx.write(config.output === 'table' ? recordText(record, text) : `${toJson(record)}\n`)
   }
   const state = createSchedulerState(jobs, clock, `${hostname()}-${process.pid}-${newRunId(clock)}`)
+  const listen = flags.listen ?? config.listen
+  if (listen !== undefined) await ctx.telemetry.serve(listen, () => ({ scheduler: state.snapshot() }))
   const store = ctx.warehouse()
   const options = { jobs, runner: jobRunner(ctx), store, clock, log, signal, onRecord, state, leaseTtlMillis }
   if (!flags.once) {

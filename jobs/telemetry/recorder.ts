@@ -16,7 +16,7 @@ import {
   type TableTotals,
 } from '../../table/diagnostics.ts'
 import { FirnError } from '../../table/errors.ts'
-import type { RunRecord } from '../runs.ts'
+import type { RunRecord, SkipReason } from '../runs.ts'
 import { type Labels, type Metric, type MetricSink, metrics } from './metrics.ts'
 import { subscribeToRuns } from './run-channel.ts'
 import { stagingAge } from './staging-age.ts'
@@ -30,9 +30,6 @@ export interface Recorder {
   skipped(reason: SkipReason): void
   close(): void
 }
-
-/** Why a run did not begin. */
-export type SkipReason = 'overlap' | 'lease' | 'done'
 
 /** Requests by operation and outcome; JSON. */
 export type StoreTally = readonly StoreTotals[]

@@ -30,6 +30,7 @@ const SAMPLES: Readonly<Record<string, readonly string[]>> = {
   'land-cron': ['2 * * * *'],
   'lease-ttl': ['30s'],
   limit: ['3'],
+  listen: ['127.0.0.1:9464'],
   'maintain-cron': ['3 * * * *'],
   'max-age': ['7d'],
   'max-bad-ratio': ['0.5'],
