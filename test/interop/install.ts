@@ -13,6 +13,7 @@ const run = promisify(execFile)
 
 const HERE: string = fileURLToPath(new URL('.', import.meta.url))
 const FOLDER: string = fileURLToPath(new URL('../../.cache/interop/', import.meta.url))
+const FEATURES_FOLDER: string = fileURLToPath(new URL('../../.cache/features/', import.meta.url))
 const ICEBERG_JAR = { group: 'org.apache.iceberg', artifact: 'iceberg-spark-runtime-3.5_2.12', version: '1.10.0' }
 
 /** Iceberg's own REST catalog as its tests run it: catalog, database and web server in one. */
@@ -45,7 +46,18 @@ export async function installRestEngines(say: (line: string) => void): Promise<R
   return { botocorePython, restJar: await installJar(say, REST_JAR) }
 }
 
-async function installPython(say: (line: string) => void, name: string, list: string): Promise<string> {
+/** Python with datatrove, in a folder of its own: it is no engine, and has many dependencies. */
+export async function installDatatrove(say: (line: string) => void): Promise<string> {
+  await mkdir(FEATURES_FOLDER, { recursive: true })
+  return await installPython(say, 'python', 'requirements-datatrove.txt', FEATURES_FOLDER)
+}
+
+async function installPython(
+  say: (line: string) => void,
+  name: string,
+  list: string,
+  parent: string = FOLDER,
+): Promise<string> {
   const system = process.env['INTEROP_PYTHON'] ?? 'python3'
   const version = await requireTool(system, ['--version'], 'Python 3.9 to 3.12 with venv (or name one: INTEROP_PYTHON)')
   const requirements = join(HERE, list)
@@ -53,7 +65,7 @@ async function installPython(say: (line: string) => void, name: string, list: st
     .update(version)
     .update(await readFile(requirements))
     .digest('hex')
-  const folder = join(FOLDER, name)
+  const folder = join(parent, name)
   const marker = join(folder, 'installed.sha256')
   const python = join(folder, 'bin', 'python')
   if ((await readFile(marker, 'utf8').catch(() => '')) === wanted) return python

@@ -4,7 +4,7 @@
  * White space, line breaks, punctuation, sentence ends and the digits beyond the decimal ones are fixed lists: a newer
  * Unicode version must not change stored numbers. Letters, case and decimal digits are Unicode properties (`\p{L}`,
  * `\p{Uppercase}`, `\p{Lowercase}`, `\p{Lt}`, `\p{Nd}`) of the Unicode version that Node has: they differ between
- * versions only for code points that the older version does not assign.
+ * versions for code points that the older one does not assign, and for a handful whose case was corrected.
  */
 import { WHITE_SPACE } from '../features.ts'
 
