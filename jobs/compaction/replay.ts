@@ -18,6 +18,7 @@ import type { CompactLog } from './compact.ts'
 import { utcMicros } from './manifest-file.ts'
 import { processInputs } from './process.ts'
 import { reasonsOf } from './quarantine.ts'
+import { checkReasonPrefix } from './reasons.ts'
 import { type RefusedObject, refusedObjects } from './refused-objects.ts'
 
 export interface ReplayChoice {
@@ -78,7 +79,8 @@ export interface ReplayResult {
 const MAX_PLANS = 5
 
 /**
- * @throws {FirnError} `FIRN_TABLE_NOT_FOUND`, `FIRN_REFUSED_NOT_FOUND` (not-found); `FIRN_DATASET_UNKNOWN` (invalid);
+ * @throws {FirnError} `FIRN_TABLE_NOT_FOUND`, `FIRN_REFUSED_NOT_FOUND` (not-found); `FIRN_DATASET_UNKNOWN`,
+ *   `FIRN_INVALID_OPTION` (invalid);
  *   `FIRN_MANIFEST_CORRUPT`, `FIRN_QUARANTINE_CORRUPT`, `FIRN_PROPERTY_INVALID` (corrupt); `FIRN_TOO_MANY_BAD_RECORDS`,
  *   `FIRN_CLOCK_BEHIND`, `FIRN_ACCOUNTING_FAILED` (failed); `FIRN_COMPACTION_RACE`, `FIRN_COMMIT_CONFLICT` (conflict);
  *   `FIRN_COMMIT_STATE_UNKNOWN` (unknown-commit).
@@ -153,6 +155,7 @@ async function choose(
   table: Table,
   mustExist: boolean,
 ): Promise<readonly RefusedObject[]> {
+  for (const prefix of reasons ?? []) checkReasonPrefix(prefix)
   const counting = await refusedObjects({ store, table, tableName, signal })
   const unknown = (objects ?? []).find((id) => !counting.some((object) => object.id === id))
   if (mustExist && unknown !== undefined) {
