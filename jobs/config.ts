@@ -21,6 +21,7 @@ import {
   variableOfSetting,
 } from './config-layers.ts'
 import { isSecretReference } from './secrets.ts'
+import { COMPACTION_LEAVES, type CompactionSettings, compactionShape } from './settings/compaction.ts'
 import { type MaintainConfig, maintainSchema } from './settings/maintain.ts'
 import { RUN_LEAVES, type RunConfig, runSchema } from './settings/run.ts'
 import { TELEMETRY_LEAVES, type TelemetrySettings, telemetryShape } from './settings/telemetry.ts'
@@ -56,7 +57,7 @@ export interface S3Config extends ServiceConfig {
 }
 
 /** All settings, validated and frozen. */
-export interface Config extends TelemetrySettings {
+export interface Config extends TelemetrySettings, CompactionSettings {
   readonly $schema?: string | undefined
   /** URL of the warehouse; `table/io/open-store.ts` knows the schemes. */
   readonly warehouse: string
@@ -94,6 +95,7 @@ const schema: z.ZodType<Config> = z.strictObject({
   kinesis: service.prefault({}),
   maintain: maintainSchema(),
   run: runSchema(),
+  ...compactionShape,
   ...telemetryShape,
 })
 
@@ -117,6 +119,7 @@ const LEAVES: Readonly<Record<string, LeafKind>> = {
   'kinesis.endpoint': 'string',
   'kinesis.region': 'string',
   ...RUN_LEAVES,
+  ...COMPACTION_LEAVES,
   ...TELEMETRY_LEAVES,
 }
 

@@ -12,6 +12,7 @@ import {
   runCompactionTask,
   type TaskProgress,
 } from './compaction/task.ts'
+import { processExecutor } from './executor-processes.ts'
 
 export interface Executor {
   /**
@@ -35,13 +36,15 @@ export interface RunOptions extends AbortableOptions {
 /** Runs tasks in this thread, one after the other. */
 export function inlineExecutor(store: ObjectStore): Executor {
   return {
-    run: async (tasks, { signal, tableStoreOptions = {} } = {}) => {
+    run: async (tasks, { signal, tableStoreOptions = {}, onProgress } = {}) => {
       const openTableStore = (location: string): ObjectStore => openStore(location, tableStoreOptions)
       const results: CompactionTaskResult[] = []
-      for (const task of tasks) {
+      const progressOf = addedUp(onProgress)
+      for (const [index, task] of tasks.entries()) {
         // through JSON, so that nothing but JSON can cross here either
         const copy = JSON.parse(JSON.stringify(task)) as CompactionTask
-        const result = await runCompactionTask(copy, { store, openTableStore, signal })
+        const context = { store, openTableStore, signal, onProgress: progressOf(index) }
+        const result = await runCompactionTask(copy, context)
         results.push(JSON.parse(JSON.stringify(result)) as CompactionTaskResult)
       }
       return results
@@ -77,30 +80,80 @@ export function workerExecutor(options: WorkerExecutorOptions): Executor {
     )
   }
   return {
-    run: async (tasks, { signal, tableStoreOptions } = {}) => {
-      const stop = new AbortController()
-      const linked = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])
-      const results: CompactionTaskResult[] = new Array(tasks.length)
-      let next = 0
-      const lane = async (): Promise<void> => {
-        for (let index = next++; index < tasks.length; index = next++) {
-          results[index] = await runInWorker(tasks[index]!, options, tableStoreOptions, linked)
-        }
-      }
-      try {
-        await Promise.all(Array.from({ length: Math.min(maxWorkers, tasks.length) }, lane))
-      } finally {
-        stop.abort()
-      }
-      return results
-    },
+    tasksPerProcess: maxWorkers,
+    run: (tasks, runOptions = {}) =>
+      runInLanes(tasks, maxWorkers, runOptions, (task, { signal, onProgress }) =>
+        runInWorker(task, options, { ...runOptions, onProgress }, signal),
+      ),
   }
 }
 
-/** Worker threads, unless the warehouse is in this thread's memory. */
-export function executorFor(store: ObjectStore, storeOptions?: WorkerExecutorOptions['storeOptions']): Executor {
-  if (store.url.startsWith('memory:')) return inlineExecutor(store)
-  return workerExecutor({ warehouse: store.url, storeOptions })
+/** How one task is run: its own signal and progress. */
+export type RunOne = (
+  task: CompactionTask,
+  options: { readonly signal: AbortSignal; readonly onProgress: OnProgress | undefined },
+) => Promise<CompactionTaskResult>
+
+/** So many tasks at a time; the first failure stops the others. Results come in the order of the tasks. */
+export async function runInLanes(
+  tasks: readonly CompactionTask[],
+  lanes: number,
+  { signal, onProgress }: RunOptions,
+  runOne: RunOne,
+): Promise<readonly CompactionTaskResult[]> {
+  const stop = new AbortController()
+  const linked = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])
+  const results: CompactionTaskResult[] = new Array(tasks.length)
+  const progressOf = addedUp(onProgress)
+  let next = 0
+  const lane = async (): Promise<void> => {
+    for (let index = next++; index < tasks.length; index = next++) {
+      results[index] = await runOne(tasks[index]!, { signal: linked, onProgress: progressOf(index) })
+    }
+  }
+  try {
+    await Promise.all(Array.from({ length: Math.min(lanes, tasks.length) }, lane))
+  } finally {
+    stop.abort()
+  }
+  return results
+}
+
+/** Of what single tasks report, the sums over all of them. */
+function addedUp(onProgress: OnProgress | undefined): (index: number) => OnProgress | undefined {
+  if (onProgress === undefined) return () => undefined
+  const latest = new Map<number, TaskProgress>()
+  return (index) => (progress) => {
+    latest.set(index, progress)
+    let [records, bytes, rows] = [0, 0, 0]
+    for (const each of latest.values()) {
+      records += each.records
+      bytes += each.bytes
+      rows += each.rows
+    }
+    onProgress({ stage: progress.stage, records, bytes, rows })
+  }
+}
+
+export type ExecutorKind = 'inline' | 'threads' | 'processes'
+
+export interface ExecutorChoice {
+  /** Default: threads, or inline for a warehouse in this thread's memory. */
+  readonly kind?: ExecutorKind | undefined
+  /** Tasks at a time. Default 1. */
+  readonly tasks?: number | undefined
+}
+
+/** @throws {FirnError} `FIRN_INVALID_OPTION`. */
+export function executorFor(
+  store: ObjectStore,
+  storeOptions?: WorkerExecutorOptions['storeOptions'],
+  { kind, tasks = 1 }: ExecutorChoice = {},
+): Executor {
+  if (kind === 'inline' || (kind === undefined && store.url.startsWith('memory:'))) return inlineExecutor(store)
+  const warehouse = store.url
+  if (kind === 'processes') return processExecutor({ warehouse, storeOptions, maxProcesses: tasks })
+  return workerExecutor({ warehouse, storeOptions, maxWorkers: tasks })
 }
 
 /** What the worker is given; JSON. */
@@ -113,6 +166,7 @@ export interface WorkerInput {
 }
 
 export type WorkerReply =
+  | { readonly progress: TaskProgress }
   | { readonly ok: true; readonly result: string }
   | { readonly ok: false; readonly error: WireError }
 
@@ -125,7 +179,7 @@ const WORKER_URL: URL = new URL(
 function runInWorker(
   task: CompactionTask,
   options: WorkerExecutorOptions,
-  tableStoreOptions: RunOptions['tableStoreOptions'],
+  { tableStoreOptions, onProgress }: RunOptions,
   signal: AbortSignal,
 ): Promise<CompactionTaskResult> {
   return new Promise((resolve, reject) => {
@@ -152,18 +206,19 @@ function runInWorker(
     }
     const abort = (): void => settle(() => reject(signal.reason as Error))
     signal.addEventListener('abort', abort, { once: true })
-    worker.once('message', (reply: WorkerReply) =>
-      settle(() =>
-        reply.ok ? resolve(JSON.parse(reply.result) as CompactionTaskResult) : reject(errorFromWire(reply.error)),
-      ),
-    )
+    worker.on('message', (reply: WorkerReply) => {
+      if ('progress' in reply) onProgress?.(reply.progress)
+      else if (reply.ok) settle(() => resolve(JSON.parse(reply.result) as CompactionTaskResult))
+      else settle(() => reject(errorFromWire(reply.error)))
+    })
     worker.once('error', (cause: Error) => settle(() => reject(crashed(cause.message, cause))))
     worker.once('exit', (code) => settle(() => reject(crashed(`it ended with code ${code} before its result`))))
   })
 }
 
-const crashed = (what: string, cause?: unknown): FirnError =>
+/** A task that ended without a result. */
+export const crashed = (what: string, cause?: unknown): FirnError =>
   new FirnError('failed', 'FIRN_TASK_CRASHED', `the worker of a task died: ${what}`, {
     cause,
-    help: 'run the same command again; if it dies of memory, compact more often so that a run reads less',
+    help: 'run the same command again; if it dies of memory, give it a smaller --memory-limit',
   })

@@ -25,6 +25,7 @@ import { sampleCommand } from './commands/sample.ts'
 import { scanCommand } from './commands/scan.ts'
 import { stagingCommand } from './commands/staging.ts'
 import { tagCommand } from './commands/tag.ts'
+import { taskCommand } from './commands/task.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { explainConfig, loadConfig, loadEnvironment, settingNames } from './config.ts'
 import { type CommandContext, type ContextHandle, createContext } from './context.ts'
@@ -47,6 +48,7 @@ const COMMANDS: readonly ((ctx: CommandContext) => Command)[] = [
   verifyCommand,
   changesCommand,
   tagCommand,
+  taskCommand,
   branchCommand,
   rollbackCommand,
   deleteCommand,

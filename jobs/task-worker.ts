@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../table/clock.ts'
 import { errorToWire } from '../table/errors.ts'
 import { openStore } from '../table/io/open-store.ts'
+import { thinned } from './compaction/progress.ts'
 import { type CompactionTask, runCompactionTask } from './compaction/task.ts'
 import type { WorkerInput, WorkerReply } from './executor.ts'
 
@@ -11,11 +12,15 @@ async function reply(input: WorkerInput): Promise<WorkerReply> {
     const store = openStore(input.warehouse, { ...input.storeOptions, clock: systemClock })
     const openTableStore = (location: string): ReturnType<typeof openStore> =>
       openStore(location, { ...input.storeOptions, ...input.tableStoreOptions, clock: systemClock })
-    const result = await runCompactionTask(JSON.parse(input.task) as CompactionTask, { store, openTableStore })
+    const onProgress = thinned((progress) => send({ progress }))
+    const task = JSON.parse(input.task) as CompactionTask
+    const result = await runCompactionTask(task, { store, openTableStore, onProgress })
     return { ok: true, result: JSON.stringify(result) }
   } catch (error) {
     return { ok: false, error: errorToWire(error) }
   }
 }
 
-parentPort?.postMessage(await reply(workerData as WorkerInput))
+const send = (message: WorkerReply): void => parentPort?.postMessage(message)
+
+send(await reply(workerData as WorkerInput))

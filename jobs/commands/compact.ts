@@ -4,8 +4,9 @@ import type { CompactionPreview } from '../compaction/index.ts'
 import type { CommandContext } from '../context.ts'
 import { formatBytes, plural } from '../render.ts'
 import { collectNames } from './names.ts'
+import { addWorkOptions, type WorkFlags } from './work-flags.ts'
 
-interface CompactFlags {
+interface CompactFlags extends WorkFlags {
   readonly stream?: readonly string[]
   readonly dataset?: string
   readonly maxBadRatio?: number
@@ -13,7 +14,7 @@ interface CompactFlags {
 }
 
 export function compactCommand(ctx: CommandContext): Command {
-  return new Command('compact')
+  const command = new Command('compact')
     .description('turn what is staged into rows of a table: one run, one snapshot')
     .argument('<table>', 'namespace.name; created when it does not exist')
     .option(
@@ -28,16 +29,17 @@ export function compactCommand(ctx: CommandContext): Command {
       parseShare,
     )
     .option('--dry-run', 'print what would be read; change nothing', false)
+  return addWorkOptions(command)
     .addHelpText('after', '\nExample:\n  $ firn compact news.articles --stream MyStream')
     .action((table: string, flags: CompactFlags) => run(ctx, table, flags))
 }
 
 async function run(ctx: CommandContext, table: string, flags: CompactFlags): Promise<void> {
-  const [{ compactionWork, previewCompaction }, { articles, resolveDataset }, { executorFor }, { recordRun }] =
+  const [{ compactionWork, previewCompaction }, { articles, resolveDataset }, { workOf }, { recordRun }] =
     await Promise.all([
       import('../compaction/index.ts'),
       import('../datasets/index.ts'),
-      import('../executor.ts'),
+      import('../work.ts'),
       import('../runs.ts'),
     ])
   const { clock, config, log, signal } = ctx
@@ -63,10 +65,10 @@ async function run(ctx: CommandContext, table: string, flags: CompactFlags): Pro
     ctx.print({ json: planJson(table, preview), text: what + unreadText(unreadStreams) })
     return
   }
-  const executor = executorFor(store, ctx.storeOptions)
+  const work = await workOf(ctx, flags)
   const record = { store, job: 'compact', subject: table, clock, log, signal }
   const { result, text, error } = await recordRun(record, (begun) =>
-    compactionWork({ ...options, executor, onBegin: begun }),
+    compactionWork({ ...options, ...work, onBegin: begun }),
   )
   if (result === undefined) throw error
   ctx.print({ json: result, text })

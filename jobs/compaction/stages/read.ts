@@ -1,6 +1,7 @@
 /** The first stage: inputs to rows, which are held until there are too many, and refused records to quarantine. */
 import { columnsOf, type DatasetDefinition, parseDataset } from '../../datasets/index.ts'
 import { createEnricher, type EnrichedRows, type Enricher } from '../enrich.ts'
+import { loadEnrichment } from '../enrichment.ts'
 import { type Gap, type InputCounts, readInputs } from '../inputs.ts'
 import { type QuarantineObject, quarantineWriter } from '../quarantine.ts'
 import type { CompactionTask, TaskContext } from '../task.ts'
@@ -36,7 +37,7 @@ export async function readStage(
 ): Promise<ReadOutcome> {
   const { signal, store } = context
   const dataset = parseDataset(task.dataset, `of run ${task.runId}`)
-  const collector = new Collector(dataset, isReplay(task))
+  const collector = await openCollector(task, dataset)
   const quarantine = quarantineWriter({
     store,
     table: task.table,
@@ -75,6 +76,13 @@ export const isReplay = ({ inputs }: CompactionTask): boolean => inputs.some(({ 
 export const hasOrigin = (dataset: DatasetDefinition): boolean =>
   columnsOf(dataset).some(({ from }) => from.kind === 'origin')
 
+/** With the user's module, where the task names one. */
+export async function openCollector(task: CompactionTask, dataset: DatasetDefinition): Promise<Collector> {
+  const { enrichment } = task
+  const options = enrichment === undefined ? {} : { module: await loadEnrichment(enrichment) }
+  return new Collector(createEnricher(dataset, options), isReplay(task))
+}
+
 /** Accepted rows and the order of their records. */
 export class Collector {
   readonly enricher: Enricher
@@ -85,8 +93,8 @@ export class Collector {
   #originBytes = 0
   accepted = 0
 
-  constructor(dataset: DatasetDefinition, keepsOrigins: boolean) {
-    this.enricher = createEnricher(dataset)
+  constructor(enricher: Enricher, keepsOrigins: boolean) {
+    this.enricher = enricher
     this.#origins = keepsOrigins ? [] : undefined
   }
 

@@ -6,7 +6,7 @@ import { parseDataset } from '../../datasets/index.ts'
 import { type Gap, readInputs } from '../inputs.ts'
 import { objectsBetween } from '../shares.ts'
 import type { CompactionTask, TaskContext } from '../task.ts'
-import { Collector, hasOrigin, isReplay } from './read.ts'
+import { hasOrigin, openCollector } from './read.ts'
 import { boundaryKey, sortCollected } from './spill-rows.ts'
 
 /** Records of one object that are decoded. */
@@ -22,7 +22,7 @@ export async function sampleStage(
 ): Promise<readonly string[]> {
   const { store, signal } = context
   const dataset = parseDataset(task.dataset, `of run ${task.runId}`)
-  const collector = new Collector(dataset, isReplay(task))
+  const collector = await openCollector(task, dataset)
   const withOrigin = hasOrigin(dataset)
   for (const object of objects) {
     if (collector.heldBytes > MAX_BYTES) break

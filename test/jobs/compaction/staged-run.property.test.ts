@@ -184,7 +184,7 @@ describe('a run of several tasks, ranges and sorted runs', () => {
         expect(said(result)).toEqual(said(plain))
         expect(await tableOf(actual)).toEqual(await tableOf(expected))
         expect(await readdir(folder)).toEqual([])
-        expect(await Array.fromAsync(actual.store.list('_spill/'))).toEqual([])
+        for await (const { key } of actual.store.list('_spill/')) expect(key).toBeUndefined()
       }),
       { numRuns: 60 },
     )

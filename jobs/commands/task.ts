@@ -1,0 +1,93 @@
+/**
+ * `firn task run FILE`: one task of a plan, its result as JSON on standard output: what executors run in processes of
+ * their own, on this host or another one that sees the warehouse.
+ */
+import { readFile } from 'node:fs/promises'
+import process from 'node:process'
+import { Command } from 'commander'
+import { errorToWire, FirnError } from '../../table/errors.ts'
+import type { CompactionTask, TaskContext } from '../compaction/task.ts'
+import type { CommandContext } from '../context.ts'
+import type { TaskFailure, TaskOptionsMessage, TaskProgressMessage } from '../executor-processes.ts'
+import { exitCodeOf } from '../exit.ts'
+
+export function taskCommand(ctx: CommandContext): Command {
+  const run = new Command('run')
+    .description('run one task of a compaction; prints its result as JSON')
+    .argument('<file>', 'the task, JSON')
+    .action((file: string) => runTask(ctx, file))
+  return new Command('task').description('parts of a run, for programs that spread it over processes').addCommand(run)
+}
+
+async function runTask(ctx: CommandContext, file: string): Promise<void> {
+  const parent = await parentOf(ctx.signal)
+  try {
+    const { runCompactionTask } = await import('../compaction/task.ts')
+    const result = await runCompactionTask(await readTask(file), await contextOf(ctx, parent))
+    ctx.print({ json: result })
+  } catch (error) {
+    const failure: TaskFailure = { schema: 'firn.task-error/1', error: errorToWire(error) }
+    ctx.print({ json: failure })
+    // a parent reports it itself
+    if (parent === undefined) throw error
+    ctx.fail(exitCodeOf(error))
+  } finally {
+    parent?.close()
+  }
+}
+
+async function readTask(file: string): Promise<CompactionTask> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as CompactionTask
+  } catch (cause) {
+    throw new FirnError('invalid', 'FIRN_TASK_UNSUPPORTED', `${file} is no task: it cannot be read as JSON`, {
+      cause,
+      help: 'give a file that an executor of firn wrote',
+    })
+  }
+}
+
+async function contextOf(ctx: CommandContext, parent: Parent | undefined): Promise<TaskContext> {
+  const { openStore } = await import('../../table/io/open-store.ts')
+  const { clock, config } = ctx
+  const { storeOptions, tableStoreOptions } = parent?.options ?? { storeOptions: ctx.storeOptions }
+  return {
+    store: openStore(config.warehouse, { ...storeOptions, clock }),
+    openTableStore: (location) => openStore(location, { ...storeOptions, ...tableStoreOptions, clock }),
+    signal: parent?.signal ?? ctx.signal,
+    ...(parent === undefined ? {} : { onProgress: parent.onProgress }),
+  }
+}
+
+interface Parent {
+  readonly options: TaskOptionsMessage
+  /** Aborts too when the parent is gone: nobody would take the result. */
+  readonly signal: AbortSignal
+  readonly onProgress: NonNullable<TaskContext['onProgress']>
+  close(): void
+}
+
+/** The process that started this one with a channel, once it said how stores are opened; `undefined`: there is none. */
+async function parentOf(signal: AbortSignal): Promise<Parent | undefined> {
+  if (process.send === undefined || !process.connected) return undefined
+  const { thinned } = await import('../compaction/progress.ts')
+  const gone = new AbortController()
+  const leave = (): void => gone.abort(new FirnError('failed', 'FIRN_TASK_CRASHED', 'the process of the run is gone'))
+  process.once('disconnect', leave)
+  const options = await new Promise<TaskOptionsMessage>((resolve, reject) => {
+    process.once('message', (message) => resolve(message as TaskOptionsMessage))
+    gone.signal.addEventListener('abort', () => reject(gone.signal.reason as Error), { once: true })
+  })
+  return {
+    options,
+    signal: AbortSignal.any([signal, gone.signal]),
+    onProgress: thinned((progress) => {
+      const message: TaskProgressMessage = { progress }
+      if (process.connected) process.send?.(message, () => {})
+    }),
+    close() {
+      process.off('disconnect', leave)
+      if (process.connected) process.disconnect?.()
+    },
+  }
+}
