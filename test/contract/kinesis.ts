@@ -17,6 +17,8 @@ export interface KinesisBackend {
   /** Split in the middle of its range. */
   splitShard(name: string, shardId: string): Promise<void>
   mergeShards(name: string, first: string, second: string): Promise<void>
+  /** Delete the stream, wait for a second at least, and make it again under its name. */
+  recreateStream(name: string, shards: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -186,6 +188,43 @@ function describeReading(backend: () => KinesisBackend, newStream: NewStream, pu
     await iteratorAt(clock.nowMillis() - 1_000)
   })
 
+  test('a page ends at 10 MiB, and the next goes on behind it', async () => {
+    const { api, clock } = backend()
+    const stream = await newStream(1)
+    for (let i = 0; i < 4; i++) {
+      const entries = Array.from({ length: 4 }, (_, n) => ({ partitionKey: `${i}-${n}`, data: Buffer.alloc(1e6, 65) }))
+      await api.putRecords(stream, entries)
+    }
+    const first = await api.getRecords(await api.getShardIterator(stream, SHARD_0, { type: 'TRIM_HORIZON' }))
+    const bytes = first.records.reduce((sum, { data }) => sum + data.byteLength, 0)
+    expect(bytes).toBeGreaterThan(8e6)
+    expect(bytes).toBeLessThanOrEqual(10 * 1024 * 1024)
+    await clock.sleep(20)
+    const rest = await drain(api, first.nextIterator as string)
+    expect(first.records.length + rest.sequences.length).toBe(16)
+  })
+
+  test('a stream made again under its name is another one: later creation, same shard ids, old iterators are void', async () => {
+    const { api } = backend()
+    const stream = await newStream(1)
+    await put(stream, 0, 3)
+    const { createdMillis } = await api.describeStream(stream)
+    const iterator = await api.getShardIterator(stream, SHARD_0, { type: 'TRIM_HORIZON' })
+    const { records } = await api.getRecords(iterator)
+    await backend().recreateStream(stream, 1)
+    await put(stream, 3, 3)
+    const again = await api.describeStream(stream)
+    expect(Math.floor(again.createdMillis / 1000)).toBeGreaterThan(Math.floor(createdMillis / 1000))
+    expect((await api.listShards(stream)).shards.map(({ shardId }) => shardId)).toEqual([SHARD_0])
+    const sequenceNumber = records[2]?.sequenceNumber as string
+    const position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber } as const
+    await expect(api.getShardIterator(stream, SHARD_0, position)).rejects.toMatchObject({
+      code: 'FIRN_STREAM_NOT_FOUND',
+    })
+    const fresh = await drain(api, await api.getShardIterator(stream, SHARD_0, { type: 'TRIM_HORIZON' }))
+    expect(fresh.texts).toEqual(['record 3 ⛄', 'record 4 ⛄', 'record 5 ⛄'])
+  })
+
   test('a key always lands on the same shard, and keys spread over shards', async () => {
     const stream = await newStream(2)
     const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
@@ -276,6 +315,38 @@ function describeLanding(name: string, backend: () => KinesisBackend, newStream:
     ])
     expect(await staged(store, stream)).toEqual(texts(0, 40))
     expect(await landing(store, stream)).toMatchObject({ records: 0, chunks: 0 })
+  })
+
+  test('landing ends at a budget between two records, and goes on with the next run', async () => {
+    const store = newStore()
+    const stream = await newStream(2)
+    await put(stream, 0, 30)
+    await backend().clock.sleep(5)
+    const counts: number[] = []
+    for (let run = 0; run < 4; run++) {
+      const { api: client, clock } = backend()
+      const source = kinesisSource({ stream, client, clock, pageRecords: 7 })
+      const result = await land({ store, clock, source, budget: { maxRecords: 12 } })
+      counts.push(result.records)
+      if (result.endedBy === 'tip') break
+    }
+    expect(counts).toEqual([12, 12, 6])
+    expect(await staged(store, stream)).toEqual(texts(0, 30))
+  })
+
+  test('landing gives a stream that was made again chains of its own', async () => {
+    const store = newStore()
+    const stream = await newStream(1)
+    await put(stream, 0, 5)
+    await backend().clock.sleep(5)
+    const first = await landing(store, stream)
+    await backend().recreateStream(stream, 1)
+    await put(stream, 5, 5)
+    await backend().clock.sleep(5)
+    const second = await landing(store, stream)
+    expect(second).toMatchObject({ records: 5, gaps: [] })
+    expect(second.created).toBeGreaterThan(first.created)
+    expect(await staged(store, stream)).toEqual(texts(0, 10))
   })
 
   test('a first run from LATEST leaves out what was there before, and only that', async () => {

@@ -27,6 +27,10 @@ kinesisContract('memory', async (): Promise<KinesisBackend> => {
     createStream: async (name, shards) => api.createStream(name, shards),
     splitShard: async (name, shardId) => void api.splitShard(name, shardId),
     mergeShards: async (name, first, second) => void api.mergeShards(name, first, second),
+    recreateStream: async (name, shards) => {
+      clock.advance(2_000)
+      api.control(name).deleteAndRecreate(shards)
+    },
     close: async () => {},
   }
 })
@@ -41,6 +45,10 @@ kinesisContract('memory behind a door of its own', async (): Promise<KinesisBack
     createStream: async (name, shards) => memory.createStream(name, shards),
     splitShard: async (name, shardId) => void memory.splitShard(name, shardId),
     mergeShards: async (name, first, second) => void memory.mergeShards(name, first, second),
+    recreateStream: async (name, shards) => {
+      await systemClock.sleep(1_000) // creation times are known to the second
+      memory.control(name).deleteAndRecreate(shards)
+    },
     close: async () => {
       api.close()
       await door.close()
@@ -56,12 +64,24 @@ kinesisContract('kinesis-local on the wire', async (): Promise<KinesisBackend> =
   const settled = async (stream: string): Promise<void> => {
     while ((await api.describeStream(stream)).status !== 'ACTIVE') await systemClock.sleep(20)
   }
+  const createStream = async (StreamName: string, ShardCount: number): Promise<void> => {
+    await call('CreateStream', { StreamName, ShardCount })
+    await settled(StreamName)
+  }
   return {
     api,
     clock: systemClock,
-    createStream: async (StreamName, ShardCount) => {
-      await call('CreateStream', { StreamName, ShardCount })
-      await settled(StreamName)
+    createStream,
+    recreateStream: async (StreamName, shards) => {
+      await call('DeleteStream', { StreamName })
+      const isGone = () =>
+        api.describeStream(StreamName).then(
+          () => false,
+          () => true,
+        )
+      while (!(await isGone())) await systemClock.sleep(20)
+      await systemClock.sleep(1_000)
+      await createStream(StreamName, shards)
     },
     splitShard: async (StreamName, ShardToSplit) => {
       const { Shards } = (await call('ListShards', { StreamName })) as {
