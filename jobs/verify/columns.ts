@@ -2,7 +2,6 @@
 import type { Data, RecordBatch } from 'apache-arrow'
 import {
   applyTransform,
-  bytesAt,
   canApply,
   compareValues,
   type DataFile,
@@ -16,8 +15,8 @@ import {
   type SortOrder,
   valueAt,
 } from '../../table/index.ts'
-import { measureText, sha256Hex } from '../compaction/features.ts'
 import type { DatasetDefinition } from '../datasets/index.ts'
+import { featureChecks } from './features.ts'
 import { type Findings, RowFaults } from './problems.ts'
 
 /** The sort key of a row; as long as the sort order. */
@@ -50,7 +49,7 @@ export interface RowCheckOptions {
 }
 
 /** One check of one kind over the columns of a batch. */
-type BatchCheck = (columns: readonly Data[], rows: number, firstRow: number) => void
+export type BatchCheck = (columns: readonly Data[], rows: number, firstRow: number) => void
 
 export function rowChecker(options: RowCheckOptions): RowChecker {
   const { file } = options
@@ -60,7 +59,7 @@ export function rowChecker(options: RowCheckOptions): RowChecker {
   const checks: BatchCheck[] = [
     ...options.schema.fields.flatMap((field, index) => boundCheck(options, faults, nulls, field, index)),
     ...options.spec.fields.flatMap((_, index) => partitionCheck(options, faults, index)),
-    ...featureChecks(options, faults),
+    ...featureChecks(options.schema, options.dataset, faults),
     ...compactedAtCheck(options, faults),
     ...(sort === undefined ? [] : [sort.check]),
   ]
@@ -180,33 +179,6 @@ function partitionCheck(
 function sameValue(type: PrimitiveType, a: PrimitiveValue, b: PrimitiveValue): boolean {
   if (a === null || b === null) return a === b
   return a instanceof Uint8Array ? compareValues(type, a, b) === 0 : a === b
-}
-
-/** Every computed column that has its text beside it is computed again. */
-function featureChecks({ schema, dataset }: RowCheckOptions, faults: RowFaults): readonly BatchCheck[] {
-  const indexOf = (name: string): number => schema.fields.findIndex((field) => field.name === name)
-  return (dataset?.fields ?? []).flatMap(({ name, from }): BatchCheck[] => {
-    if (from.kind !== 'feature' || indexOf(name) < 0 || indexOf(from.of) < 0) return []
-    const measured = { words: 0, chars: 0, sentences: 0 }
-    const compute = (text: Uint8Array): PrimitiveValue => {
-      if (from.feature === 'content_sha256') return sha256Hex(text)
-      measureText(text, 0, text.length, measured)
-      if (from.feature === 'word_count') return measured.words
-      return from.feature === 'char_count' ? measured.chars : measured.sentences
-    }
-    const type = from.feature === 'content_sha256' ? 'string' : 'int'
-    return [
-      (columns, rows, firstRow) => {
-        const source = columns[indexOf(from.of)]!
-        const column = columns[indexOf(name)]!
-        for (let row = 0; row < rows; row++) {
-          const expected = isValidAt(source, row) ? compute(bytesAt(source, row)) : null
-          if (valueAt(type, column, row) !== expected)
-            faults.add('feature', name, firstRow + row, `${name} is not what ${from.of} gives`)
-        }
-      },
-    ]
-  })
 }
 
 function compactedAtCheck(options: RowCheckOptions, faults: RowFaults): readonly BatchCheck[] {
