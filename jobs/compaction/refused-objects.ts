@@ -7,14 +7,24 @@
  */
 import { FirnError } from '../../table/errors.ts'
 import { type SnapshotId, snapshotId } from '../../table/ids.ts'
-import { predecessorOf, type Snapshot, snapshotById, type Table, type TableMetadata } from '../../table/index.ts'
-import { type AbortableOptions, getIfExists, type ObjectStore } from '../../table/io/object-store.ts'
+import {
+  predecessorOf,
+  prefetch,
+  type Snapshot,
+  snapshotById,
+  type Table,
+  type TableMetadata,
+} from '../../table/index.ts'
+import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
 import { type JsonManifest, manifestKey, readManifest } from './manifest.ts'
 import { type QuarantineObject, quarantineId } from './quarantine.ts'
 import { replayedOf } from './replayed.ts'
 
 /** Member of a run's summary: how many of the records that it read were refused. */
 export const REFUSED_MEMBER = 'firn.records-quarantined'
+
+/** Requests in flight. */
+const CONCURRENCY = 16
 
 export interface RefusedSource extends AbortableOptions {
   /** The warehouse. */
@@ -49,16 +59,21 @@ export async function refusedObjects(source: RefusedSource): Promise<readonly Re
 export async function committedRefusals(source: RefusedSource): Promise<readonly JsonManifest[]> {
   const { store, table, tableName, signal } = source
   const { metadata } = table
-  const manifests: JsonManifest[] = []
-  const add = async (id: SnapshotId): Promise<void> => {
-    const manifest = await readManifest(store, tableName, id, { signal })
-    if (manifest !== undefined) {
-      if (manifest.quarantined.length > 0) manifests.push(manifest)
-    } else if (snapshotById(metadata, id) !== undefined) throw missing(store, manifestKey(tableName, id))
-  }
   const history = historyOf(metadata).filter(hasRefused)
-  const marked = await committedMarks(store, tableName, metadata, { signal })
-  for (const id of new Set([...marked, ...history.map((snapshot) => snapshot.snapshotId)])) await add(id)
+  const marked = await committedMarks(store, tableName, { signal })
+  const ids = [...new Set([...marked, ...history.map((snapshot) => snapshot.snapshotId)])]
+  const manifests: JsonManifest[] = []
+  const read = async (id: SnapshotId, abort: AbortSignal): Promise<JsonManifest | undefined> => {
+    const manifest = await readManifest(store, tableName, id, { signal: abort })
+    if (snapshotById(metadata, id) === undefined) {
+      // another table of this name had runs of its own
+      return manifest?.table_uuid === metadata.tableUuid ? manifest : undefined
+    }
+    if (manifest === undefined) throw missing(store, manifestKey(tableName, id))
+    return manifest
+  }
+  for await (const manifest of prefetch(ids, read, { depth: CONCURRENCY, signal }))
+    if (manifest !== undefined && manifest.quarantined.length > 0) manifests.push(manifest)
   // the planned time of runs that reached main grows from one to the next
   const timeOf = ({ compacted_at_micros: micros }: JsonManifest): bigint => BigInt(micros ?? 0)
   const isEarlier = (a: JsonManifest, b: JsonManifest): number => Number(timeOf(a) - timeOf(b))
@@ -94,21 +109,16 @@ export function historyOf(metadata: TableMetadata): readonly Snapshot[] {
 
 const committedKey = (table: string, id: SnapshotId | string): string => `_manifests/${table}/${id}.committed`
 
-/** Snapshots of this table that are marked as committed. */
+/** Snapshots that are marked as committed, of every table that had the name. */
 export async function committedMarks(
   store: ObjectStore,
   tableName: string,
-  { tableUuid }: TableMetadata,
   options: AbortableOptions = {},
 ): Promise<readonly SnapshotId[]> {
   const ids: SnapshotId[] = []
   for await (const { key } of store.list(`_manifests/${tableName}/`, options)) {
     const digits = /\/(\d{1,19})\.committed$/.exec(key)?.[1]
-    if (digits === undefined) continue
-    const mark = await getIfExists(store, key, options)
-    // another table of this name had runs of its own
-    if (mark !== undefined && Buffer.from(mark.bytes).toString('utf8').trim() === tableUuid)
-      ids.push(snapshotId(BigInt(digits)))
+    if (digits !== undefined) ids.push(snapshotId(BigInt(digits)))
   }
   return ids
 }
@@ -120,7 +130,7 @@ export async function committedMarks(
  */
 export async function markCommitted({ store, table, tableName, signal }: RefusedSource): Promise<void> {
   const { metadata } = table
-  const marked = new Set(await committedMarks(store, tableName, metadata, { signal }))
+  const marked = new Set(await committedMarks(store, tableName, { signal }))
   for (const { snapshotId: id } of historyOf(metadata).filter(hasRefused)) {
     if (marked.has(id)) continue
     // whoever wrote it before wrote the same

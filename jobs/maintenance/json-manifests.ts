@@ -104,7 +104,7 @@ export async function planWarehouseOrphans(
   const { metadata } = await table.refresh(options)
   const { manifests: known, unknown } = await readAll(store, tableName, metadata, manifests, options)
   // of expired snapshots that are known to have been committed
-  const marked = new Set(await committedMarks(store, tableName, metadata, options))
+  const marked = new Set(await committedMarks(store, tableName, options))
   const isCommitted = (id: SnapshotId): boolean => marked.has(id) || snapshotById(metadata, id) !== undefined
   const committed = known.filter(({ id }) => isCommitted(id)).map(({ manifest }) => manifest)
   const orphans: WarehouseOrphan[] = []

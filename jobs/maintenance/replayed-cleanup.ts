@@ -78,7 +78,7 @@ async function listings(
   const { metadata } = table
   const gone: SnapshotId[] = []
   const listed = new Set<string>()
-  const marked = new Set(await committedMarks(store, tableName, metadata, { signal }))
+  const marked = new Set(await committedMarks(store, tableName, { signal }))
   for (const id of await manifestIds(store, tableName, { signal })) {
     const manifest = await readManifest(store, tableName, id, { signal })
     const ids = (manifest?.quarantined ?? []).map(({ path }) => quarantineId(path))
