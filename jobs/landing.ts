@@ -17,6 +17,7 @@ import { type ObjectTarget, objectTargetSource } from './object-landing.ts'
 import { formatBytes, formatCount, plural, renderTable } from './render.ts'
 import type { WorkResult } from './runs.ts'
 import type { LandingSettings } from './settings/landing.ts'
+import { afterGrace } from './signals.ts'
 import { sizeArgument } from './sizes.ts'
 import type { Logger } from './telemetry.ts'
 import { durationArgument, parseTime } from './times.ts'
@@ -72,7 +73,7 @@ const SAFE_POINT_MILLIS = 8_000
 export async function runLanding(options: LandOptions): Promise<LandResult> {
   const { store, target, config, clock, log, signal, acceptGap = false } = options
   const settings = config.run.land
-  const hard = afterGrace(signal, SAFE_POINT_MILLIS, clock)
+  const hard = afterGrace(signal ?? new AbortController().signal, SAFE_POINT_MILLIS, clock)
   try {
     return await land({
       store,
@@ -95,25 +96,6 @@ const budgetOf = ({ maxRecords, maxBytes, maxDuration }: LandingSettings): LandB
   ...(maxBytes === undefined ? {} : { maxBytes: sizeArgument(maxBytes) }),
   ...(maxDuration === undefined ? {} : { maxMillis: durationArgument(maxDuration) }),
 })
-
-/** Aborts with the reason of `signal`, `graceMillis` after it. `release` when done, so that no timer keeps the process. */
-function afterGrace(
-  signal: AbortSignal | undefined,
-  graceMillis: number,
-  clock: Clock,
-): { readonly signal: AbortSignal; release(): void } {
-  const hard = new AbortController()
-  const released = new AbortController()
-  const begin = (): void => {
-    clock.sleep(graceMillis, released.signal).then(
-      () => hard.abort(signal?.reason),
-      () => {}, // released
-    )
-  }
-  if (signal?.aborted) hard.abort(signal.reason)
-  else signal?.addEventListener('abort', begin, { once: true, signal: released.signal })
-  return { signal: hard.signal, release: () => released.abort() }
-}
 
 function sourceOf(target: LandTarget, config: Config, clock: Clock): RecordSource {
   if (target.kind === 'objects') return objectTargetSource(target, config, clock)
