@@ -42,4 +42,4 @@ export type {
 export type { ChunkRef, ListedChunkRef, StagedChunk, StreamIncarnation } from './staging.ts'
 export { chunkKey, incarnationPrefix, listChunks, listIncarnations, readChunk, readChunkMeta } from './staging.ts'
 export type { Consumer, ConsumerEntry } from './stream-state.ts'
-export { deregisterConsumer, listConsumers, registerConsumer } from './stream-state.ts'
+export { deregisterConsumer, listConsumers, readCaughtUp, registerConsumer } from './stream-state.ts'

@@ -47,7 +47,7 @@ export interface PruneInput {
   readonly needs: readonly Need[]
   /** Nothing that was written at or after this time goes. */
   readonly olderThanMillis: EpochMillis
-  /** Every shard that still exists. `undefined`: not known, so every chain keeps its last chunk. */
+  /** Every shard that still exists, or that landing remembers. `undefined`: not known, so every chain keeps its last chunk. */
   readonly listed: readonly ListedShard[] | undefined
 }
 

@@ -9,6 +9,7 @@ import {
   type ChunkRef,
   listChunks,
   listIncarnations,
+  readCaughtUp,
   readChunkMeta,
   type StreamIncarnation,
 } from '../../../ingest/index.ts'
@@ -204,10 +205,11 @@ function undefinedWhenLost(error: unknown): undefined {
 
 /** The shards that still exist, or why that is not known. */
 async function shardsOf(
-  { listShards, signal }: PruneOptions,
-  { stream, created }: StreamIncarnation,
+  { store, listShards, signal }: PruneOptions,
+  incarnation: StreamIncarnation,
   asked: Asked,
 ): Promise<readonly ListedShard[] | string> {
+  const { stream, created } = incarnation
   // A file that is named again must find where it was read to.
   if (created === 0) return 'files may be landed again'
   if (listShards === undefined) return 'Kinesis was not asked'
@@ -215,7 +217,10 @@ async function shardsOf(
   asked.set(stream, asking)
   try {
     const now = await asking
-    return now.created === created ? now.shards : 'the stream was deleted, or deleted and made again'
+    if (now.created !== created) return 'the stream was deleted, or deleted and made again'
+    // Landing ends a shard that is gone and that it remembers without a chain: it has to forget it first.
+    const remembered = [...(await readCaughtUp(store, incarnation, { signal })).keys()]
+    return [...now.shards, ...remembered.map((shardId) => ({ shardId, parents: [] }))]
   } catch (error) {
     signal?.throwIfAborted()
     return `Kinesis did not say which shards there are: ${error instanceof Error ? error.message : String(error)}`
