@@ -203,6 +203,27 @@ describe('a stop', () => {
     expect(clock.nowMillis() - before).toBe(10)
   })
 
+  test('in the middle of a file keeps the lines that were read', async () => {
+    const clock = virtualClock()
+    const store = openMemoryStore('stop-files', { clock })
+    const lines = Array.from({ length: 60_000 }, (_, i) => `{"v":${i},"text":"some more text for each line"}\n`)
+    const paths = [folder.write('long.ndjson', lines.join(''))]
+    const stop = new AbortController()
+    const run = (stopping: boolean): Promise<LandResult> =>
+      land({
+        ...{ store, source: fileSource({ paths, clock }), clock, chunkLimits: { maxBytes: 1e6, maxRecords: 5_000 } },
+        ...(stopping ? { stop: stop.signal, onProgress: () => stop.abort(new Error('SIGTERM')) } : {}),
+      })
+    const { records, endedBy } = await run(true)
+    expect(endedBy).toBe('stop')
+    expect(records).toBeGreaterThan(5_000)
+    expect(records).toBeLessThan(60_000)
+    expect(await run(false)).toMatchObject({ records: 60_000 - records, endedBy: 'tip' })
+    const texts = (await stagedRecords(store, 'files')).map(({ text }) => text)
+    expect(texts).toEqual(lines.map((line) => line.trimEnd()))
+    dropMemoryStore('stop-files')
+  })
+
   test('before anything was read throws its reason', async () => {
     const { land, put, store, kinesis } = world(1)
     put(0, 0, 3)
