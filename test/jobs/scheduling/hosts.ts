@@ -12,6 +12,7 @@ import {
 } from '../../../jobs/schedule.ts'
 import type { TickOptions } from '../../../jobs/scheduling/cron.ts'
 import { createLogger } from '../../../jobs/telemetry.ts'
+import type { Clock } from '../../../table/clock.ts'
 import { type EpochMillis, epochMillis } from '../../../table/ids.ts'
 import type { ObjectStore } from '../../../table/io/object-store.ts'
 import type { Process, World } from './world.ts'
@@ -32,7 +33,8 @@ export interface Host extends Process {
   outcomes(): string[]
 }
 
-export type Work = (job: JobSpec, run: JobRun, host: string) => Promise<WorkResult<unknown>>
+/** `clock` is the host's own. */
+export type Work = (job: JobSpec, run: JobRun, clock: Clock) => Promise<WorkResult<unknown>>
 
 export const done: WorkResult<unknown> = { value: 1, json: {}, outcome: 'ok', text: '' }
 
@@ -49,7 +51,7 @@ export function createHost(world: World, store: ObjectStore, jobs: readonly JobS
   const state = createSchedulerState(jobs, clock, owner)
   const options: ScheduleOptions = {
     jobs,
-    runner: (job, run) => work(job, run, owner),
+    runner: (job, run) => work(job, run, clock),
     store: process.reach(store),
     clock,
     log: createLogger({ format: 'json', level: 'debug', clock, write: (line) => lines.push(line) }),
