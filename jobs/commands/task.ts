@@ -3,7 +3,6 @@
  * their own, on this host or another one that sees the warehouse.
  */
 import { readFile } from 'node:fs/promises'
-import process from 'node:process'
 import { Command } from 'commander'
 import { errorToWire, FirnError } from '../../table/errors.ts'
 import type { CompactionTask, TaskContext } from '../compaction/task.ts'
