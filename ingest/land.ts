@@ -162,7 +162,7 @@ async function landShard(run: Run, shard: SourceShard, signal: AbortSignal): Pro
     const caughtUp = await readInto(run, shard, state, from, signal)
     await chain.flush({ signal })
     // A gap that no chunk reports yet must be suspected again by the next run.
-    if (caughtUp && !chain.gapPending) run.reached.set(shard.shardId, run.startedMillis)
+    if (caughtUp && !chain.ended && !chain.gapPending) run.reached.set(shard.shardId, run.startedMillis)
     return chain.ended
   } finally {
     chain.release()
@@ -225,14 +225,17 @@ function tellLag(stream: string, shardId: string, { millisBehindLatest, ended }:
   ingestChannel.publish({ kind: 'lag', stream, shardId, behindMillis: ended ? undefined : millisBehindLatest })
 }
 
+/**
+ * One small object for all shards. A chain that has ended says so itself; a shard that is gone is remembered until
+ * there is one, which may be its only trace.
+ */
 async function noteCaughtUp(run: Run, shards: readonly SourceShard[]): Promise<void> {
   const { source, store, clock, signal } = run.options
-  if (!source.listsEveryShard || run.reached.size === 0) return
+  if (!source.listsEveryShard) return
   const listed = new Set(shards.map((shard) => shard.shardId))
-  // A shard that is gone is remembered until an end marker says so; one with a chain is remembered by that.
-  const isSettled = (shardId: string): boolean =>
-    run.heads.has(shardId) || run.states.get(shardId)?.chain.ended === true
-  const keep = (shardId: string): boolean => listed.has(shardId) || !isSettled(shardId)
+  const keep = (shardId: string): boolean =>
+    run.states.get(shardId)?.chain.ended !== true && (listed.has(shardId) || !run.heads.has(shardId))
+  if (run.reached.size === 0 && [...run.caughtUp.keys()].every(keep)) return
   await writeCaughtUp(store, run.context.incarnation, run.reached, { clock, keep, signal })
 }
 

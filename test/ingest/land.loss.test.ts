@@ -156,3 +156,17 @@ test('a shard without a record that vanished before its end is a gap of its own,
   expect(await w.land()).toMatchObject({ gaps: [], chunks: 0 })
   expect(sorted(await w.texts())).toEqual([...numbered(0, 3), ...numbered(8, 10)])
 })
+
+test('a chain that ended and was pruned whole is not taken for a shard that vanished', async () => {
+  const w = world(1)
+  w.put(0, 0, 3)
+  await w.land()
+  w.kinesis.splitShard(STREAM, SHARD(0))
+  await w.land()
+  w.kinesis.dropShard(STREAM, SHARD(0))
+  const keys: string[] = []
+  for await (const { key } of w.store.list('')) if (key.includes(SHARD(0))) keys.push(key)
+  expect(keys).toHaveLength(2)
+  for (const key of keys) await w.store.delete(key)
+  expect(await w.land({ failOnDataLoss: true })).toMatchObject({ gaps: [], chunks: 0 })
+})
