@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { lastSignal } from '../../jobs/signals.ts'
+import { afterGrace, Interrupted, interruptible, lastSignal } from '../../jobs/signals.ts'
 import { type Clock, systemClock } from '../../table/clock.ts'
 
 /** A clock whose sleepers are woken by hand. */
@@ -48,4 +48,73 @@ test('released, they leave no timer and no listener behind', async () => {
   interrupt.abort()
   await settled()
   expect([sleepers.size, signal.aborted]).toEqual([0, false])
+})
+
+/** A process that signals can be sent to, and that notes its end. */
+function fakeProcess() {
+  const listeners = new Map<string, () => void>()
+  const exits: number[] = []
+  const target = {
+    on: (name: string, listener: () => void) => listeners.set(name, listener),
+    exit: (code: number) => void exits.push(code),
+  }
+  return { target, exits, send: (name: 'SIGINT' | 'SIGTERM') => listeners.get(name)!() }
+}
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('the first %s asks to stop, the second ends the process with its code', (name, code) => {
+  const { target, exits, send } = fakeProcess()
+  const interrupt = interruptible(handClock().clock, target)
+  expect([interrupt.signal.aborted, interrupt.exitCode]).toEqual([false, undefined])
+  send(name)
+  expect([interrupt.signal.aborted, interrupt.exitCode, exits]).toEqual([true, code, []])
+  send(name)
+  expect(exits).toEqual([code])
+})
+
+test('25 s after the first signal the process ends, whatever it is at', async () => {
+  const { target, exits, send } = fakeProcess()
+  const { clock, sleepers } = handClock()
+  interruptible(clock, target)
+  send('SIGTERM')
+  expect([...sleepers.keys()]).toEqual([25_000])
+  sleepers.get(25_000)!()
+  await settled()
+  expect(exits).toEqual([143])
+})
+
+test('when all is done, no timer keeps the process', async () => {
+  const { target, exits, send } = fakeProcess()
+  const { clock, sleepers } = handClock()
+  const interrupt = interruptible(clock, target)
+  send('SIGTERM')
+  interrupt.done()
+  await settled()
+  expect([sleepers.size, exits]).toEqual([0, []])
+})
+
+test('a command that a signal ended in order has its own exit code', () => {
+  const { target, exits, send } = fakeProcess()
+  const interrupt = interruptible(handClock().clock, target)
+  send('SIGTERM')
+  const reason: unknown = interrupt.signal.reason
+  if (!(reason instanceof Interrupted)) throw new Error('no reason')
+  reason.endedInOrder()
+  expect(interrupt.exitCode).toBeUndefined()
+  send('SIGTERM')
+  expect(exits, 'the second signal still ends the process').toEqual([143])
+})
+
+test.each(['before', 'after'])('what follows a signal after a grace has its reason: %s it began', async (when) => {
+  const { clock, sleepers } = handClock()
+  const first = new AbortController()
+  if (when === 'before') first.abort(new Error('stop'))
+  const { signal } = afterGrace(first.signal, 17_000, clock)
+  first.abort(new Error('stop'))
+  expect([[...sleepers.keys()], signal.aborted]).toEqual([[17_000], false])
+  sleepers.get(17_000)!()
+  await settled()
+  expect(signal.reason).toMatchObject({ message: 'stop' })
 })
