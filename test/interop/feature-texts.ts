@@ -88,7 +88,11 @@ function prose(roll: Dice): string {
 function repeated(roll: Dice, pieces: readonly string[], separator: string): string {
   const few = pieces.slice(0, 1 + roll(3))
   const all = [...pieces, ...times(roll(8), () => pick(roll, few))]
-  return all.sort(() => roll(3) - 1).join(separator)
+  for (let at = all.length - 1; at > 0; at--) {
+    const other = roll(at + 1)
+    ;[all[at], all[other]] = [all[other]!, all[at]!]
+  }
+  return all.join(separator)
 }
 
 const MAKERS: Readonly<Record<string, (roll: Dice, index: number) => string>> = {

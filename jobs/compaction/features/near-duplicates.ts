@@ -2,10 +2,11 @@
  * Group `near-duplicates`: Charikar's simhash of 64 bits, by which near copies are found without comparing texts.
  *
  * 1. Normalise: A to Z become a to z, every run of White_Space becomes one space, none is left at either end.
- * 2. Shingles: every run of 8 code points, each as often as it occurs; a shorter text is one shingle, an empty one none.
+ * 2. Shingles: every run of 8 code points; a shorter text is one shingle, an empty one has none.
  * 3. Hash of a shingle: its UTF-8 through MurmurHash3 x86 32-bit, with seed 0 for the upper and seed 1 for the lower
  *    half.
- * 4. A bit of the simhash is 1 when it is 1 in more than half of the shingles' hashes.
+ * 4. A bit of the simhash is 1 when it is 1 in more than half of the different hashes: how often a shingle occurs does
+ *    not count, or the common words of a language would make all its texts alike.
  *
  * As a signed 64-bit number. All of it is fixed for good: no list or property here follows a Unicode version.
  */
@@ -15,23 +16,40 @@ const SHINGLE_CODE_POINTS = 8
 
 const WHITE_SPACE_RUN = new RegExp(`[${WHITE_SPACE}]+`, 'g')
 
-const counts = new Int32Array(64)
-
 /** @param text well-formed. */
 export function simhash64(text: string): bigint {
   const bytes = Buffer.from(normalised(text), 'utf8')
   const starts = codePointStarts(bytes)
   const points = starts.length - 1
   if (points === 0) return 0n
-  counts.fill(0)
   const width = Math.min(SHINGLE_CODE_POINTS, points)
-  const shingles = points - width + 1
-  for (let first = 0; first < shingles; first++) {
+  const halves = new Uint32Array(2 * (points - width + 1))
+  for (let first = 0; first < halves.length / 2; first++) {
     const [start, end] = [starts[first]!, starts[first + width]!]
-    count(murmur3(bytes, start, end, 0), 32)
-    count(murmur3(bytes, start, end, 1), 0)
+    halves[2 * first] = murmur3(bytes, start, end, 1)
+    halves[2 * first + 1] = murmur3(bytes, start, end, 0)
   }
-  return (BigInt.asIntN(32, BigInt(majority(32, shingles))) << 32n) | BigInt(majority(0, shingles) >>> 0)
+  // any order will do that puts equal ones side by side
+  new BigUint64Array(halves.buffer).sort()
+  return majority(halves)
+}
+
+/** @param halves of sorted hashes, the lower one first; equal hashes count once. */
+function majority(halves: Uint32Array): bigint {
+  const counts = new Int32Array(64)
+  let different = 0
+  for (let at = 0; at < halves.length; at += 2) {
+    const [low, high] = [halves[at]!, halves[at + 1]!]
+    if (at > 0 && low === halves[at - 2] && high === halves[at - 1]) continue
+    different++
+    for (let bit = 0; bit < 32; bit++) {
+      counts[bit]! += (low >>> bit) & 1
+      counts[32 + bit]! += (high >>> bit) & 1
+    }
+  }
+  let simhash = 0n
+  for (let bit = 63; bit >= 0; bit--) simhash = (simhash << 1n) | (2 * counts[bit]! > different ? 1n : 0n)
+  return BigInt.asIntN(64, simhash)
 }
 
 /** Bits in which two simhashes differ, 0 to 64; independent texts differ in about 32. */
@@ -56,16 +74,6 @@ function codePointStarts(bytes: Uint8Array): Uint32Array {
   for (let at = 0; at < bytes.length; at++) if ((bytes[at]! & 0xc0) !== 0x80) starts[points++] = at
   starts[points] = bytes.length
   return starts.subarray(0, points + 1)
-}
-
-function count(hash: number, firstBit: number): void {
-  for (let bit = 0; bit < 32; bit++) counts[firstBit + bit]! += (hash >>> bit) & 1
-}
-
-function majority(firstBit: number, of: number): number {
-  let bits = 0
-  for (let bit = 0; bit < 32; bit++) if (2 * counts[firstBit + bit]! > of) bits |= 1 << bit
-  return bits
 }
 
 /** MurmurHash3_x86_32 of `bytes[start, end)`. */

@@ -121,6 +121,63 @@ describe('parseDataset', () => {
     ['a day of a text', { ...small, partition: [{ source: 'body', transform: 'day' }] }, /does not fit/],
     ['an unknown transform', { ...small, partition: [{ source: 'body', transform: 'bucket[4]' }] }, /transform/],
     ['a sort by an unknown field', { ...small, sort: [{ source: 'nope' }] }, /sort: no field nope/],
+    [
+      'a feature for an origin',
+      { ...small, fields: [...small.fields, field('o', 'int', { from: { kind: 'origin' } })] },
+      /o: must be of type string/,
+    ],
+    [
+      'a field of a group',
+      { ...small, fields: [...small.fields, field('o', 'int', { from: { kind: 'group' } })] },
+      /from/,
+    ],
+    ['the scope table without an origin', { ...small, dedup: { scope: 'table' } }, /dedup: scope table needs/],
+    [
+      'the scope table with an origin that may be null',
+      {
+        ...small,
+        dedup: { scope: 'table' },
+        fields: [...small.fields, field('o', 'string', { from: { kind: 'origin' } })],
+      },
+      /dedup: scope table needs/,
+    ],
+    ['an unknown group', { ...small, features: [{ group: 'sentiment', of: 'body' }] }, /features/],
+    [
+      'a group of an unknown field',
+      { ...small, features: [{ group: 'quality', of: 'nope' }] },
+      /features: "of" of quality/,
+    ],
+    [
+      'a group of a number',
+      { ...small, features: [{ group: 'quality', of: 'word_count' }] },
+      /features: "of" of quality/,
+    ],
+    ['a segmentation of no language', { ...small, features: [{ group: 'segmentation', of: 'body' }] }, /locale/],
+    [
+      'a segmentation of a language that nobody knows',
+      { ...small, features: [{ group: 'segmentation', of: 'body', locale: 'xx-qq-?' }] },
+      /locale/,
+    ],
+    [
+      'one group twice',
+      {
+        ...small,
+        features: [
+          { group: 'near-duplicates', of: 'body' },
+          { group: 'near-duplicates', of: 'id' },
+        ],
+      },
+      /column simhash64 would be there twice; give/,
+    ],
+    [
+      'a group on top of a field',
+      {
+        ...small,
+        features: [{ group: 'statistics', of: 'body', prefix: 'x_' }],
+        fields: [...small.fields, field('x_length', 'int')],
+      },
+      /x_length would be there twice/,
+    ],
     ['a record limit of nothing', { ...small, maxRecordBytes: 0 }, /maxRecordBytes/],
   ])('refuses %s', (_name, json, message) => {
     expect(faultsOf(json)).toMatch(message)
@@ -128,6 +185,67 @@ describe('parseDataset', () => {
 
   it.each([null, [], 'articles', 7])('refuses %j', (json) => {
     expect(faultsOf(json)).toMatch(/definition/)
+  })
+})
+
+describe('a definition with groups of features', () => {
+  const features = [
+    { group: 'quality', of: 'body' },
+    { group: 'statistics', of: 'body', prefix: 'body_' },
+    { group: 'near-duplicates', of: 'body' },
+    { group: 'near-duplicates', of: 'id', prefix: 'id_' },
+    { group: 'segmentation', of: 'body', locale: 'ja' },
+  ]
+  const dataset = parseDataset(
+    {
+      ...small,
+      fields: [...small.fields, field('place', 'string', { required: true, from: { kind: 'origin' } })],
+      features,
+      dedup: { scope: 'table' },
+      sort: [{ source: 'simhash64' }],
+    },
+    'test',
+  )
+
+  it('survives JSON unchanged, and again', () => {
+    const again = parseDataset(JSON.parse(JSON.stringify(dataset)), 'again')
+    expect(again).toEqual(dataset)
+    expect(JSON.stringify(again)).toBe(JSON.stringify(dataset))
+    expect(dataset.dedup).toEqual({ scope: 'table', keep: 'latest' })
+  })
+
+  it('lays out their columns after the fields, documented, and nullable but for the version', () => {
+    const { schema, sortOrder } = layoutOf(dataset)
+    const names = schema.fields.map(({ name }) => name)
+    expect(names.slice(0, 8)).toEqual([
+      'id',
+      'body',
+      'word_count',
+      'compacted_at',
+      'place',
+      'quality_pass',
+      'quality_reason',
+      'quality_word_count',
+    ])
+    expect(names.slice(-5)).toEqual([
+      'simhash64',
+      'id_simhash64',
+      'segment_word_count',
+      'segment_sentence_count',
+      'feature_version',
+    ])
+    expect(new Set(names).size).toBe(names.length)
+    expect(schema.fields.map(({ id }) => id)).toEqual(names.map((_, index) => index + 1))
+    for (const { name, doc, required } of schema.fields.slice(5)) {
+      expect(doc, name).toMatch(/\w/)
+      expect(required, name).toBe(name === 'feature_version')
+    }
+    expect(sortOrder.fields[0]!.sourceId).toBe(names.indexOf('simhash64') + 1)
+  })
+
+  it('has no column of theirs without a group', () => {
+    expect(layoutOf(parseDataset(small, 'test')).schema.fields.map(({ name }) => name)).not.toContain('feature_version')
+    expect(layoutOf(parseDataset({ ...small, features: [] }, 'test')).schema.fields.length).toBe(4)
   })
 })
 

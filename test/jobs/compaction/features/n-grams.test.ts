@@ -1,0 +1,48 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { joinWords, repeatedNGramLength, topNGramLength } from '../../../../jobs/compaction/features/n-grams.ts'
+import { scanText } from '../../../../jobs/compaction/features/scan.ts'
+
+const length = (text: string): number => [...text].length
+
+/** Word for word from the definition. */
+function topReference(words: readonly string[], n: number): number | undefined {
+  const counts = new Map<string, number>()
+  for (let at = 0; at + n <= words.length; at++) {
+    const run = words.slice(at, at + n).join(' ')
+    counts.set(run, (counts.get(run) ?? 0) + 1)
+  }
+  if (counts.size === 0) return undefined
+  const most = Math.max(...counts.values())
+  return length([...counts].find(([, count]) => count === most)![0]) * most
+}
+
+function repeatedReference(words: readonly string[], n: number): number {
+  const seen = new Set<string>()
+  let repeated = 0
+  for (let at = 0; at + n <= words.length; ) {
+    const run = words.slice(at, at + n).join('')
+    if (seen.has(run)) {
+      repeated += length(run)
+      at += n
+    } else {
+      seen.add(run)
+      at++
+    }
+  }
+  return repeated
+}
+
+describe('runs of words', () => {
+  it('are counted as the definitions say, for any words', () => {
+    const words = fc.array(fc.constantFrom('a', 'b', 'ab', 'ba', '😀', '😀a', 'long'), { maxLength: 40 })
+    fc.assert(
+      fc.property(words, fc.integer({ min: 1, max: 10 }), (list, n) => {
+        const scan = scanText(list.join(' '))
+        expect(topNGramLength(scan, joinWords(scan, ' '), n)).toBe(topReference(list, n))
+        expect(repeatedNGramLength(scan, joinWords(scan, ''), n)).toBe(repeatedReference(list, n))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+})
