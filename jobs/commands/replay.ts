@@ -4,8 +4,9 @@ import type { RefusedObject } from '../compaction/refused-objects.ts'
 import type { CommandContext } from '../context.ts'
 import { formatBytes, formatCount, plural, renderTable } from '../render.ts'
 import { collectNames } from './names.ts'
+import { addWorkOptions, type WorkFlags } from './work-flags.ts'
 
-interface ReplayFlags {
+interface ReplayFlags extends WorkFlags {
   readonly reason?: readonly string[]
   readonly object?: readonly string[]
   readonly dryRun: boolean
@@ -15,12 +16,13 @@ interface ReplayFlags {
 const SHOWN = 50
 
 export function replayCommand(ctx: CommandContext): Command {
-  return new Command('replay')
+  const command = new Command('replay')
     .description('run refused records again: what passes by now becomes rows, what fails is quarantined anew')
     .argument('<table>', 'namespace.name')
     .option('--reason <prefix>', 'only objects with a record that was refused for it, once for each', collectNames)
     .option('--object <id>', 'only this quarantine object (<run>-<number>), once for each', collectNames)
     .option('--dry-run', 'print which objects would be read; change nothing', false)
+  return addWorkOptions(command)
     .addHelpText(
       'after',
       '\nObjects are read whole: beside the records of a reason also the others of the same object.\n\nExample:\n  $ firn replay news.articles --reason schema.type --dry-run',
@@ -29,9 +31,9 @@ export function replayCommand(ctx: CommandContext): Command {
 }
 
 async function run(ctx: CommandContext, table: string, flags: ReplayFlags): Promise<void> {
-  const [{ previewReplay, replayWork }, { executorFor }, { recordRun }] = await Promise.all([
+  const [{ previewReplay, replayWork }, { workOf }, { recordRun }] = await Promise.all([
     import('../compaction/index.ts'),
-    import('../executor.ts'),
+    import('../work.ts'),
     import('../runs.ts'),
   ])
   const { clock, log, signal } = ctx
@@ -43,10 +45,10 @@ async function run(ctx: CommandContext, table: string, flags: ReplayFlags): Prom
     ctx.print({ json: planJson(table, objects), text: planText(table, objects) })
     return
   }
-  const executor = executorFor(store, ctx.storeOptions)
+  const work = await workOf(ctx, flags)
   const record = { store, job: 'replay', subject: table, clock, log, signal }
   const { result, text, error } = await recordRun(record, (begun) =>
-    replayWork({ ...options, executor, onBegin: begun }),
+    replayWork({ ...options, ...work, onBegin: begun }),
   )
   if (result === undefined) throw error
   ctx.print({ json: result, text })

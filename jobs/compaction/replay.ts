@@ -40,8 +40,14 @@ export interface ReplayOptions extends ReplayChoice, AbortableOptions {
   readonly maxBadRatio?: number | undefined
   /** File URL of the user's enrichment module. */
   readonly enrichment?: string | undefined
+  /** Bytes that a process of the run takes at most, about. */
   readonly memoryLimitBytes?: number | undefined
+  /** Tasks that share the work. Default 1. */
   readonly tasks?: number | undefined
+  /** Where rows go that memory does not hold. */
+  readonly spillFolder?: string | undefined
+  /** Instead of `signal` once the commit has begun: it is given the time to find out what became of it. */
+  readonly commitSignal?: AbortSignal | undefined
   readonly log?: CompactLog | undefined
   /** Called when the run is planned and its work begins; not when there is nothing to do. */
   readonly onBegin?: (() => void) | undefined
@@ -80,10 +86,9 @@ const MAX_PLANS = 5
 
 /**
  * @throws {FirnError} `FIRN_TABLE_NOT_FOUND`, `FIRN_REFUSED_NOT_FOUND` (not-found); `FIRN_DATASET_UNKNOWN`,
- *   `FIRN_INVALID_OPTION` (invalid);
- *   `FIRN_MANIFEST_CORRUPT`, `FIRN_QUARANTINE_CORRUPT`, `FIRN_PROPERTY_INVALID` (corrupt); `FIRN_TOO_MANY_BAD_RECORDS`,
- *   `FIRN_CLOCK_BEHIND`, `FIRN_ACCOUNTING_FAILED` (failed); `FIRN_COMPACTION_RACE`, `FIRN_COMMIT_CONFLICT` (conflict);
- *   `FIRN_COMMIT_STATE_UNKNOWN` (unknown-commit).
+ *   `FIRN_INVALID_OPTION` (invalid); `FIRN_MANIFEST_CORRUPT`, `FIRN_PROPERTY_INVALID` (corrupt); `FIRN_CLOCK_BEHIND`
+ *   (failed); `FIRN_COMPACTION_RACE`, `FIRN_COMMIT_CONFLICT` (conflict); `FIRN_COMMIT_STATE_UNKNOWN` (unknown-commit);
+ *   what `processInputs` throws.
  */
 export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const { store, clock, table: tableName, signal } = options
@@ -114,6 +119,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
       maxBadRatio: options.maxBadRatio ?? null,
       memoryLimitBytes: options.memoryLimitBytes,
       tasks: options.tasks,
+      spillFolder: options.spillFolder,
       enrichment: options.enrichment,
       signal,
     })
@@ -123,7 +129,9 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
     }
     try {
       const moves = { kind: 'replayed', objects: objects.map(({ path }) => path) } as const
-      const committed = await commitRun({ store, clock, table, tableName, runId, compactedAt, moves, totals, signal })
+      signal?.throwIfAborted()
+      const commit = { store, clock, table, tableName, runId, compactedAt, moves, totals }
+      const committed = await commitRun({ ...commit, signal: options.commitSignal ?? signal })
       return resultOf(run, totals, committed, utcMicros(compactedAt))
     } catch (error) {
       if (!FirnError.is(error, 'FIRN_REQUIREMENT_FAILED')) throw error
