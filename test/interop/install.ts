@@ -14,6 +14,7 @@ const run = promisify(execFile)
 const HERE: string = fileURLToPath(new URL('.', import.meta.url))
 const FOLDER: string = fileURLToPath(new URL('../../.cache/interop/', import.meta.url))
 const FEATURES_FOLDER: string = fileURLToPath(new URL('../../.cache/features/', import.meta.url))
+const LINEAGE_FOLDER: string = fileURLToPath(new URL('../../.cache/lineage/', import.meta.url))
 const ICEBERG_JAR = { group: 'org.apache.iceberg', artifact: 'iceberg-spark-runtime-3.5_2.12', version: '1.10.0' }
 
 /** Iceberg's own REST catalog as its tests run it: catalog, database and web server in one. */
@@ -50,6 +51,12 @@ export async function installRestEngines(say: (line: string) => void): Promise<R
 export async function installDatatrove(say: (line: string) => void): Promise<string> {
   await mkdir(FEATURES_FOLDER, { recursive: true })
   return await installPython(say, 'python', 'requirements-datatrove.txt', FEATURES_FOLDER)
+}
+
+/** Python with OpenLineage's client. */
+export async function installOpenLineage(say: (line: string) => void): Promise<string> {
+  await mkdir(LINEAGE_FOLDER, { recursive: true })
+  return await installPython(say, 'python', 'requirements-openlineage.txt', LINEAGE_FOLDER)
 }
 
 async function installPython(
