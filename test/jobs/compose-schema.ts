@@ -49,6 +49,7 @@ const service = {
       },
     },
     restart: { type: 'string', pattern: '^(no|always|unless-stopped|on-failure(:\\d+)?)$' },
+    stop_grace_period: { type: 'string', pattern: '^\\d+s$' },
     healthcheck,
   },
 } as const
