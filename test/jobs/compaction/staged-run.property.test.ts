@@ -4,12 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { CompactOptions, CompactResult } from '../../../jobs/compaction/index.ts'
-import type { CompactionTask } from '../../../jobs/compaction/task.ts'
-import { parseDataset } from '../../../jobs/datasets/index.ts'
-import { type Executor, inlineExecutor } from '../../../jobs/executor.ts'
-import { openFileTask } from '../../../table/index.ts'
-import { memoryWarehouse, NOON, runCompaction, stage, TABLE, type TestRecord, type Warehouse } from './fixture.ts'
+import type { CompactOptions } from '../../../jobs/compaction/index.ts'
+import type { TaskBudget } from '../../../jobs/compaction/memory.ts'
+import { inlineExecutor } from '../../../jobs/executor.ts'
+import { memoryWarehouse, NOON, runCompaction, stage, type TestRecord, type Warehouse } from './fixture.ts'
+import { said, squeezed, stagedDataset, tableOf } from './staged-fixture.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -18,33 +17,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await rm(folder, { recursive: true })
 })
-
-const dataset = (keep: 'latest' | 'first', partition: 'day' | 'content' | 'none') =>
-  parseDataset(
-    {
-      name: 'staged',
-      fields: [
-        { name: 'article_id', type: 'string', required: true },
-        { name: 'content', type: 'string' },
-        { name: 'rank', type: 'double' },
-        { name: 'publish_date', type: 'timestamptz' },
-        { name: 'word_count', type: 'int', from: { kind: 'feature', feature: 'word_count', of: 'content' } },
-        { name: 'arrived_at', type: 'timestamptz', required: true, from: { kind: 'arrived_at' } },
-        { name: 'compacted_at', type: 'timestamptz', required: true, from: { kind: 'compacted_at' } },
-      ],
-      key: 'article_id',
-      eventTime: 'publish_date',
-      dedup: { scope: 'run', keep },
-      partition:
-        partition === 'none'
-          ? []
-          : partition === 'day'
-            ? [{ source: 'publish_date', transform: 'day' }]
-            : [{ source: 'content', transform: 'identity' }],
-      sort: [{ source: 'publish_date', direction: 'desc' }, { source: 'content' }],
-    },
-    'test',
-  )
 
 interface Shape {
   readonly keep: 'latest' | 'first'
@@ -109,63 +81,19 @@ async function staged({ shards, recordsPerChunk }: Shape): Promise<Warehouse> {
   return warehouse
 }
 
-const changing = (executor: Executor, change: (task: CompactionTask) => CompactionTask): Executor => ({
-  run: (tasks, options) => executor.run(tasks.map(change), options),
+const budgetOf = ({ runBytes, mergeBytes, tableEntries }: Shape): TaskBudget => ({
+  residentBytes: runBytes,
+  runBytes,
+  blockBytes: 300,
+  mergeBytes,
+  tableEntries,
 })
 
-const squeezed = (store: Warehouse['store'], { runBytes, mergeBytes, tableEntries }: Shape): Executor =>
-  changing(inlineExecutor(store), (task) => ({
-    ...task,
-    rowGroupRows: 8,
-    targetFileSizeBytes: 6000,
-    budget: { residentBytes: runBytes, runBytes, blockBytes: 300, mergeBytes, tableEntries },
-  }))
-
 const options = (shape: Shape, more: Partial<CompactOptions>): Partial<CompactOptions> => ({
-  dataset: dataset(shape.keep, shape.partition),
+  dataset: stagedDataset(shape.keep, shape.partition),
   maxBadRatio: 1,
   ...more,
 })
-
-/** What a run says, but for what is random or depends on where files were cut. */
-const said = ({ run_id, snapshot_id, quarantine_objects, files_added, bytes_added, ...rest }: CompactResult): object =>
-  rest
-
-const text = (value: unknown): string =>
-  JSON.stringify(value, (_key, each: unknown) =>
-    typeof each === 'bigint' ? `${each}n` : Object.is(each, -0) ? '-0' : each,
-  )
-
-/** The number that ends a file's name tells files of a range apart, the ones before it tell ranges and partitions. */
-const numbersOf = (path: string): readonly number[] =>
-  path
-    .slice(path.lastIndexOf('/') + 1)
-    .split('-')
-    .slice(1)
-    .map((part) => Number.parseInt(part, 10))
-
-const inOrder = (a: string, b: string): number => {
-  const [left, right] = [numbersOf(a), numbersOf(b)]
-  const at = left.findIndex((number, index) => number !== right[index])
-  return at < 0 ? 0 : left[at]! - right[at]!
-}
-
-/** Rows of each partition, file after file as they were written. */
-async function tableOf({ catalog }: Warehouse): Promise<Record<string, readonly string[]>> {
-  const table = await catalog.loadTable(TABLE)
-  const tasks = [...(await table.scan().planFiles())].sort((a, b) => inOrder(a.file.filePath, b.file.filePath))
-  const rows: Record<string, string[]> = {}
-  for (const task of tasks) {
-    const reader = await openFileTask(table.store, table.location, task, table.schemaFor())
-    const partition = text(task.file.partition)
-    const part = rows[partition] ?? []
-    rows[partition] = part
-    for (const group of reader.rowGroupRows.keys()) {
-      for (const row of await reader.read(group)) part.push(text(row.toJSON()))
-    }
-  }
-  return rows
-}
 
 describe('a run of several tasks, ranges and sorted runs', () => {
   it('makes the table that a run in memory makes', async () => {
@@ -176,7 +104,7 @@ describe('a run of several tasks, ranges and sorted runs', () => {
         const result = await runCompaction(
           actual,
           options(shape, {
-            executor: squeezed(actual.store, shape),
+            executor: squeezed(inlineExecutor(actual.store), budgetOf(shape)),
             tasks: shape.tasks,
             ...(shape.inWarehouse ? {} : { spillFolder: folder }),
           }),

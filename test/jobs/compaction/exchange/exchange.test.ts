@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest'
+import { exchangeOn, removeExchange } from '../../../../jobs/compaction/exchange/exchange.ts'
+import { FirnError, type ObjectStore, openStore } from '../../../../table/index.ts'
+
+const memory = (name: string): ObjectStore => openStore(`memory://exchange-${process.pid}-${name}`)
+
+/** A store whose disk is full from the second object on. */
+function small(store: ObjectStore, code: string): ObjectStore {
+  let puts = 0
+  return {
+    ...store,
+    url: store.url,
+    put: async (key, body, options) => {
+      if (puts++ === 0) return await store.put(key, body, options)
+      const cause = Object.assign(new Error(`${code}: no space left on device, write`), { code })
+      throw new FirnError('unavailable', 'FIRN_STORE_UNAVAILABLE', `cannot write ${key}`, { cause })
+    },
+  }
+}
+
+describe('an exchange', () => {
+  it.each(['ENOSPC', 'EDQUOT'])('says where there was no room, and how much was there (%s)', async (code) => {
+    const exchange = exchangeOn(small(memory(code), code))
+    await exchange.put('a', new Uint8Array(1000), {})
+    const error: unknown = await exchange.put('b', new Uint8Array(234), {}).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({
+      kind: 'unavailable',
+      code: 'FIRN_SPILL_FAILED',
+      detail: { folder: expect.stringContaining('memory://exchange'), bytes: 234, writtenBytes: 1000 },
+      help: expect.stringContaining('--spill-folder'),
+    })
+  })
+
+  it('passes on what is no matter of room', async () => {
+    const exchange = exchangeOn(small(memory('other'), 'EIO'))
+    await exchange.put('a', new Uint8Array(1), {})
+    await expect(exchange.put('b', new Uint8Array(1), {})).rejects.toMatchObject({ code: 'FIRN_STORE_UNAVAILABLE' })
+  })
+
+  it('refuses an object that is shorter than it was', async () => {
+    const store = memory('short')
+    const exchange = exchangeOn(store)
+    await exchange.put('a', new Uint8Array(10), {})
+    await store.put('a', new Uint8Array(8))
+    await expect(exchange.get('a', { start: 2, end: 10 }, {})).rejects.toMatchObject({ code: 'FIRN_SPILL_CORRUPT' })
+  })
+
+  it('is removed as far as it can be, without a word', async () => {
+    const store = memory('gone')
+    for (const key of ['_spill/r1/1/a', '_spill/r1/1/b', '_spill/r1/2/a', '_spill/r10/1/a'])
+      await store.put(key, new Uint8Array(1))
+    await removeExchange({ kind: 'warehouse', prefix: '_spill/r1/1/' }, store)
+    const left: string[] = []
+    for await (const { key } of store.list('')) left.push(key)
+    expect(left).toEqual(['_spill/r1/2/a', '_spill/r10/1/a'])
+    const broken: ObjectStore = {
+      ...store,
+      url: store.url,
+      list: store.list.bind(store),
+      delete: async () => Promise.reject(new Error('down')),
+    }
+    await removeExchange({ kind: 'warehouse', prefix: '_spill/' }, broken)
+  })
+})

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest'
+import { taskBudget } from '../../../jobs/compaction/memory.ts'
+import { FirnError } from '../../../table/index.ts'
+import { articleRecords, memoryWarehouse, runCompaction, stage } from './fixture.ts'
+
+const MIB = 1024 * 1024
+
+const needOf = (run: () => unknown): number => {
+  try {
+    run()
+  } catch (error) {
+    if (FirnError.is(error, 'FIRN_MEMORY_LIMIT_TOO_SMALL')) return Number(error.detail?.['needBytes'])
+  }
+  return 0
+}
+
+describe('the memory limit', () => {
+  it('is refused when it is too small, with the one that would do', () => {
+    const need = needOf(() => taskBudget(300 * MIB, 128 * MIB, 10_000 * MIB))
+    expect(need).toBeGreaterThan(500 * MIB)
+    expect(needOf(() => taskBudget(need - 1, 128 * MIB, 10_000 * MIB))).toBe(need)
+    expect(taskBudget(need, 128 * MIB, 10_000 * MIB).residentBytes).toBeGreaterThan(0)
+  })
+
+  it('need not hold a whole file when the input makes none', () => {
+    expect(taskBudget(300 * MIB, 128 * MIB, MIB).runBytes).toBeGreaterThan(0)
+  })
+
+  it('is shared by tasks of one process', () => {
+    const need = needOf(() => taskBudget(MIB, 128 * MIB, 10_000 * MIB))
+    expect(needOf(() => taskBudget(need, 128 * MIB, 10_000 * MIB, 3))).toBe(3 * need)
+    const [one, third] = [taskBudget(3 * need, 128 * MIB, 1e10), taskBudget(3 * need, 128 * MIB, 1e10, 3)]
+    expect(third.runBytes).toBeLessThan(one.runBytes)
+  })
+
+  it('is said to the one who gave it before anything is read', async () => {
+    const warehouse = memoryWarehouse()
+    await stage(warehouse, { a: { records: articleRecords(0, 5) } })
+    await expect(runCompaction(warehouse, { memoryLimitBytes: 50 * MIB })).rejects.toMatchObject({
+      kind: 'invalid',
+      code: 'FIRN_MEMORY_LIMIT_TOO_SMALL',
+      help: expect.stringContaining('--memory-limit'),
+    })
+    await expect(runCompaction(warehouse, { tasks: 65 })).rejects.toMatchObject({ code: 'FIRN_INVALID_OPTION' })
+  })
+})
