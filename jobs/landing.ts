@@ -57,7 +57,7 @@ export interface LandOptions {
   readonly config: Config
   readonly clock: Clock
   readonly log: Logger
-  /** Its abort ends reading; what was gathered is written, for 10 s at most. */
+  /** Its abort ends reading; what was gathered is written, for 8 s at most. */
   readonly signal?: AbortSignal | undefined
   /** Each beats the setting `run.land.…` of the same meaning. */
   readonly budget?: LandBudget | undefined

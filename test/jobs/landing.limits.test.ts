@@ -3,7 +3,12 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { systemClock } from '../../table/clock.ts'
+import { loadConfig } from '../../jobs/config.ts'
+import { runLanding } from '../../jobs/landing.ts'
+import { createLogger } from '../../jobs/telemetry.ts'
+import { type Clock, systemClock } from '../../table/clock.ts'
+import { dropMemoryStore, openMemoryStore } from '../../table/io/memory.ts'
+import type { ObjectStore } from '../../table/io/object-store.ts'
 import { type KinesisDoor, openKinesisDoor } from '../contract/kinesis-door.ts'
 import { MemoryKinesis } from '../contract/memory-kinesis.ts'
 import { BIN, bareEnvironment, complaint, type Home, makeHome } from './cli-support.ts'
@@ -115,4 +120,40 @@ describe('SIGTERM', () => {
     expect(lastRun()).toMatchObject({ result: { records, ended_by: 'stop' } })
     expect((await land()).json).toMatchObject({ records: 200 - records, ended_by: 'tip' })
   }, 60_000)
+
+  test('does not wait for a store that does not answer: after 8 s the run ends with what it has', async () => {
+    const stop = new AbortController()
+    const reason = new Error('SIGTERM')
+    const pauses: number[] = []
+    const clock: Clock = {
+      ...systemClock,
+      sleep: async (millis, signal) => {
+        signal?.throwIfAborted()
+        pauses.push(millis)
+      },
+    }
+    const memory = openMemoryStore('silent', { clock })
+    const silent: ObjectStore = {
+      url: memory.url,
+      get: (...args) => memory.get(...args),
+      head: (...args) => memory.head(...args),
+      list: (...args) => memory.list(...args),
+      delete: (...args) => memory.delete(...args),
+      put: (key, body, options) => {
+        if (!key.endsWith('.zst')) return memory.put(key, body, options)
+        stop.abort(reason)
+        return new Promise((_resolve, reject) => {
+          options?.signal?.addEventListener('abort', () => reject(options.signal?.reason))
+        })
+      },
+    }
+    writeFileSync(home.path('a.ndjson'), '{}\n')
+    const config = loadConfig({ env: {}, cwd: home.dir })
+    const log = createLogger({ format: 'json', level: 'error', clock, write: () => {} })
+    const target = { kind: 'files', paths: [home.path('a.ndjson')], as: 'files' } as const
+    const run = runLanding({ store: silent, target, config, clock, log, signal: stop.signal })
+    await expect(run).rejects.toBe(reason)
+    expect(pauses).toEqual([8_000])
+    dropMemoryStore('silent')
+  })
 })
