@@ -22,8 +22,8 @@ export const LAST_RUN_PROPERTY = 'firn.last-run'
 
 /** Ids of quarantine objects whose records are used up: a compact JSON list. Once there, it stays, empty too. */
 export const REPLAYED_PROPERTY = 'firn.replayed'
-/** Those of `firn.replayed` that are being deleted: they can no longer be taken back. */
-export const REPLAYED_GOING_PROPERTY = 'firn.replayed-going'
+/** Those of `firn.replayed` whose objects are deleted, or about to be: they can no longer be taken back. */
+export const REPLAYED_GONE_PROPERTY = 'firn.replayed-gone'
 
 export interface Incarnation {
   readonly stream: string

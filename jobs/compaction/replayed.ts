@@ -11,8 +11,11 @@ export const REPLAYED_MEMBER = 'firn.objects-replayed'
 const ID = /^[\w-]+-\d+$/
 
 /** @throws {FirnError} `FIRN_PROPERTY_INVALID` (corrupt). */
-export function replayedOf(properties: Readonly<Record<string, string>>): ReadonlySet<string> {
-  const text = properties[REPLAYED_PROPERTY]
+export function replayedOf(
+  properties: Readonly<Record<string, string>>,
+  property: string = REPLAYED_PROPERTY,
+): ReadonlySet<string> {
+  const text = properties[property]
   if (text === undefined) return new Set()
   try {
     const json: unknown = JSON.parse(text)
@@ -23,7 +26,7 @@ export function replayedOf(properties: Readonly<Record<string, string>>): Readon
   throw new FirnError(
     'corrupt',
     'FIRN_PROPERTY_INVALID',
-    `table property ${REPLAYED_PROPERTY} is no list of quarantine objects: ${text}`,
+    `table property ${property} is no list of quarantine objects: ${text}`,
     { help: 'restore the property from an older metadata file; nothing is replayed before' },
   )
 }

@@ -9,7 +9,7 @@ import { type SnapshotId, snapshotId } from '../../table/ids.ts'
 import { snapshotById, type Table, type TableMetadata, type TableUpdate } from '../../table/index.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
 import { readManifest } from '../compaction/manifest.ts'
-import { REPLAYED_GOING_PROPERTY, REPLAYED_PROPERTY } from '../compaction/positions.ts'
+import { REPLAYED_GONE_PROPERTY, REPLAYED_PROPERTY } from '../compaction/positions.ts'
 import { quarantineId, quarantineKey } from '../compaction/quarantine.ts'
 import { committedMarks, forgetRefusals, type RefusedSource } from '../compaction/refused-objects.ts'
 import { printReplayed, REPLAYED_MEMBER, replayedOf } from '../compaction/replayed.ts'
@@ -116,42 +116,59 @@ export async function cleanUpReplayed(
   if (isClean(plan)) return { table, cleaned: plan }
   const going = plan.objects.map(quarantineId)
   if (going.length > 0) {
-    const planned = table.metadata
-    let announced = false
-    table = await table.commitUpdates(
-      {
-        isOwn: (base) => announced && base.properties[REPLAYED_GOING_PROPERTY] === printReplayed(going),
-        requirements: [{ type: 'assert-table-uuid', uuid: planned.tableUuid }],
-        prepare: (base) => {
-          announced = isAsPlanned(base, planned)
-          return announced ? [setProperty(REPLAYED_GOING_PROPERTY, printReplayed(going))] : []
-        },
-      },
-      { signal },
-    )
+    const announced = await announce(table, going, { signal })
     // a replay or a rollback came between: what may go is another matter by then, of the next run
-    if (!announced) return { table, cleaned: NOTHING }
+    if (announced === undefined) return { table, cleaned: NOTHING }
+    table = announced
   }
   for (const key of plan.objects) await store.delete(key, { signal })
   for (const id of plan.manifests) await forgetRefusals(source, id)
-  const gone = new Set(plan.ids)
-  table = await table.commitUpdates(
+  return { table: await forgetIds(table, new Set(plan.ids), { signal }), cleaned: plan }
+}
+
+/** @returns `undefined` when the property has changed since. */
+async function announce(table: Table, going: readonly string[], options: AbortableOptions): Promise<Table | undefined> {
+  const planned = table.metadata
+  let announced = false
+  const isDone = (base: TableMetadata): boolean => going.every((id) => goneOf(base).has(id))
+  const after = await table.commitUpdates(
     {
-      isOwn: (base) => base.properties[REPLAYED_GOING_PROPERTY] === undefined && without(base, gone) === undefined,
-      requirements: [{ type: 'assert-table-uuid', uuid: table.metadata.tableUuid }],
+      isOwn: (base) => announced && isDone(base),
+      requirements: [{ type: 'assert-table-uuid', uuid: planned.tableUuid }],
       prepare: (base) => {
-        const left = without(base, gone)
-        return [
-          ...(left === undefined ? [] : [setProperty(REPLAYED_PROPERTY, left)]),
-          ...(base.properties[REPLAYED_GOING_PROPERTY] === undefined
-            ? []
-            : [{ action: 'remove-properties' as const, removals: [REPLAYED_GOING_PROPERTY] }]),
-        ]
+        // what holds ids back can only have grown by a snapshot that changed the property
+        announced = base.properties[REPLAYED_PROPERTY] === planned.properties[REPLAYED_PROPERTY]
+        if (!announced || isDone(base)) return []
+        return [setProperty(REPLAYED_GONE_PROPERTY, printReplayed([...goneOf(base), ...going]))]
       },
     },
-    { signal },
+    options,
   )
-  return { table, cleaned: plan }
+  return announced ? after : undefined
+}
+
+/** Both properties without `ids`, and the second without what is not in the first. */
+async function forgetIds(table: Table, ids: ReadonlySet<string>, options: AbortableOptions): Promise<Table> {
+  const left = (base: TableMetadata): ReadonlySet<string> =>
+    new Set([...replayedOf(base.properties)].filter((id) => !ids.has(id)))
+  const leftGone = (base: TableMetadata): readonly string[] => [...goneOf(base)].filter((id) => left(base).has(id))
+  const updatesOf = (base: TableMetadata): readonly TableUpdate[] => {
+    const [used, gone] = [left(base), leftGone(base)]
+    const updates: TableUpdate[] = []
+    if (used.size < replayedOf(base.properties).size) updates.push(setProperty(REPLAYED_PROPERTY, printReplayed(used)))
+    if (gone.length === goneOf(base).size) return updates
+    if (gone.length > 0) updates.push(setProperty(REPLAYED_GONE_PROPERTY, printReplayed(gone)))
+    else updates.push({ action: 'remove-properties', removals: [REPLAYED_GONE_PROPERTY] })
+    return updates
+  }
+  return await table.commitUpdates(
+    {
+      isOwn: (base) => updatesOf(base).length === 0,
+      requirements: [{ type: 'assert-table-uuid', uuid: table.metadata.tableUuid }],
+      prepare: updatesOf,
+    },
+    options,
+  )
 }
 
 const setProperty = (name: string, text: string): TableUpdate => ({
@@ -159,13 +176,4 @@ const setProperty = (name: string, text: string): TableUpdate => ({
   updates: { [name]: text },
 })
 
-/** What holds ids back can only have grown by a snapshot that changed the property. */
-const isAsPlanned = (base: TableMetadata, planned: TableMetadata): boolean =>
-  base.properties[REPLAYED_PROPERTY] === planned.properties[REPLAYED_PROPERTY]
-
-/** `undefined`: none of them is there. */
-function without({ properties }: TableMetadata, gone: ReadonlySet<string>): string | undefined {
-  const used = replayedOf(properties)
-  const left = [...used].filter((id) => !gone.has(id))
-  return left.length === used.size ? undefined : printReplayed(left)
-}
+const goneOf = ({ properties }: TableMetadata): ReadonlySet<string> => replayedOf(properties, REPLAYED_GONE_PROPERTY)

@@ -19,7 +19,7 @@ import {
   positionsOf,
   positionsProperty,
   printPositions,
-  REPLAYED_GOING_PROPERTY,
+  REPLAYED_GONE_PROPERTY,
   REPLAYED_PROPERTY,
 } from '../compaction/positions.ts'
 import { printReplayed, REPLAYED_MEMBER } from '../compaction/replayed.ts'
@@ -137,7 +137,7 @@ export async function runRollback(
     COMPACTED_AT_PROPERTY,
     LAST_RUN_PROPERTY,
     // a replay moves the run too, the cleaning up of what was replayed does not
-    ...(reprocess ? [REPLAYED_PROPERTY, REPLAYED_GOING_PROPERTY] : []),
+    ...(reprocess ? [REPLAYED_PROPERTY, REPLAYED_GONE_PROPERTY] : []),
   ]
   const moved = changedPositions(positions.before, positions.after)
   const { table: after } = await table.rollbackTo(target.snapshotId, {

@@ -7,7 +7,7 @@ import { expireTable } from '../../../jobs/maintenance/expire-table.ts'
 import { planRollback, runRollback } from '../../../jobs/maintenance/rollback.ts'
 import { verifyTable } from '../../../jobs/verify/index.ts'
 import { newRunId } from '../../../table/clock.ts'
-import { openCatalog, planExpire } from '../../../table/index.ts'
+import { openCatalog, planExpire, snapshotId } from '../../../table/index.ts'
 import { dropMemoryStore } from '../../../table/io/memory.ts'
 import type { ObjectStore } from '../../../table/io/object-store.ts'
 import { unsteady } from '../../ingest/unsteady-store.ts'
@@ -242,6 +242,34 @@ describe('going back', () => {
     expect(await runReplay(warehouse)).toMatchObject({ unchanged: true })
   })
 
+  test('with reprocess does not take back what an expiry has deleted since it was planned', async () => {
+    const warehouse = await refusedWarehouse()
+    const { store, clock } = warehouse
+    const { snapshot_id } = await runReplay(warehouse)
+    await goBack(warehouse, 1, false)
+    const table = await loadTable(warehouse)
+    const options = { store, table, tableName: TABLE }
+    const plan = await planRollback(options, table.metadata.snapshots[1]!, { reprocess: true })
+    const expiry = planExpire(table, { snapshotIds: [snapshotId(BigInt(snapshot_id!))] }, clock)
+    const { replayed } = await expireTable({ ...options, plan: expiry, graceMillis: 0, clock })
+    expect(replayed.objects).toHaveLength(2)
+    await expect(runRollback({ ...options, clock, runId: newRunId(clock) }, plan)).rejects.toMatchObject({
+      code: 'FIRN_REQUIREMENT_FAILED',
+    })
+    await expectWhole(warehouse, ['small-1', 'small-2'], ['huge-6'])
+  })
+
+  test('with reprocess makes a replay that runs state the restored positions, also when nothing else has moved', async () => {
+    const warehouse = await refusedWarehouse()
+    await stage(warehouse, shards(small, large, huge, sized('late', 7, 2, 10)))
+    await runCompaction(warehouse)
+    const run = await replayAround(warehouse, () => goBack(warehouse, 1, true))
+    expect(run).toMatchObject({ plans: 2, rows_added: 3 })
+    await expectWhole(warehouse, PASSED, ['huge-6'])
+    await runCompaction(warehouse)
+    await expectWhole(warehouse, [...PASSED, 'late-7', 'late-8'], ['huge-6'])
+  })
+
   test('with reprocess is refused when an object that would count again is gone', async () => {
     const warehouse = await refusedWarehouse()
     const { replayed } = await runReplay(warehouse)
@@ -304,7 +332,7 @@ describe('expiry', () => {
     expect(objects.filter((key) => replayed.includes(key))).toEqual([])
     const { properties, snapshots } = (await loadTable(warehouse)).metadata
     expect(properties['firn.replayed']).toBe('[]')
-    expect(properties['firn.replayed-going']).toBeUndefined()
+    expect(properties['firn.replayed-gone']).toBeUndefined()
     // of the replay, which refused a record that counts, and of the newest run
     const manifests = await keysOf(warehouse.store, '_manifests/')
     expect(manifests.filter((key) => key.endsWith('.json'))).toHaveLength(2)
