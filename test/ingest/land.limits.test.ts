@@ -159,8 +159,8 @@ describe('a budget', () => {
         dropMemoryStore(name)
       },
     )
-    await fc.assert(property, { numRuns: 100 })
-  })
+    await fc.assert(property, { numRuns: 60 })
+  }, 60_000)
 })
 
 describe('a stop', () => {
@@ -222,7 +222,7 @@ describe('a stop', () => {
     const texts = (await stagedRecords(store, 'files')).map(({ text }) => text)
     expect(texts).toEqual(lines.map((line) => line.trimEnd()))
     dropMemoryStore('stop-files')
-  })
+  }, 60_000)
 
   test('before anything was read throws its reason', async () => {
     const { land, put, store, kinesis } = world(1)
