@@ -12,6 +12,7 @@ import { errorFromWire, FirnError, type WireError } from '../table/errors.ts'
 import type { StoreOptions } from '../table/io/open-store.ts'
 import type { CompactionTaskResult, TaskProgress } from './compaction/task.ts'
 import { crashed, type Executor, type RunOptions, runInLanes } from './executor.ts'
+import { type TaskTelemetry, tellTaskTelemetry } from './telemetry/store-tally.ts'
 
 export interface ProcessExecutorOptions {
   /** URL of the warehouse; processes open it themselves. */
@@ -40,7 +41,11 @@ export interface TaskProgressMessage {
 export interface TaskFailure {
   readonly schema: 'firn.task-error/1'
   readonly error: WireError
+  readonly telemetry?: TaskTelemetry
 }
+
+/** What a task prints that succeeded. */
+export type TaskSuccess = CompactionTaskResult & { readonly telemetry?: TaskTelemetry }
 
 /** The sources run as they are in development (`.ts`) and compiled in the package (`.js`). */
 const BIN: string = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './bin.ts' : './bin.js', import.meta.url))
@@ -81,7 +86,7 @@ function runProcess(
   { signal, onProgress, tableStoreOptions }: RunOptions,
 ): Promise<CompactionTaskResult> {
   const [program, ...first] = options.command ?? [process.execPath, BIN]
-  const args = [...first, 'task', 'run', file, '--warehouse', options.warehouse, '--output', 'jsonl']
+  const args = [...first, 'task', 'run', file, '--channel', '--warehouse', options.warehouse, '--output', 'jsonl']
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted()
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
@@ -129,17 +134,20 @@ function settle(
   reject: (error: Error) => void,
 ): void {
   const document = documentOf(stdout)
+  tellTaskTelemetry(document?.telemetry)
   if (document?.schema === 'firn.task-error/1') reject(errorFromWire(document.error))
-  else if (document?.schema === 'firn.compaction-result/1' && code === 0) resolve(document)
-  else {
+  else if (document?.schema === 'firn.compaction-result/1' && code === 0) {
+    const { telemetry: _told, ...result } = document
+    resolve(result)
+  } else {
     const how = killedBy === null ? `it ended with code ${code} before its result` : `it was ended by ${killedBy}`
     reject(crashed(lastLine === '' ? how : `${how}: ${lastLine}`))
   }
 }
 
-function documentOf(text: string): CompactionTaskResult | TaskFailure | undefined {
+function documentOf(text: string): TaskSuccess | TaskFailure | undefined {
   try {
-    return JSON.parse(text) as CompactionTaskResult | TaskFailure
+    return JSON.parse(text) as TaskSuccess | TaskFailure
   } catch {
     return undefined
   }

@@ -13,6 +13,7 @@ import {
   type TaskProgress,
 } from './compaction/task.ts'
 import { processExecutor } from './executor-processes.ts'
+import { type TaskTelemetry, tellTaskTelemetry } from './telemetry/store-tally.ts'
 
 export interface Executor {
   /**
@@ -167,8 +168,8 @@ export interface WorkerInput {
 
 export type WorkerReply =
   | { readonly progress: TaskProgress }
-  | { readonly ok: true; readonly result: string }
-  | { readonly ok: false; readonly error: WireError }
+  | { readonly ok: true; readonly result: string; readonly telemetry: TaskTelemetry }
+  | { readonly ok: false; readonly error: WireError; readonly telemetry: TaskTelemetry }
 
 /** The sources run as they are in development (`.ts`) and compiled in the package (`.js`). */
 const WORKER_URL: URL = new URL(
@@ -207,8 +208,12 @@ function runInWorker(
     const abort = (): void => settle(() => reject(signal.reason as Error))
     signal.addEventListener('abort', abort, { once: true })
     worker.on('message', (reply: WorkerReply) => {
-      if ('progress' in reply) onProgress?.(reply.progress)
-      else if (reply.ok) settle(() => resolve(JSON.parse(reply.result) as CompactionTaskResult))
+      if ('progress' in reply) {
+        onProgress?.(reply.progress)
+        return
+      }
+      tellTaskTelemetry(reply.telemetry)
+      if (reply.ok) settle(() => resolve(JSON.parse(reply.result) as CompactionTaskResult))
       else settle(() => reject(errorFromWire(reply.error)))
     })
     worker.once('error', (cause: Error) => settle(() => reject(crashed(cause.message, cause))))

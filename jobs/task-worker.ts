@@ -6,6 +6,9 @@ import { openStore } from '../table/io/open-store.ts'
 import { thinned } from './compaction/progress.ts'
 import { type CompactionTask, runCompactionTask } from './compaction/task.ts'
 import type { WorkerInput, WorkerReply } from './executor.ts'
+import { tallyStore } from './telemetry/store-tally.ts'
+
+const tally = tallyStore()
 
 async function reply(input: WorkerInput): Promise<WorkerReply> {
   try {
@@ -15,9 +18,9 @@ async function reply(input: WorkerInput): Promise<WorkerReply> {
     const onProgress = thinned((progress) => send({ progress }))
     const task = JSON.parse(input.task) as CompactionTask
     const result = await runCompactionTask(task, { store, openTableStore, onProgress })
-    return { ok: true, result: JSON.stringify(result) }
+    return { ok: true, result: JSON.stringify(result), telemetry: tally.taken() }
   } catch (error) {
-    return { ok: false, error: errorToWire(error) }
+    return { ok: false, error: errorToWire(error), telemetry: tally.taken() }
   }
 }
 

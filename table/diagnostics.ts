@@ -90,8 +90,20 @@ export interface ScanMessage {
 export type StoreRequestName = 'get' | 'head' | 'put' | 'list' | 'delete'
 export type StoreOutcomeName = 'ok' | 'not_found' | 'conflict' | 'failed' | 'aborted'
 
-/** `firn:store`: one request to an object store, repeats of the adapter included; a listing is one, with all its pages. */
-export interface StoreMessage {
+/** `firn:store`: one request of this thread, or those of work that was done in another thread or process. */
+export type StoreMessage = StoreRequest | { readonly kind: 'tally'; readonly totals: readonly StoreTotals[] }
+
+/** Requests of one operation that ended the same way. */
+export interface StoreTotals {
+  readonly op: StoreRequestName
+  readonly outcome: StoreOutcomeName
+  readonly requests: number
+  readonly bytes: number
+}
+
+/** One request to an object store, repeats of the adapter included; a listing is one, with all its pages. */
+export interface StoreRequest {
+  readonly kind?: undefined
   readonly op: StoreRequestName
   readonly outcome: StoreOutcomeName
   /** Of the object's bytes that came or went; 0 for head, list and delete. */

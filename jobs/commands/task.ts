@@ -7,25 +7,29 @@ import { Command } from 'commander'
 import { errorToWire, FirnError } from '../../table/errors.ts'
 import type { CompactionTask, TaskContext } from '../compaction/task.ts'
 import type { CommandContext } from '../context.ts'
-import type { TaskFailure, TaskOptionsMessage, TaskProgressMessage } from '../executor-processes.ts'
+import type { TaskFailure, TaskOptionsMessage, TaskProgressMessage, TaskSuccess } from '../executor-processes.ts'
 import { exitCodeOf } from '../exit.ts'
 
 export function taskCommand(ctx: CommandContext): Command {
   const run = new Command('run')
     .description('run one task of a compaction; prints its result as JSON')
     .argument('<file>', 'the task, JSON')
-    .action((file: string) => runTask(ctx, file))
+    .option('--channel', 'the process that started this one says how stores are opened and hears of progress', false)
+    .action((file: string, flags: { readonly channel: boolean }) => runTask(ctx, file, flags.channel))
   return new Command('task').description('parts of a run, for programs that spread it over processes').addCommand(run)
 }
 
-async function runTask(ctx: CommandContext, file: string): Promise<void> {
-  const parent = await parentOf(ctx.signal)
+async function runTask(ctx: CommandContext, file: string, channel: boolean): Promise<void> {
+  const parent = channel ? await parentOf(ctx.signal) : undefined
+  const { tallyStore } = await import('../telemetry/store-tally.ts')
+  const tally = tallyStore()
   try {
     const { runCompactionTask } = await import('../compaction/task.ts')
     const result = await runCompactionTask(await readTask(file), await contextOf(ctx, parent))
-    ctx.print({ json: result })
+    const success: TaskSuccess = { ...result, telemetry: tally.taken() }
+    ctx.print({ json: success })
   } catch (error) {
-    const failure: TaskFailure = { schema: 'firn.task-error/1', error: errorToWire(error) }
+    const failure: TaskFailure = { schema: 'firn.task-error/1', error: errorToWire(error), telemetry: tally.taken() }
     ctx.print({ json: failure })
     // a parent reports it itself
     if (parent === undefined) throw error
@@ -66,16 +70,26 @@ interface Parent {
   close(): void
 }
 
-/** The process that started this one with a channel, once it said how stores are opened; `undefined`: there is none. */
-async function parentOf(signal: AbortSignal): Promise<Parent | undefined> {
-  if (process.send === undefined || !process.connected) return undefined
+/**
+ * The process that started this one, once it said how stores are opened.
+ * @throws {FirnError} `FIRN_INVALID_OPTION` (invalid) without a channel; `FIRN_TASK_CRASHED` (failed) when it is gone.
+ */
+async function parentOf(signal: AbortSignal): Promise<Parent> {
+  if (process.send === undefined) {
+    throw new FirnError('invalid', 'FIRN_INVALID_OPTION', '--channel: no process with a channel started this one', {
+      help: 'leave out --channel: stores are then opened as the settings say',
+    })
+  }
   const { thinned } = await import('../compaction/progress.ts')
   const gone = new AbortController()
   const leave = (): void => gone.abort(new FirnError('failed', 'FIRN_TASK_CRASHED', 'the process of the run is gone'))
   process.once('disconnect', leave)
+  if (!process.connected) leave()
   const options = await new Promise<TaskOptionsMessage>((resolve, reject) => {
     process.once('message', (message) => resolve(message as TaskOptionsMessage))
-    gone.signal.addEventListener('abort', () => reject(gone.signal.reason as Error), { once: true })
+    const isGone = (): void => reject(gone.signal.reason as Error)
+    if (gone.signal.aborted) isGone()
+    else gone.signal.addEventListener('abort', isGone, { once: true })
   })
   return {
     options,

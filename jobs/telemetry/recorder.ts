@@ -10,7 +10,7 @@ import {
   type IngestMessage,
   ingestChannel,
   loaderChannel,
-  type StoreMessage,
+  type StoreRequest,
   scanChannel,
   storeChannel,
   type TableTotals,
@@ -24,22 +24,9 @@ import { stagingAge } from './staging-age.ts'
 export interface Recorder {
   /** What was counted before is not in it. */
   addSink(sink: MetricSink): void
-  /** Requests that another thread or process made, counted there: see `storeTally`. */
-  addStoreRequests(tally: StoreTally): void
   /** What a scheduler left to others. */
   skipped(reason: SkipReason): void
   close(): void
-}
-
-/** Requests by operation and outcome; JSON. */
-export type StoreTally = readonly StoreTotals[]
-
-export interface StoreTotals {
-  readonly op: StoreMessage['op']
-  readonly outcome: StoreMessage['outcome']
-  readonly requests: number
-  readonly bytes: number
-  readonly seconds: number
 }
 
 export interface RecorderOptions {
@@ -77,6 +64,10 @@ export function createRecorder({ clock, onError }: RecorderOptions): Recorder {
     ),
     storeChannel.subscribe(
       safely((message) => {
+        if (message.kind === 'tally') {
+          for (const totals of message.totals) countStore(sink, storeLabels(totals), totals.requests, totals.bytes)
+          return
+        }
         const labels = storeLabels(message)
         countStore(sink, labels, 1, message.bytes)
         sink.record(metrics.storeDuration, message.durationMillis / 1000, labels)
@@ -110,9 +101,6 @@ export function createRecorder({ clock, onError }: RecorderOptions): Recorder {
       sinks.push(added)
       added.observe(metrics.stagingOldest, stagingAges)
     },
-    addStoreRequests: safely((tally: StoreTally) => {
-      for (const totals of tally) countStore(sink, storeLabels(totals), totals.requests, totals.bytes)
-    }),
     skipped: (reason) => sink.add(metrics.jobSkipped, 1, { reason }),
     close: () => {
       for (const end of subscriptions) end()
@@ -143,7 +131,7 @@ const fanOut = (sinks: readonly MetricSink[]): Readings => ({
 })
 
 /** A look at an object's size is a read of it. */
-const storeLabels = ({ op, outcome }: Pick<StoreMessage, 'op' | 'outcome'>): Labels => ({
+const storeLabels = ({ op, outcome }: Pick<StoreRequest, 'op' | 'outcome'>): Labels => ({
   op: op === 'head' ? 'get' : op,
   outcome,
 })

@@ -13,7 +13,7 @@ import type { HealthServer } from './health.ts'
 import { createLogger, type Logger } from './logs.ts'
 import type { MetricSink } from './metrics.ts'
 import type { PrometheusSink } from './prometheus.ts'
-import type { Recorder, StoreTally } from './recorder.ts'
+import type { Recorder } from './recorder.ts'
 import { logReports } from './report-lines.ts'
 
 export interface TelemetryOptions {
@@ -26,10 +26,6 @@ export interface TelemetryOptions {
 
 export interface Telemetry {
   readonly log: Logger
-  /** Whether anybody counts requests: a task in another thread or process need not otherwise. */
-  readonly counts: boolean
-  /** Requests that tasks elsewhere made, as their results tell. */
-  addStoreRequests(tally: StoreTally): void
   /** A run that did not begin. */
   skipped(reason: SkipReason): void
   /**
@@ -82,10 +78,6 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   }
   return {
     log,
-    get counts() {
-      return recorder !== undefined
-    },
-    addStoreRequests: (tally) => recorder?.addStoreRequests(tally),
     skipped: (reason) => recorder?.skipped(reason),
     serve: async (listen, status) => {
       const server = await openServer(options, listen, { metrics: await recordForScrapes(), status }, closing)

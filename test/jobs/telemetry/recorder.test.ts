@@ -6,6 +6,7 @@ import { type PrometheusSink, prometheusSink } from '../../../jobs/telemetry/pro
 import { createRecorder, type Recorder } from '../../../jobs/telemetry/recorder.ts'
 import { beginRun } from '../../../jobs/telemetry/run-channel.ts'
 import { stagingAge } from '../../../jobs/telemetry/staging-age.ts'
+import { tellTaskTelemetry } from '../../../jobs/telemetry/store-tally.ts'
 import {
   type CommitMessage,
   commitChannel,
@@ -132,10 +133,12 @@ test('gaps, throttling, expired iterators and batches of a loader are counted', 
 test('a look at an object counts as a get; requests of tasks elsewhere are added', async () => {
   storeChannel.publish({ op: 'head', outcome: 'ok', bytes: 0, durationMillis: 5 })
   storeChannel.publish({ op: 'get', outcome: 'ok', bytes: 100, durationMillis: 5 })
-  recorder.addStoreRequests([
-    { op: 'get', outcome: 'ok', requests: 10, bytes: 900, seconds: 0.5 },
-    { op: 'put', outcome: 'failed', requests: 1, bytes: 0, seconds: 2 },
-  ])
+  tellTaskTelemetry({
+    store: [
+      { op: 'get', outcome: 'ok', requests: 10, bytes: 900 },
+      { op: 'put', outcome: 'failed', requests: 1, bytes: 0 },
+    ],
+  })
   expect(await read('firn_store_')).toEqual({
     'firn_store_requests_total{op="get",outcome="ok"}': 12,
     'firn_store_requests_total{op="put",outcome="failed"}': 1,

@@ -1,7 +1,7 @@
 /** A store that tells of its requests, and costs nothing while nobody listens. */
 import { afterEach, expect, test } from 'vitest'
 import { newUuid, systemClock } from '../../../table/clock.ts'
-import { type StoreMessage, storeChannel } from '../../../table/diagnostics.ts'
+import { type StoreRequest, storeChannel } from '../../../table/diagnostics.ts'
 import { dropMemoryStore, openMemoryStore } from '../../../table/io/memory.ts'
 import type { ObjectStore } from '../../../table/io/object-store.ts'
 import { observedStore } from '../../../table/io/observed.ts'
@@ -16,11 +16,13 @@ const clock = {
     return nowMillis
   },
 }
-const heard: StoreMessage[] = []
+const heard: StoreRequest[] = []
 let end = (): void => {}
 const listen = (): void => {
   heard.length = 0
-  end = storeChannel.subscribe((message) => void heard.push(message))
+  end = storeChannel.subscribe((message) => {
+    if (message.kind === undefined) heard.push(message)
+  })
 }
 afterEach(() => end())
 
