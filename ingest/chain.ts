@@ -11,7 +11,7 @@ import { emptyRows, RowBuilder } from './chunk-rows.ts'
 import { objectChanged } from './object-errors.ts'
 import { comparePositions, START_POSITION } from './positions.ts'
 import type { SourcePage } from './source.ts'
-import { chunkKey, findChunkPast, readChunkMeta, type StreamIncarnation } from './staging.ts'
+import { chunkKey, findChunkPast, hasChunks, readChunkMeta, type StreamIncarnation } from './staging.ts'
 
 /** A chunk is closed before it exceeds either; a single larger record has a chunk of its own. */
 export interface ChunkLimits {
@@ -225,7 +225,8 @@ export class ShardChain {
 
   /**
    * A create-only key protects only while its object exists. A run that was suspended for days could write below what
-   * has been pruned meanwhile; prune always leaves the last chunk, so a new listing shows it.
+   * has been pruned meanwhile. Prune leaves the last chunk, so a new listing shows it; where it shows none, the chain has
+   * been read to its end and pruned as a whole, and nothing may be added to it.
    */
   async #lookAgain(options: AbortableOptions): Promise<boolean> {
     const { store, incarnation, clock } = this.#context
@@ -233,7 +234,11 @@ export class ShardChain {
     if (now - this.#listedAtMonotonic < RELIST_MILLIS) return false
     this.#listedAtMonotonic = now
     const newer = await findChunkPast(store, incarnation, this.shardId, this.#position, options)
-    if (newer === undefined) return false
+    if (newer === undefined) {
+      const isGone = this.#position !== START_POSITION && !(await hasChunks(store, incarnation, this.shardId, options))
+      if (isGone) this.#ended = true
+      return isGone
+    }
     this.#follow(await readChunkMeta(store, newer, options))
     return true
   }

@@ -139,6 +139,14 @@ export async function findChunkPast(
   return newest
 }
 
+/** Whether anything is left of a shard's chain. */
+export const hasChunks = async (
+  store: ObjectStore,
+  incarnation: StreamIncarnation,
+  shardId: string,
+  options: AbortableOptions = {},
+): Promise<boolean> => (await firstKey(store, shardPrefix(incarnation, shardId), options)) !== undefined
+
 /**
  * @throws {FirnError} `FIRN_CHUNK_CORRUPT` (corrupt) naming the key; `FIRN_OBJECT_NOT_FOUND`;
  *   `FIRN_STORE_UNAVAILABLE`.

@@ -1,7 +1,9 @@
 /** Pruning that dies, at every single call; and what else happens while it runs. */
 import { describe, expect, test } from 'vitest'
 import { planPrune, runPrune } from '../../../../jobs/maintenance/prune/run.ts'
+import { planRollback, runRollback } from '../../../../jobs/maintenance/rollback.ts'
 import { verifyTable } from '../../../../jobs/verify/index.ts'
+import { newRunId } from '../../../../table/clock.ts'
 import { faultyStore, type ObjectStore, openCatalog, type StoreCall } from '../../../../table/index.ts'
 import { articleRecords, rowsOf, runCompaction } from '../../compaction/fixture.ts'
 import { type AgedWarehouse, agedWarehouse, CREATED } from './aged-warehouse.ts'
@@ -212,6 +214,24 @@ describe('while it runs', () => {
         expect(await idsOf(warehouse), `${at} ${refused}`).toEqual(ids(0, 18))
       }
     }
+  })
+
+  test('a rollback that was planned before its snapshot expired and staging was pruned is refused, not committed', async () => {
+    const warehouse = agedWarehouse()
+    for (const end of [9, 18]) {
+      await warehouse.land(end)
+      await warehouse.compact()
+    }
+    warehouse.later(4)
+    const { store, clock } = warehouse
+    const table = await warehouse.load()
+    const options = { store, table, tableName: 'news.articles' }
+    const plan = await planRollback(options, table.metadata.snapshots[0]!, { reprocess: true })
+    await warehouse.expireOld()
+    expect(await warehouse.prune()).toMatchObject({ chunks: 5 })
+    await expect(runRollback({ ...options, clock, runId: newRunId(clock) }, plan)).rejects.toThrow()
+    expect(await warehouse.compact()).toMatchObject({ nothing_to_do: true })
+    expect(await idsOf(warehouse)).toEqual(ids(0, 18))
   })
 
   test('two prunes at once delete the same chunks and nothing else', async () => {
