@@ -242,6 +242,16 @@ describe('going back', () => {
     expect(await runReplay(warehouse)).toMatchObject({ unchanged: true })
   })
 
+  test('with reprocess to what was undone so restores what it had replayed', async () => {
+    const warehouse = await refusedWarehouse()
+    await runReplay(warehouse)
+    await goBack(warehouse, 0, true)
+    await goBack(warehouse, 2, true)
+    await expectWhole(warehouse, PASSED, ['huge-6'])
+    expect(await runCompaction(warehouse)).toMatchObject({ nothing_to_do: true })
+    expect(await runReplay(warehouse)).toMatchObject({ unchanged: true })
+  })
+
   test('with reprocess does not take back what an expiry has deleted since it was planned', async () => {
     const warehouse = await refusedWarehouse()
     const { store, clock } = warehouse
@@ -317,6 +327,19 @@ describe('expiry', () => {
     await expectWhole(warehouse, ['small-1', 'small-2'], ['huge-6', 'large-3', 'large-4', 'large-5'])
     await runReplay(warehouse)
     await expectWhole(warehouse, PASSED, ['huge-6'])
+  })
+
+  test('keeps what a rollback may still take back', async () => {
+    const warehouse = await refusedWarehouse()
+    const { replayed } = await runReplay(warehouse)
+    const { store, clock } = warehouse
+    const table = await loadTable(warehouse)
+    const plan = planExpire(table, { snapshotIds: [table.metadata.snapshots[0]!.snapshotId] }, clock)
+    const { replayed: cleaned } = await expireTable({ store, table, tableName: TABLE, plan, graceMillis: 0, clock })
+    expect(cleaned).toEqual({ objects: [], manifests: [], ids: [] })
+    expect(await keysOf(store, '_quarantine/')).toEqual(expect.arrayContaining([...replayed]))
+    await goBack(warehouse, 0, true)
+    await expectWhole(warehouse, ['small-1', 'small-2'], ['huge-6', 'large-3', 'large-4', 'large-5'])
   })
 
   test('of the replaying snapshot removes the objects, their ids and the manifests that listed nothing else', async () => {
