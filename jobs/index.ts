@@ -11,3 +11,4 @@ export {
 export { type Executor, executorFor, inlineExecutor, workerExecutor } from './executor.ts'
 export { type LandOptions, type LandStart, type LandTarget, landJson, parseStart, runLanding } from './landing.ts'
 export { type RunOutcome, type RunRecord, writeRunRecord } from './runs.ts'
+export { type RecordedMetrics, type RecordMetricsOptions, recordMetrics } from './telemetry/record-metrics.ts'

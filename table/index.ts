@@ -26,6 +26,14 @@ export {
 } from './commit/refs.ts'
 export type { TableRequirement } from './commit/requirements.ts'
 export type { TableUpdate } from './commit/updates.ts'
+export type {
+  CommitMessage,
+  CompactionMessage,
+  IngestMessage,
+  LoaderMessage,
+  ScanMessage,
+  StoreMessage,
+} from './diagnostics.ts'
 export { type ErrorCode, type ErrorKind, FirnError } from './errors.ts'
 export { arrowField, arrowSchema, arrowType } from './format/arrow-schema.ts'
 export { bytesAt, type IcebergValue, isValidAt, valueAt } from './format/arrow-values.ts'

@@ -120,7 +120,7 @@ describe('imports', () => {
     ['node-cron', /^jobs\/scheduling\/cron\.ts$/],
     ['pino', /^jobs\/telemetry\/logs\.ts$/],
     ['prom-client', /^jobs\/telemetry\/prometheus\.ts$/],
-    ['@opentelemetry/api', /^jobs\/telemetry\/otel\.ts$/],
+    ['@opentelemetry/api', /^jobs\/telemetry\/(otel|record-metrics)\.ts$/],
     ['@aws-sdk/client-ssm', /^jobs\/secrets\.ts$/],
     ['@aws-sdk/client-secrets-manager', /^jobs\/secrets\.ts$/],
     ['ajv', /^jobs\/datasets\//],

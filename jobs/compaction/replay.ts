@@ -22,7 +22,7 @@ import { checkReasonPrefix } from './reasons.ts'
 import { type RefusedObject, refusedObjects } from './refused-objects.ts'
 
 export interface ReplayChoice {
-  /** Objects with a record whose reason begins so. Default: any. */
+  /** Objects with a record whose reason begins so. Default: every object. */
   readonly reasons?: readonly string[] | undefined
   /** Ids of objects. Default: all that count. */
   readonly objects?: readonly string[] | undefined
@@ -36,7 +36,7 @@ export interface ReplayOptions extends ReplayChoice, AbortableOptions {
   readonly table: string
   readonly clock: Clock
   readonly executor: Executor
-  /** Share of bad records above which the run fails, 0 to 1. Default: any share is accepted. */
+  /** Share of bad records above which the run fails, 0 to 1. Default: every share is accepted. */
   readonly maxBadRatio?: number | undefined
   /** File URL of the user's enrichment module. */
   readonly enrichment?: string | undefined

@@ -24,13 +24,16 @@ const PLAIN_MILLIS = 30_000
 /** Back to the beginning of the line, and forget what is on it. */
 const CLEAR_LINE = '\r\u001b[2K'
 
+/** One stream that lands, or one stage of a compaction. */
 interface Work {
   readonly what: string
   readonly startedMillis: number
   shownMillis: number
-  records: number
-  bytes: number
-  totalBytes: number | undefined
+  /** Done so far; `done` and `total` are bytes or rows. */
+  count: string
+  done: number
+  total: number | undefined
+  readonly unit: 'bytes' | 'rows'
 }
 
 export function showProgress({ clock, terminal, write }: ProgressOptions): Progress {
@@ -40,13 +43,27 @@ export function showProgress({ clock, terminal, write }: ProgressOptions): Progr
     if (shown) write(CLEAR_LINE)
     shown = false
   }
-  const workOf = (what: string): Work => {
+  /** Rows that the reading stage of a table's run found: as many go through the others, but for duplicates. */
+  const found = new Map<string, number>()
+  const landed = new Map<string, number>()
+  const workOf = (what: string, unit: Work['unit']): Work => {
     const known = works.get(what)
     if (known !== undefined) return known
     const now = clock.monotonicMillis()
-    const work = { what, startedMillis: now, shownMillis: now, records: 0, bytes: 0, totalBytes: undefined }
+    const work: Work = { what, startedMillis: now, shownMillis: now, count: '', done: 0, total: undefined, unit }
     works.set(what, work)
     return work
+  }
+  const moveCompaction = (message: CompactionProgress): void => {
+    const { table, stage, records, bytes, rows, totalBytes } = message
+    // records and bytes move in the stages that read, and stand still in the others
+    const reads = stage === 'read'
+    const work = workOf(`compacting ${table}: ${stage}`, reads ? 'bytes' : 'rows')
+    if (reads) found.set(table, rows)
+    work.count = reads ? `${formatCount(records)} records` : `${formatCount(rows)} rows`
+    work.done = reads ? bytes : rows
+    work.total = reads ? totalBytes : found.get(table)
+    show(work)
   }
   const show = (work: Work): void => {
     const now = clock.monotonicMillis()
@@ -60,17 +77,19 @@ export function showProgress({ clock, terminal, write }: ProgressOptions): Progr
   const subscriptions = [
     ingestChannel.subscribe((message) => {
       if (message.kind !== 'chunk') return
-      const work = workOf(`landing ${message.stream}`)
-      work.records += message.records
-      work.bytes += message.bytes
+      const { stream, records, bytes } = message
+      const work = workOf(`landing ${stream}`, 'bytes')
+      landed.set(stream, (landed.get(stream) ?? 0) + records)
+      work.count = `${formatCount(landed.get(stream) ?? 0)} records`
+      work.done += bytes
       show(work)
     }),
     compactionChannel.subscribe((message) => {
-      if (message.kind === undefined) show(moved(workOf(`compacting ${message.table}: ${message.stage}`), message))
+      if (message.kind === undefined) moveCompaction(message)
     }),
     subscribeToRuns(({ phase }) => {
       if (phase !== 'end') return
-      works.clear()
+      for (const each of [works, found, landed]) each.clear()
       clear()
     }),
   ]
@@ -83,22 +102,13 @@ export function showProgress({ clock, terminal, write }: ProgressOptions): Progr
   }
 }
 
-function moved(work: Work, { records, bytes, totalBytes }: CompactionProgress): Work {
-  work.records = records
-  work.bytes = bytes
-  work.totalBytes = totalBytes
-  return work
-}
-
-/** `landing MyStream: 120,000 records, 96 MB, 12.3 MB/s, 45 s left` */
-function progressLine({ what, records, bytes, totalBytes }: Work, elapsedMillis: number): string {
-  const seconds = Math.max(elapsedMillis, 1) / 1000
-  const rate = bytes / seconds
-  const left = totalBytes === undefined || rate === 0 ? undefined : Math.max(0, totalBytes - bytes) / rate
+/** `landing MyStream: 120,000 records, 96 MiB, 12.3 MB/s` or `compacting news.articles: write: 5,000 rows, 12 s left` */
+function progressLine({ what, count, done, total, unit }: Work, elapsedMillis: number): string {
+  const rate = done / (Math.max(elapsedMillis, 1) / 1000)
+  const left = total === undefined || rate === 0 ? undefined : Math.max(0, total - done) / rate
   const parts = [
-    `${formatCount(records)} records`,
-    formatBytes(bytes),
-    `${(rate / 1e6).toFixed(1)} MB/s`,
+    count,
+    ...(unit === 'bytes' ? [formatBytes(done), `${(rate / 1e6).toFixed(1)} MB/s`] : []),
     ...(left === undefined ? [] : [`${durationText(left)} left`]),
   ]
   return `${what}: ${parts.join(', ')}`

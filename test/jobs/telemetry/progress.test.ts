@@ -60,6 +60,17 @@ test('a compaction whose size is known says how long it will take', () => {
   expect(written).toEqual(['compacting news.articles: read: 100,000 records, 95.4 MiB, 2.5 MB/s, 2 min left\n'])
 })
 
+test('the stages after reading count rows, and end with those that were read', () => {
+  open(false)
+  const told = (stage: string, rows: number): void =>
+    compactionChannel.publish({ table: 'news.articles', runId: 'r', stage, records: 9000, bytes: 8_000_000, rows })
+  told('read', 8000)
+  told('write', 0)
+  nowMillis = 30_000
+  told('write', 2000)
+  expect(written).toEqual(['compacting news.articles: write: 2,000 rows, 2 min left\n'])
+})
+
 test('after closing nothing is written', () => {
   open(false)
   progress.close()
