@@ -3,6 +3,7 @@ import { type Clock, newRunId } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 import type { EpochMillis, RunId } from '../../table/ids.ts'
 import type { ObjectStore } from '../../table/io/object-store.ts'
+import { exitCodeOf } from '../exit.ts'
 import {
   type RecordRunOptions,
   type RunRecord,
@@ -172,9 +173,11 @@ async function runUnder(
 }
 
 const RELEASE_MILLIS = 5000
+/** Exit code of what may succeed later, unchanged. */
+const TRY_AGAIN = 3
 
 /** Whether the same run, begun again at once by another process, would only end in the same way. */
 function isDone({ outcome }: RunRecord, error: unknown): boolean {
   if (outcome === 'interrupted') return false
-  return error === undefined || (FirnError.is(error) && !error.retryable)
+  return error === undefined || exitCodeOf(error) !== TRY_AGAIN
 }

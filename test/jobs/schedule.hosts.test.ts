@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { leaseKey } from '../../jobs/scheduling/lease-document.ts'
 import { newUuid, systemClock } from '../../table/clock.ts'
+import { FirnError } from '../../table/errors.ts'
 import { type EpochMillis, epochMillis } from '../../table/ids.ts'
 import { openMemoryStore } from '../../table/io/memory.ts'
 import type { ObjectStore } from '../../table/io/object-store.ts'
@@ -136,7 +137,59 @@ describe('two hosts', () => {
     expect(await second).toEqual([])
   })
 
-  test('every slot is done at least once while one host lives, and once when none dies or stops', async () => {
+  test('a slot whose run lost its lease to nobody, while the store was away, is done by the same host', async () => {
+    let away = false
+    const shaky: ObjectStore = {
+      ...store,
+      list: (prefix, options) => store.list(prefix, options),
+      get: (key, options) => store.get(key, options),
+      put: async (key, body, options) => {
+        if (away) throw new FirnError('unavailable', 'FIRN_STORE_UNAVAILABLE', 'away')
+        return await store.put(key, body, options)
+      },
+    }
+    const one = createHost(world, shaky, [land('A')], async (_job, { signal }, clock) => {
+      await clock.sleep(3 * TTL, signal)
+      return done
+    })
+    const end = await startAll([one])
+    await pass(4 * TTL)
+    one.tick('land A', slotAt(5))
+    await pass(TTL / 2)
+    away = true
+    await pass(TTL)
+    away = false
+    await pass(10 * TTL)
+    expect(one.outcomes()).toEqual(['A: ok', 'A: interrupted', 'A: ok'])
+    expect(await leaseOf('land.A')).toMatchObject({ released: true, last_slot: new Date(slotAt(5)).toISOString() })
+    await end()
+  })
+
+  test.each([
+    ['the store was away', new FirnError('unavailable', 'FIRN_STORE_UNAVAILABLE', 'away'), 2],
+    ['too much was bad', new FirnError('failed', 'FIRN_TOO_MANY_BAD_RECORDS', 'bad'), 1],
+    ['of a fault in the program', new TypeError('no'), 1],
+  ])('a slot whose run failed because %s is tried by one host, or by each', async (_why, failure, tries) => {
+    let fails = false
+    const hosts = [1, 2].map(() =>
+      createHost(world, store, [land('A')], async () => {
+        if (fails) throw failure
+        return done
+      }),
+    )
+    const end = await startAll(hosts)
+    await pass(TTL)
+    for (const each of hosts) each.records.length = 0
+    fails = true
+    tickAll(hosts, 'land A', slotAt(5))
+    await pass(TTL)
+    expect(hosts.flatMap((each) => each.outcomes())).toEqual(Array.from({ length: tries }, () => 'A: failed'))
+    await end()
+  })
+
+  test('every slot is done at least once while one host lives, and once when none dies or stops', {
+    timeout: 180_000,
+  }, async () => {
     const fate = fc.record({
       workMillis: fc.integer({ min: 0, max: 200_000 }),
       diesAfterMillis: fc.option(fc.integer({ min: 0, max: 1_500_000 }), { nil: undefined }),

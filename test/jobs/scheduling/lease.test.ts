@@ -8,6 +8,7 @@ import { type S3Server, startS3Server } from '../../../jobs/demo/s3-server.ts'
 import { type Acquisition, acquireLease, type Lease, type LeaseOptions } from '../../../jobs/scheduling/lease.ts'
 import { leaseKey } from '../../../jobs/scheduling/lease-document.ts'
 import { newUuid, systemClock } from '../../../table/clock.ts'
+import { FirnError } from '../../../table/errors.ts'
 import { runId } from '../../../table/ids.ts'
 import { openMemoryStore } from '../../../table/io/memory.ts'
 import type { ObjectStore } from '../../../table/io/object-store.ts'
@@ -175,6 +176,26 @@ describe.each(stores)('a lease in %s', (_kind, open) => {
     expect(held).toHaveLength(1)
     expect(asked.filter(({ outcome }) => outcome?.kind === 'busy')).toHaveLength(15)
     await leaseOf(held[0]!).release()
+  })
+
+  test('whose grant got lost on its way back is held without another wait', async () => {
+    const a = actor('a')
+    let lost = 0
+    const through = a.reach(store)
+    const forgetful: ObjectStore = {
+      ...through,
+      put: async (key, body, options) => {
+        const put = await through.put(key, body, options)
+        if (lost++ === 0) throw new FirnError('unavailable', 'FIRN_STORE_UNAVAILABLE', 'no answer')
+        return put
+      },
+    }
+    const before = world.nowMillis()
+    const held = a.acquire({ store: forgetful })
+    await world.run({ done: () => held.outcome !== undefined, untilMillis: before + 10 * TTL })
+    expect(leaseOf(held)).toMatchObject({ epoch: 1 })
+    expect(world.nowMillis() - before).toBeLessThan(TTL / 4)
+    await leaseOf(held).release()
   })
 
   test('asking can be called off', async () => {

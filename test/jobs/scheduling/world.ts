@@ -6,8 +6,8 @@ import type { ObjectStore } from '../../../table/io/object-store.ts'
 
 export interface Process {
   readonly clock: Clock
-  /** The shared store as this process reaches it. */
-  reach(store: ObjectStore): ObjectStore
+  /** The shared store as this process reaches it; `answerMillis`: how long an answer is on its way. */
+  reach(store: ObjectStore, answerMillis?: () => number): ObjectStore
   /** From now on nothing that it waits for comes, and nothing that it sends arrives. */
   kill(): void
   /** Like SIGSTOP: whatever would wake it up before `untilMillis` of the world does so then. */
@@ -57,9 +57,16 @@ export function createWorld(): World {
     nowMillis: () => now,
     process: (seed) => {
       const state: ProcessState = { dead: false, stoppedUntil: 0 }
+      const clock = processClock(seed, state, timers, () => now)
       return {
-        clock: processClock(seed, state, timers, () => now),
-        reach: (store) => reached(store, state, track),
+        clock,
+        reach: (store, answerMillis = () => 0) => {
+          const arrives = async (): Promise<void> => {
+            const millis = answerMillis()
+            if (millis > 0) await clock.sleep(millis)
+          }
+          return reached(store, state, track, arrives)
+        },
         kill: () => {
           state.dead = true
         },
@@ -132,6 +139,7 @@ function reached(
   store: ObjectStore,
   process: ProcessState,
   track: <T>(work: () => Promise<T>) => Promise<T>,
+  arrives: () => Promise<void>,
 ): ObjectStore {
   const never = new Promise<never>(() => {})
   const request = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -139,6 +147,7 @@ function reached(
     try {
       return await track(work)
     } finally {
+      await arrives()
       if (process.dead) await never
     }
   }
