@@ -62,6 +62,7 @@ export interface LandOptions {
   /** Each beats the setting `run.land.…` of the same meaning. */
   readonly budget?: LandBudget | undefined
   readonly failOnDataLoss?: boolean | undefined
+  readonly shardConcurrency?: number | undefined
   /** Record losses as gaps in this run, and go on. Never a setting: it is a decision about one loss. */
   readonly acceptGap?: boolean | undefined
 }
@@ -73,6 +74,7 @@ const SAFE_POINT_MILLIS = 8_000
 export async function runLanding(options: LandOptions): Promise<LandResult> {
   const { store, target, config, clock, log, signal, acceptGap = false } = options
   const settings = config.run.land
+  const shardConcurrency = options.shardConcurrency ?? settings.shardConcurrency
   const hard = afterGrace(signal ?? new AbortController().signal, SAFE_POINT_MILLIS, clock)
   try {
     return await land({
@@ -84,6 +86,7 @@ export async function runLanding(options: LandOptions): Promise<LandResult> {
       budget: { ...budgetOf(settings), ...options.budget },
       failOnDataLoss: options.failOnDataLoss ?? settings.failOnDataLoss,
       acceptGap,
+      ...(shardConcurrency === undefined ? {} : { shardConcurrency }),
       onProgress: (progress) => log.debug({ ...progress }, 'landing'),
     })
   } finally {

@@ -18,6 +18,7 @@ interface LandFlags {
   readonly maxRecords?: number
   readonly maxBytes?: number
   readonly maxDuration?: number
+  readonly shardConcurrency?: number
   readonly dryRun: boolean
 }
 
@@ -36,6 +37,7 @@ export function landCommand(ctx: CommandContext): Command {
     .option('--max-records <count>', 'end the run after this many records', integerArgument(1))
     .option('--max-bytes <size>', 'end the run after this much record data, like 512MiB', sizeArgument)
     .option('--max-duration <duration>', 'read for this long, like 10m', durationArgument)
+    .option('--shard-concurrency <count>', 'shards read at a time, 1 to 64 (default: 8)', integerArgument(1))
     .option('--dry-run', 'read, but store nothing', false)
     .addHelpText(
       'after',
@@ -55,8 +57,9 @@ async function land(ctx: CommandContext, flags: LandFlags): Promise<void> {
     ])
   const target = targetOf(ctx, flags, { parseStart, areObjects })
   const { config, clock, log, signal } = ctx
-  const { failOnDataLoss, acceptGap } = flags
-  const landing = { target, config, clock, log, signal, budget: budgetOf(flags), failOnDataLoss, acceptGap }
+  const { failOnDataLoss, acceptGap, shardConcurrency } = flags
+  const asked = { budget: budgetOf(flags), failOnDataLoss, acceptGap, shardConcurrency }
+  const landing = { target, config, clock, log, signal, ...asked }
   if (flags.dryRun) {
     const result = await runLanding({ store: dryRunStore(ctx.warehouse()), ...landing })
     ctx.print({ json: { ...landJson(result), dry_run: true }, text: `dry run, nothing stored: ${landText(result)}` })

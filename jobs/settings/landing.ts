@@ -11,6 +11,8 @@ export interface LandingSettings {
   readonly maxBytes?: string | undefined
   /** A duration like `10m`. */
   readonly maxDuration?: string | undefined
+  /** Shards read at a time. */
+  readonly shardConcurrency?: number | undefined
 }
 
 const reads =
@@ -31,11 +33,13 @@ export const landingShape: {
   maxRecords: z.ZodOptional<z.ZodNumber>
   maxBytes: z.ZodOptional<z.ZodString>
   maxDuration: z.ZodOptional<z.ZodString>
+  shardConcurrency: z.ZodOptional<z.ZodNumber>
 } = {
   failOnDataLoss: z.boolean().default(false),
   maxRecords: z.number().int().min(1).optional(),
   maxBytes: z.string().refine(reads(sizeArgument), 'must be a size like 512MiB').optional(),
   maxDuration: z.string().refine(reads(durationArgument), 'must be a number and a unit, like 10m').optional(),
+  shardConcurrency: z.number().int().min(1).max(64).optional(),
 }
 
 export const LANDING_LEAVES: Readonly<Record<string, 'string' | 'number' | 'boolean'>> = {
@@ -43,4 +47,5 @@ export const LANDING_LEAVES: Readonly<Record<string, 'string' | 'number' | 'bool
   'run.land.maxRecords': 'number',
   'run.land.maxBytes': 'string',
   'run.land.maxDuration': 'string',
+  'run.land.shardConcurrency': 'number',
 }

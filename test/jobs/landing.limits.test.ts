@@ -87,6 +87,7 @@ test('a budget of flags, variables or settings ends the run with exit code 0, an
   expect((await land('--max-duration', '10m', '--max-records', '1000', '--max-bytes', '1GB')).json).toMatchObject({
     ...{ records: 7, ended_by: 'tip' },
   })
+  expect(complaint(await land('--shard-concurrency', '65'))).toMatchObject({ code: 'FIRN_INVALID_OPTION' })
   writeFileSync(home.path('firn.config.json'), '{"run":{"land":{"maxBytes":"lots"}}}')
   expect(complaint(await land())).toMatchObject({
     code: 'FIRN_CONFIG_INVALID',

@@ -55,6 +55,7 @@ const SAMPLES: Readonly<Record<string, readonly string[]>> = {
   ref: ['main'],
   'retain-last': ['4'],
   rows: ['2'],
+  'shard-concurrency': ['16'],
   snapshot: ['12'],
   'sort-by': ['author desc'],
   'spill-folder': ['/tmp'],
