@@ -55,6 +55,19 @@ test.each(forms)('$form with one wrong byte never throws and never makes another
   )
 })
 
+test('any bytes behind a mark decode or are refused, and nothing is thrown (fast-check)', () => {
+  const marks = ['1f8b', '1f8b0800', '7801', '789c', '78da', '28b52ffd', '28b52ffd20', '28b52ffd00'].map((hex) =>
+    Buffer.from(hex, 'hex'),
+  )
+  fc.assert(
+    fc.property(fc.constantFrom(...marks), fc.uint8Array({ maxLength: 80 }), (mark, rest) => {
+      const decoded = decode(Buffer.concat([mark, rest]), 1000)
+      if (!decoded.ok) expect(decoded.reason).toMatch(/^(decode\.(gzip|zlib|zstd|utf8|json)|too_large)$/)
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
 test.each(forms)('$form may inflate to the limit and not to one byte more', ({ compress }) => {
   if (compress(Buffer.alloc(5000)).length > 5000) return // stored, not compressed
   const long = Buffer.from(JSON.stringify({ a: 'x'.repeat(5000) }))
