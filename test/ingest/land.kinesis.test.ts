@@ -134,6 +134,26 @@ test('parents are read to their end before their children, also in the order of 
   expect(parents.get(SHARD(4))?.toSorted()).toEqual([SHARD(1), SHARD(2)])
 })
 
+test('a shard that is split while it is read gives its children to the same run', async () => {
+  const { land, put, kinesis, texts } = world(1, { pageRecords: 3 })
+  put(0, 0, 6)
+  let calls = 0
+  const splitting = intercept(kinesis, 'getRecords', (call) => {
+    if (++calls === 2) {
+      kinesis.splitShard(STREAM, SHARD(0))
+      put(1, 6, 2)
+    }
+    return call()
+  })
+  const result = await land({ client: splitting })
+  expect(result.shards.map(({ shardId, ended }) => [shardId, ended])).toEqual([
+    [SHARD(0), true],
+    [SHARD(1), false],
+    [SHARD(2), false],
+  ])
+  expect(await texts()).toEqual(numbered(0, 8))
+})
+
 test('a shard that is both parent and child names its parents, though they got their chains in the same run', async () => {
   const { land, put, kinesis, store } = world(1)
   put(0, 0, 3)
