@@ -2,10 +2,10 @@
 import { compactionWork } from './compaction/index.ts'
 import type { CommandContext } from './context.ts'
 import { articles, resolveDataset } from './datasets/index.ts'
-import { executorFor } from './executor.ts'
 import { landingWork, parseStart } from './landing.ts'
 import { maintainWork } from './maintenance/maintain.ts'
 import type { JobRunner } from './schedule.ts'
+import { workOf } from './work.ts'
 
 export function jobRunner(ctx: CommandContext): JobRunner {
   const { clock, config, log } = ctx
@@ -24,7 +24,7 @@ export function jobRunner(ctx: CommandContext): JobRunner {
           fallbackDataset: articles,
           streams: job.streams,
           clock,
-          executor: executorFor(store, ctx.storeOptions),
+          ...(await workOf(ctx)),
           maxBadRatio: config.maxBadRatio,
           log,
           signal,
