@@ -1,0 +1,77 @@
+/** Which refused records count, where other engines went back or expired, and where the way back is gone. */
+import { expect, test } from 'vitest'
+import { expireTable } from '../../../jobs/maintenance/expire-table.ts'
+import { planRollback, runRollback } from '../../../jobs/maintenance/rollback.ts'
+import { newRunId } from '../../../table/clock.ts'
+import { planExpire, runExpire, type SnapshotId, snapshotId } from '../../../table/index.ts'
+import { loadTable, memoryWarehouse, runCompaction, stage, TABLE, type Warehouse } from './fixture.ts'
+import { refusedIds, runReplay, setLargestRecord, sized } from './replay-support.ts'
+
+/** Two runs that refused a record each. */
+async function twice(): Promise<Warehouse> {
+  const warehouse = memoryWarehouse()
+  await stage(warehouse, { a: { records: [...sized('small', 1, 1, 10), ...sized('large', 2, 1, 900)] } })
+  await runCompaction(warehouse, { dataset: setLargestRecord(500), maxBadRatio: 1 })
+  await stage(warehouse, { a: { records: [...sized('small', 1, 1, 10), ...sized('large', 2, 2, 900)] } })
+  await runCompaction(warehouse, { maxBadRatio: 1 })
+  return warehouse
+}
+
+async function goBack(warehouse: Warehouse, to: SnapshotId, reprocess: boolean): Promise<void> {
+  const { store, clock } = warehouse
+  const table = await loadTable(warehouse)
+  const options = { store, table, tableName: TABLE }
+  const plan = await planRollback(options, table.snapshotFor({ snapshotId: to })!, { reprocess })
+  await runRollback({ ...options, clock, runId: newRunId(clock) }, plan)
+}
+
+const idAt = async (warehouse: Warehouse, index: number): Promise<SnapshotId> =>
+  (await loadTable(warehouse)).metadata.snapshots[index]!.snapshotId
+
+test('those of a run count that another engine undid by moving main, as positions stay too', async () => {
+  const warehouse = await twice()
+  const table = await loadTable(warehouse)
+  const ref = {
+    action: 'set-snapshot-ref',
+    name: 'main',
+    ref: { type: 'branch', snapshotId: await idAt(warehouse, 0) },
+  } as const
+  await table.commitUpdates({ isOwn: () => false, requirements: [], prepare: () => [ref] })
+  expect((await loadTable(warehouse)).currentSnapshot()!.snapshotId).toBe(await idAt(warehouse, 0))
+  expect(await refusedIds(warehouse)).toEqual(['large-2', 'large-3'])
+})
+
+test('those of the target of a rollback count when another engine lets what was undone expire', async () => {
+  const warehouse = await twice()
+  const undone = await idAt(warehouse, 1)
+  await goBack(warehouse, await idAt(warehouse, 0), false)
+  const table = await loadTable(warehouse)
+  const plan = planExpire(table, { snapshotIds: [undone] }, warehouse.clock)
+  await runExpire(table, plan, { graceMillis: 0 }, warehouse.clock)
+  // nothing says any more that the other run was committed
+  expect(await refusedIds(warehouse)).toEqual(['large-2'])
+})
+
+test('a rollback that would have to undo a replay which has expired is refused with reprocess alone', async () => {
+  const warehouse = await twice()
+  const { store, clock } = warehouse
+  await setLargestRecord(2000, warehouse)
+  const target = await idAt(warehouse, 1)
+  const { snapshot_id } = await runReplay(warehouse)
+  await goBack(warehouse, target, false)
+  const table = await loadTable(warehouse)
+  const plan = planExpire(table, { snapshotIds: [snapshotId(BigInt(snapshot_id!))] }, clock)
+  await expireTable({ store, table, tableName: TABLE, plan, graceMillis: 0, clock })
+  await expect(goBack(warehouse, target, true)).rejects.toMatchObject({ code: 'FIRN_REPROCESS_IMPOSSIBLE' })
+  await goBack(warehouse, await idAt(warehouse, 0), false)
+  expect(await refusedIds(warehouse)).toEqual([])
+})
+
+test('a run whose JSON manifest is lost stops a replay, with the command that makes it again', async () => {
+  const warehouse = await twice()
+  await warehouse.store.delete(`_manifests/${TABLE}/${await idAt(warehouse, 0)}.json`)
+  await expect(runReplay(warehouse)).rejects.toMatchObject({
+    code: 'FIRN_MANIFEST_CORRUPT',
+    help: expect.stringContaining('verify --repair'),
+  })
+})
