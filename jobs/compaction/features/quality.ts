@@ -5,7 +5,7 @@
  * Values and reasons are those of datatrove's GopherQualityFilter, then GopherRepetitionFilter, with their defaults,
  * for words split at white space; `npm run test:features` compares.
  */
-import { joinWords, MAX_N_GRAM_WORDS, repeatedNGramLength, topNGramLength } from './n-grams.ts'
+import { MAX_N_GRAM_WORDS, repeatedNGramLength, topNGramLength, wordRuns } from './n-grams.ts'
 import { afterLastNonSpace, betweenLineFeeds, brokenLines, firstNonSpace, occurrences, Repetitions } from './pieces.ts'
 import { type GroupValues, ratio, type ScannedText } from './scan.ts'
 
@@ -111,11 +111,12 @@ function pieceSignals({ text, length }: ScannedText) {
 
 function nGramSignals(scan: ScannedText) {
   const measured = scan.wordCount <= MAX_N_GRAM_WORDS
-  const spaced = joinWords(measured ? scan : { ...scan, wordCount: 0 }, ' ')
-  const joined = joinWords(measured ? scan : { ...scan, wordCount: 0 }, '')
-  const top = (n: number): number | null => (measured ? ratio(topNGramLength(scan, spaced, n) ?? 0, scan.length) : null)
+  const spaced = measured ? wordRuns(scan, ' ') : undefined
+  const joined = measured ? wordRuns(scan, '') : undefined
+  const top = (n: number): number | null =>
+    spaced === undefined ? null : ratio(topNGramLength(scan, spaced, n) ?? 0, scan.length)
   const repeated = (n: number): number | null =>
-    measured ? ratio(repeatedNGramLength(scan, joined, n), scan.length) : null
+    joined === undefined ? null : ratio(repeatedNGramLength(scan, joined, n), scan.length)
   return {
     quality_top_2_gram_ratio: top(2),
     quality_top_3_gram_ratio: top(3),

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { comparePositions } from '../../../ingest/index.ts'
-import { originText, type OriginParts } from '../../../jobs/compaction/origin.ts'
+import { type OriginParts, originText } from '../../../jobs/compaction/origin.ts'
 
 const millis = fc.oneof(
   fc.integer({ min: -1000, max: 1000 }),

@@ -86,7 +86,7 @@ describe('the groups of features', () => {
           expect({ ...alone, id: '' }).toEqual({ ...together[row], id: '' })
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
   })
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { joinWords, repeatedNGramLength, topNGramLength } from '../../../../jobs/compaction/features/n-grams.ts'
+import { repeatedNGramLength, topNGramLength, wordRuns } from '../../../../jobs/compaction/features/n-grams.ts'
 import { scanText } from '../../../../jobs/compaction/features/scan.ts'
 
 const length = (text: string): number => [...text].length
@@ -39,8 +39,8 @@ describe('runs of words', () => {
     fc.assert(
       fc.property(words, fc.integer({ min: 1, max: 10 }), (list, n) => {
         const scan = scanText(list.join(' '))
-        expect(topNGramLength(scan, joinWords(scan, ' '), n)).toBe(topReference(list, n))
-        expect(repeatedNGramLength(scan, joinWords(scan, ''), n)).toBe(repeatedReference(list, n))
+        expect(topNGramLength(scan, wordRuns(scan, ' '), n)).toBe(topReference(list, n))
+        expect(repeatedNGramLength(scan, wordRuns(scan, ''), n)).toBe(repeatedReference(list, n))
       }),
       { numRuns: 1000 },
     )
