@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { fileSource, kinesisSource, land, type RecordSource } from '../../ingest/index.ts'
+import type { CompactOptions } from '../../jobs/compaction/index.ts'
 import { readQuarantine } from '../../jobs/compaction/read-quarantine.ts'
 import { parseDataset } from '../../jobs/datasets/index.ts'
 import { MemoryKinesis } from '../contract/memory-kinesis.ts'
@@ -12,7 +13,7 @@ import { loadTable, memoryWarehouse, runCompaction, type Warehouse } from './com
 import { POISON_RECORDS, type Poison, poisonDataset, poisonRecords, totalsOf } from './poison.ts'
 
 const STREAM = 'poison'
-const TIMEOUT_MILLIS = 60_000
+const TIMEOUT_MILLIS = 120_000
 /** Made once: the bombs alone take a second. */
 const ALL = poisonRecords()
 
@@ -22,12 +23,13 @@ async function expectAccounted(
   source: RecordSource,
   poisons: readonly Poison[],
   numbers: readonly string[],
+  options: Pick<CompactOptions, 'tasks' | 'memoryLimitBytes'> = {},
 ): Promise<void> {
   const { store, clock } = warehouse
   const landed = await land({ store, source, clock })
   expect(landed.records).toBe(poisons.length)
   const dataset = parseDataset(poisonDataset, 'poison')
-  const result = await runCompaction(warehouse, { dataset, streams: [source.stream], maxBadRatio: 1 })
+  const result = await runCompaction(warehouse, { dataset, streams: [source.stream], maxBadRatio: 1, ...options })
   const totals = totalsOf(poisons)
   expect(result.quarantined).toEqual(totals.quarantined)
   const { kinesis_records, records_read, rows_added, duplicates } = result
@@ -84,21 +86,24 @@ async function expectRows(warehouse: Warehouse, wanted: ReadonlyMap<string, stri
   expect([...left.keys()].map((id) => id.slice(0, 80))).toEqual([])
 }
 
-test('10,000 hostile records of a stream: each is a row, a duplicate, or in quarantine under its reason, byte for byte', {
+test('10,000 hostile records of a stream, by three tasks: each is a row, a duplicate, or in quarantine under its reason, byte for byte', {
   timeout: TIMEOUT_MILLIS,
 }, async () => {
   expect(ALL.length).toBe(POISON_RECORDS)
   const clock = virtualClock()
   const warehouse = memoryWarehouse(clock)
   const kinesis = new MemoryKinesis({ clock })
-  kinesis.createStream(STREAM, 1)
-  const numbers = ALL.map(({ data }) => kinesis.putInto(STREAM, 'shardId-000000000000', data))
+  kinesis.createStream(STREAM, 3)
+  const numbers = ALL.map(({ data }, index) => {
+    clock.advance(1) // the order of duplicates is that of arrival
+    return kinesis.putInto(STREAM, `shardId-00000000000${index % 3}`, data)
+  })
   clock.advance(1_000)
   const source = kinesisSource({ stream: STREAM, client: kinesis, start: { type: 'TRIM_HORIZON' }, clock })
-  await expectAccounted(warehouse, source, ALL, numbers)
+  await expectAccounted(warehouse, source, ALL, numbers, { tasks: 3, memoryLimitBytes: 300 * 1024 * 1024 })
 })
 
-test('what a line of a file can carry of them', { timeout: TIMEOUT_MILLIS }, async () => {
+test('what a line of a file can carry of them, by one task', { timeout: TIMEOUT_MILLIS }, async () => {
   const lines = ALL.filter(({ data }) => !data.includes(0x0a) && !/^[ \t\r]*$/.test(text(data)))
   expect(lines.length).toBeGreaterThan(POISON_RECORDS * 0.7)
   const folder = await mkdtemp(join(tmpdir(), 'firn-poison-'))
