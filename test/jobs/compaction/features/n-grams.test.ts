@@ -45,4 +45,12 @@ describe('runs of words', () => {
       { numRuns: 1000 },
     )
   })
+
+  // a set of strings hashes all of such a length alike: a text of 10 MB took minutes
+  it('are told apart when they are long and differ only at the end', () => {
+    const words = Array.from({ length: 2000 }, (_, n) => `${'x'.repeat(1700)}${String(n).padStart(4, '0')}`)
+    const scan = scanText([...words, ...words.slice(0, 10)].join(' '))
+    expect(repeatedNGramLength(scan, wordRuns(scan, ''), 10)).toBe(10 * 1704)
+    expect(topNGramLength(scan, wordRuns(scan, ' '), 4)).toBe(2 * (4 * 1704 + 3))
+  })
 })
