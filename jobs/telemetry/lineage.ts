@@ -28,6 +28,8 @@ export interface Lineage {
 }
 
 const SEND_MILLIS = 5_000
+/** At the end of a command, for everything that is left: a container runtime does not wait for long. */
+const CLOSE_MILLIS = 10_000
 /** Of a collector that is down nobody needs more than this; the rest is dropped. */
 const MAX_WAITING = 1_000
 
@@ -40,12 +42,13 @@ export function startLineage(options: LineageOptions): Lineage {
   const context: LineageContext = { ...surroundings, arnOf: (stream) => arns.get(stream) }
   let waiting = 0
   let tail: Promise<void> = Promise.resolve()
+  const givenUp = new AbortController()
   const enqueue = (make: (signal: AbortSignal) => object | Promise<object>): void => {
     if (waiting >= MAX_WAITING) return
     waiting++
     tail = tail.then(async () => {
       try {
-        await withinTime(clock, async (signal) => deliver(await make(signal), signal))
+        await withinTime(clock, SEND_MILLIS, givenUp.signal, async (signal) => deliver(await make(signal), signal))
       } catch (error) {
         log.warn({ err: error, target: safeTarget(options.target) }, 'a lineage event was not delivered')
       } finally {
@@ -79,24 +82,38 @@ export function startLineage(options: LineageOptions): Lineage {
   return {
     close: async () => {
       for (const end of subscriptions) end()
+      const delivered = new AbortController()
+      clock.sleep(CLOSE_MILLIS, delivered.signal).then(
+        () => givenUp.abort(timeout()),
+        () => {}, // delivered
+      )
       await tail
+      delivered.abort()
     },
   }
 }
 
-async function withinTime(clock: Clock, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+async function withinTime(
+  clock: Clock,
+  millis: number,
+  givenUp: AbortSignal,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  givenUp.throwIfAborted()
   const late = new AbortController()
   const done = new AbortController()
-  clock.sleep(SEND_MILLIS, done.signal).then(
-    () => late.abort(new DOMException('there was no answer in time', 'TimeoutError')),
+  clock.sleep(millis, done.signal).then(
+    () => late.abort(timeout()),
     () => {}, // delivered
   )
   try {
-    await work(late.signal)
+    await work(AbortSignal.any([late.signal, givenUp]))
   } finally {
     done.abort()
   }
 }
+
+const timeout = (): DOMException => new DOMException('there was no answer in time', 'TimeoutError')
 
 type Delivery = (event: object, signal: AbortSignal) => Promise<void>
 

@@ -170,6 +170,22 @@ describe('to a server', () => {
     await lineage!.close()
     expect(warnings).toHaveLength(2)
   })
+
+  test('many events for a server that hangs hold up the end of a command for one time only', async () => {
+    server.removeAllListeners('request').on('request', () => {})
+    const slept: number[] = []
+    const release: (() => void)[] = []
+    const sleep = (millis: number): Promise<void> => {
+      slept.push(millis)
+      // time passes for the end of the command alone
+      return new Promise((resolve) => (millis === 10_000 ? resolve() : release.push(resolve)))
+    }
+    start(`http://${host}`, { clock: { ...systemClock, sleep } })
+    for (let n = 0; n < 50; n++) run({})
+    await lineage!.close()
+    expect(warnings).toHaveLength(100)
+    expect(slept.filter((millis) => millis === 5000).length).toBeLessThan(5)
+  })
 })
 
 test.each(['ftp://host/x', 'http://', 's3://b/k'])('refuses %s', (target) => {

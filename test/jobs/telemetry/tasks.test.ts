@@ -43,3 +43,27 @@ test('in this thread, in worker threads and in processes', async () => {
     expect(Math.abs(bytes - inlineBytes) / inlineBytes, executor).toBeLessThan(0.02)
   }
 }, 60_000)
+
+test('a run that fails writes its metrics too, and counts no record of its own', async () => {
+  const home = makeHome()
+  homes.push(home)
+  writeFileSync(home.path('bad.ndjson'), 'no json\n')
+  await home.json(['land', '--from', home.path('bad.ndjson')])
+  const { code } = await home.firn(['compact', 'news.articles', '--metrics-file', home.path('m.prom')])
+  const samples = samplesOf(readFileSync(home.path('m.prom'), 'utf8'))
+  expect(code).toBe(1)
+  expect(samples.get('firn_job_runs_total{job="compact",outcome="failed"}')).toBe(1)
+  expect([...samples.keys()].filter((name) => /quarantined|last_success|commit/.test(name))).toEqual([])
+  expect(home.files().filter((name) => name.endsWith('.partial'))).toEqual([])
+}, 60_000)
+
+test('a metrics file that cannot be written is a warning, and the command ends as it would', async () => {
+  const home = makeHome()
+  homes.push(home)
+  writeFileSync(home.path('a.ndjson'), `${lines}\n`)
+  const { code, stderr } = await home.firn([
+    ...['land', '--from', home.path('a.ndjson')],
+    ...['--metrics-file', home.path('none/m.prom')],
+  ])
+  expect([code, stderr]).toEqual([0, expect.stringContaining('metrics file')])
+})
