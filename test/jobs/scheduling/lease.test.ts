@@ -198,6 +198,23 @@ describe.each(stores)('a lease in %s', (_kind, open) => {
     await leaseOf(held).release()
   })
 
+  test('counts from before a write was sent, however long its answer took', async () => {
+    const a = actor('a')
+    let answerMillis = 0
+    const held = a.acquire({ store: a.reach(store, () => answerMillis) })
+    const before = world.nowMillis()
+    const passUntil = (millis: number): Promise<void> => pass(before + millis - world.nowMillis())
+    await passUntil(10)
+    answerMillis = TTL / 2 // the renewal is sent after a third of the time
+    await passUntil(TTL)
+    a.stopUntil(before + 100 * TTL)
+    await passUntil((TTL * 4) / 3 - 10)
+    expect(leaseOf(held).isHeld()).toBe(true)
+    await passUntil((TTL * 4) / 3 + 10)
+    expect(leaseOf(held).isHeld()).toBe(false)
+    a.kill()
+  })
+
   test('asking can be called off', async () => {
     const held = actor('a').acquire()
     await pass(10)
