@@ -8,6 +8,7 @@ export {
   previewCompaction,
   type UnreadStream,
 } from './compact.ts'
+export { type EnrichmentColumns, type EnrichmentFunction, enrichmentUrl } from './enrichment.ts'
 export { type JsonManifest, type ManifestFile, manifestKey, readManifest } from './manifest.ts'
 export { type CompactionPlan, planCompaction } from './plan.ts'
 export { previewReplay, type ReplayOptions, type ReplayResult, replay } from './replay.ts'
