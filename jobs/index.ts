@@ -1,5 +1,12 @@
 /** Door of the package `firnlake/jobs`: the pieces of the command line, for programs that schedule by themselves. */
-export { type CompactOptions, type CompactResult, compact } from './compaction/index.ts'
+export {
+  type CompactOptions,
+  type CompactResult,
+  compact,
+  type EnrichmentColumns,
+  type EnrichmentFunction,
+  enrichmentUrl,
+} from './compaction/index.ts'
 export { type Config, type LoadConfigOptions, loadConfig } from './config.ts'
 export {
   createTableFor,
