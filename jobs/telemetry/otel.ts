@@ -14,6 +14,8 @@ import { version } from '../version.ts'
 import { type Metric, type MetricSink, metrics } from './metrics.ts'
 
 export interface OtelSink extends MetricSink {
+  /** Let the SDK export what it has: the end of a command would come before its next interval. */
+  flush(): Promise<void>
   close(): void
 }
 
@@ -47,6 +49,11 @@ export function otelSink(meter: Meter = api.getMeter('firn', version)): OtelSink
       }
       gauge.addCallback(look)
       closing.push(() => gauge.removeCallback(look))
+    },
+    flush: async () => {
+      // not part of the API, but of every SDK
+      const provider = api.getMeterProvider() as { forceFlush?: () => Promise<void> }
+      await provider.forceFlush?.()
     },
     close: () => {
       for (const close of closing) close()

@@ -38,6 +38,9 @@ export interface Telemetry {
   close(): Promise<void>
 }
 
+/** For an SDK whose collector does not answer. */
+const FLUSH_MILLIS = 5_000
+
 type Closing = (() => void | Promise<void>)[]
 
 /** @throws {FirnError} `FIRN_LINEAGE_TARGET` (invalid). */
@@ -64,17 +67,25 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   }
   if (hasOpenTelemetry()) {
     const sink = (await import('./otel.ts')).otelSink()
-    closing.push(sink.close)
+    closing.push(async () => {
+      await withinMillis(clock, FLUSH_MILLIS, sink.flush())
+      sink.close()
+    })
     await record(sink)
   }
   if (config.metricsFile !== undefined) await recordForScrapes()
   if (config.lineage !== undefined) closing.push(await openLineage(options, config.lineage, log))
   const finish = async (): Promise<void> => {
-    for (const close of closing.splice(0).reverse()) await close()
+    const failures: unknown[] = []
+    for (const close of closing.splice(0).reverse()) {
+      await Promise.resolve(close()).catch((error: unknown) => failures.push(error))
+    }
     recorder?.close()
-    if (config.metricsFile === undefined || prometheus === undefined) return
-    const { writeMetricsFile } = await import('./metrics-file.ts')
-    await writeMetricsFile(config.metricsFile, await prometheus.text(), clock)
+    if (config.metricsFile !== undefined && prometheus !== undefined) {
+      const { writeMetricsFile } = await import('./metrics-file.ts')
+      await writeMetricsFile(config.metricsFile, await prometheus.text(), clock)
+    }
+    if (failures.length > 0) throw failures[0]
   }
   return {
     log,
@@ -85,6 +96,17 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
       return server
     },
     close: () => finish().catch((error: unknown) => log.warn({ err: error }, 'not everything could be told')),
+  }
+}
+
+/** `work`, or its time is up; what it throws is thrown. */
+async function withinMillis(clock: Clock, millis: number, work: Promise<void>): Promise<void> {
+  const done = new AbortController()
+  const late = clock.sleep(millis, done.signal).catch(() => {}) // done in time
+  try {
+    await Promise.race([work, late])
+  } finally {
+    done.abort()
   }
 }
 
