@@ -188,22 +188,6 @@ function describeReading(backend: () => KinesisBackend, newStream: NewStream, pu
     await iteratorAt(clock.nowMillis() - 1_000)
   })
 
-  test('a page ends at 10 MiB, and the next goes on behind it', async () => {
-    const { api, clock } = backend()
-    const stream = await newStream(1)
-    for (let i = 0; i < 4; i++) {
-      const entries = Array.from({ length: 4 }, (_, n) => ({ partitionKey: `${i}-${n}`, data: Buffer.alloc(1e6, 65) }))
-      await api.putRecords(stream, entries)
-    }
-    const first = await api.getRecords(await api.getShardIterator(stream, SHARD_0, { type: 'TRIM_HORIZON' }))
-    const bytes = first.records.reduce((sum, { data }) => sum + data.byteLength, 0)
-    expect(bytes).toBeGreaterThan(8e6)
-    expect(bytes).toBeLessThanOrEqual(10 * 1024 * 1024)
-    await clock.sleep(20)
-    const rest = await drain(api, first.nextIterator as string)
-    expect(first.records.length + rest.sequences.length).toBe(16)
-  })
-
   test('a stream made again under its name is another one: later creation, same shard ids, old iterators are void', async () => {
     const { api } = backend()
     const stream = await newStream(1)
