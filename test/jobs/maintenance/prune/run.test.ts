@@ -150,6 +150,9 @@ describe('of a stream that was split', () => {
     await warehouse.stage({ a: parent, b: child })
     await warehouse.compact()
     warehouse.later(4)
+    // as a landing run leaves it that died right after the end marker
+    const key = `_staging/${STREAM}@${CREATED}/caught-up.json`
+    await warehouse.store.put(key, Buffer.from('{"a": "2026-11-21T12:00:00Z"}'))
     await warehouse.prune(listed('b'))
     expect(await warehouse.chunks()).toEqual(['a/6', 'b/9'])
     await warehouse.stage({ b: child })
