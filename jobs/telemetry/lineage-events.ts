@@ -157,7 +157,7 @@ function datasetsOf(run: LineageRun, record: RunRecord | undefined, context: Lin
 
 function landed({ subject }: LineageRun, result: ResultNumbers | undefined, context: LineageContext): Datasets {
   const staging = stagingDataset(context.warehouse, subject)
-  const files = (result?.shards ?? []).map(({ shard_id }) => shard_id).filter((id) => id.startsWith('file%3A'))
+  const files = (result?.shards ?? []).map(({ shard_id }) => shard_id).filter((id) => /^[a-z0-9]+%3A/.test(id))
   // before its end, and when it fails, a run does not say what it reads: a stream that was found, or files
   const isStream = result === undefined ? context.arnOf(subject) !== undefined : files.length === 0
   const sources = isStream ? [streamDataset(subject, context)] : files.map(fileDataset)
@@ -211,7 +211,7 @@ export function datasetAt(url: string): LineageDataset {
   return { namespace: `${scheme}://${authority}`, name: path === '' ? '/' : path! }
 }
 
-/** The shard of a file is its percent-encoded URL. */
+/** The shard of a file, or of an object, is its percent-encoded URL. */
 const fileDataset = (shardId: string): LineageDataset => datasetAt(decodeURIComponent(shardId))
 
 /** `arn:aws:kinesis:<region>:<account>` and `stream/<name>`, as other services of AWS are named. */

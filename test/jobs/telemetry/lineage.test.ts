@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { RunRecord } from '../../../jobs/runs.ts'
 import { type Lineage, type LineageOptions, safeTarget, startLineage, uuidV7 } from '../../../jobs/telemetry/lineage.ts'
-import { datasetAt } from '../../../jobs/telemetry/lineage-events.ts'
+import { datasetAt, endEvent } from '../../../jobs/telemetry/lineage-events.ts'
 import { beginRun } from '../../../jobs/telemetry/run-channel.ts'
 import { systemClock } from '../../../table/clock.ts'
 import { runId } from '../../../table/ids.ts'
@@ -196,6 +196,27 @@ test('datasets are named as the specification names them', () => {
   expect(datasetAt('s3://lake/w/news/articles')).toEqual({ namespace: 's3://lake', name: 'w/news/articles' })
   expect(datasetAt('file:///data/w%20x/t')).toEqual({ namespace: 'file', name: '/data/w x/t' })
   expect(datasetAt('memory://lake')).toEqual({ namespace: 'memory://lake', name: '/' })
+})
+
+test('a landing of files and of objects reads each of them; its rows are not split among them', () => {
+  const shard_ids = ['file:///data/a.ndjson', 's3://firehose/2026/01/x.gz'].map(encodeURIComponent)
+  const shards = shard_ids.map((shard_id) => ({ shard_id }))
+  const run = { runId: uuidV7(systemClock), job: 'land', subject: 'backfill', startedAtMillis: 0 }
+  const context = { jobNamespace: 'n', warehouse: 's3://lake/w', kinesisHost: 'h', arnOf: () => undefined }
+  const record = {
+    outcome: 'ok',
+    finished_at: '2026-11-21T12:00:00Z',
+    result: { records: 2, bytes: 9, chunks: 2, shards },
+  }
+  const event = endEvent(run, record as unknown as RunRecord, { ...context, locationOf: () => undefined })
+  expect(event).toMatchObject({
+    inputs: [
+      { namespace: 'file', name: '/data/a.ndjson' },
+      { namespace: 's3://firehose', name: '2026/01/x.gz' },
+    ],
+    outputs: [{ namespace: 's3://lake', name: 'w/_staging/backfill' }],
+  })
+  expect(JSON.stringify((event as { inputs: unknown }).inputs)).not.toContain('rowCount')
 })
 
 test('run ids sort by time', () => {
