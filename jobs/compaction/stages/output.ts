@@ -18,10 +18,12 @@ import { layoutOf, storeOf } from '../layout.ts'
 import type { CompactionTask, TaskContext, WrittenFileJson } from '../task.ts'
 
 /** Uncompressed; the encoder holds a row group. */
-const MAX_GROUP_BYTES = 64 * 1024 * 1024
+const MAX_GROUP_BYTES = 48 * 1024 * 1024
+/** So many row groups in a row that are far smaller than they could be end a file whose first rows were large. */
+const MAX_TINY_GROUPS = 16
 
 /** Of a batch that is handed over; one row may exceed it. */
-export const MAX_BATCH_BYTES: number = 16 * 1024 * 1024
+export const MAX_BATCH_BYTES: number = 8 * 1024 * 1024
 
 export interface TableOutput {
   /** Rows of one partition. */
@@ -38,6 +40,7 @@ interface OpenPart {
   /** Of the row group that is not complete. */
   rows: number
   bytes: number
+  tinyGroups: number
 }
 
 /** @param prefix of file names, unique to the task. */
@@ -64,7 +67,7 @@ export function openOutput(task: CompactionTask, context: TaskContext, prefix: s
       targetFileSizeBytes: task.targetFileSizeBytes,
       rowGroupRows: groupRows,
     })
-    return { partition, writer, groupRows, rows: 0, bytes: 0 }
+    return { partition, writer, groupRows, rows: 0, bytes: 0, tinyGroups: 0 }
   }
   const finish = async (options: AbortableOptions): Promise<void> => {
     const files = (await current?.writer.close(options)) ?? []
@@ -72,17 +75,33 @@ export function openOutput(task: CompactionTask, context: TaskContext, prefix: s
     current = undefined
   }
   const writePart: TableOutput['writePart'] = async (partition, batch, options) => {
-    const bytes = batchBytes(batch)
+    const batchSize = batchBytes(batch)
     if (current !== undefined && !sameTuple(current.partition, partition)) await finish(options)
-    const groupBytes = (current?.bytes ?? 0) + bytes
-    const groupRows = (current?.rows ?? 0) + batch.numRows
-    if (current !== undefined && current.rows > 0 && groupRows <= current.groupRows && groupBytes > MAX_GROUP_BYTES) {
+    let rowBytes = batchSize / batch.numRows
+    if (current !== undefined && tinyGroupsOf(current, batch.numRows, batchSize) >= MAX_TINY_GROUPS) {
       await finish(options)
+    } else if (current !== undefined && current.rows > 0) {
+      const rows = current.rows + batch.numRows
+      const bytes = current.bytes + batchSize
+      rowBytes = bytes / rows
+      if (rows <= current.groupRows && bytes > MAX_GROUP_BYTES) await finish(options)
     }
-    current ??= open(partition, groupBytes / groupRows)
+    current ??= open(partition, rowBytes)
     await current.writer.write(batch, options)
-    current.rows = (current.rows + batch.numRows) % current.groupRows
-    current.bytes = (current.rows * bytes) / batch.numRows + (current.rows > batch.numRows ? current.bytes : 0)
+    advance(current, batch.numRows, batchSize)
+  }
+  /** Groups in a row that are far smaller than they could be, with those that the batch completes. */
+  const tinyGroupsOf = ({ rows, bytes, groupRows, tinyGroups }: OpenPart, more: number, moreBytes: number): number => {
+    const groups = Math.floor((rows + more) / groupRows)
+    if (groups === 0) return tinyGroups
+    const isTiny = groupRows < task.rowGroupRows && bytes + moreBytes < ((groups + 1) * MAX_GROUP_BYTES) / 16
+    return isTiny ? tinyGroups + groups : 0
+  }
+  const advance = (part: OpenPart, batchRows: number, batchSize: number): void => {
+    part.tinyGroups = tinyGroupsOf(part, batchRows, batchSize)
+    const rows = part.rows + batchRows
+    part.bytes = rows < part.groupRows ? part.bytes + batchSize : ((rows % part.groupRows) * batchSize) / batchRows
+    part.rows = rows % part.groupRows
   }
   return {
     writePart,
