@@ -22,8 +22,10 @@ const lines = Array.from({ length: 200 }, (_, n) =>
 async function storeSamples(executor: string, ...more: string[]): Promise<[Record<string, number>, number]> {
   const home = makeHome()
   homes.push(home)
-  writeFileSync(home.path('a.ndjson'), `${lines}\n`)
-  await home.json(['land', '--from', home.path('a.ndjson')])
+  // several chunks, so that a task makes several requests of a kind
+  const files = ['a', 'b', 'c'].map((name) => home.path(`${name}.ndjson`))
+  for (const file of files) writeFileSync(file, `${lines}\n`)
+  await home.json(['land', '--from', ...files])
   const metrics = ['--metrics-file', home.path('m.prom')]
   const { code, stderr } = await home.firn(['compact', 'news.articles', '--executor', executor, ...metrics, ...more])
   const samples = [...samplesOf(readFileSync(home.path('m.prom'), 'utf8'))]
