@@ -15,8 +15,12 @@ const FIXED_BYTES = 256 * MIB
 const LEAST_WORK_BYTES = 16 * MIB
 /** A file is whole in memory before it is uploaded, and for a moment a second time, in one piece. */
 const FILE_COPIES = 2
+/** A record as it came, as text, as a row, as it is encoded, and what of these waits for the collector: of the largest that is accepted. */
+const RECORD_COPIES = 7
 /** Staged chunks and data files are compressed alike; a run's rows are not expected to take more than twice as much. */
 const FILE_BYTES_PER_INPUT_BYTE = 2
+/** A record that was staged in few bytes may still be large. */
+const RECORD_BYTES_PER_INPUT_BYTE = 20
 const MAX_BLOCK_BYTES = MIB
 const MIN_BLOCK_BYTES = 128 * 1024
 const WANTED_FAN_IN = 64
@@ -35,19 +39,26 @@ export interface TaskBudget {
   readonly tableEntries: number
 }
 
+export interface BudgetInput {
+  /** Of the table. */
+  readonly targetFileSizeBytes: number
+  /** Of the whole run, as they are staged. */
+  readonly inputBytes: number
+  /** Of the dataset. */
+  readonly maxRecordBytes: number
+  /** Tasks that run at once in one process. */
+  readonly inOneProcess: number
+}
+
 /**
- * @param limitBytes of one task.
- * @param inputBytes of the whole run, as they are staged.
+ * @param limitBytes of one process.
  * @throws {FirnError} `FIRN_MEMORY_LIMIT_TOO_SMALL` (invalid), with the limit that would do.
  */
-export function taskBudget(
-  limitBytes: number,
-  targetFileSizeBytes: number,
-  inputBytes: number,
-  inOneProcess = 1,
-): TaskBudget {
+export function taskBudget(limitBytes: number, input: BudgetInput): TaskBudget {
+  const { targetFileSizeBytes, inputBytes, maxRecordBytes, inOneProcess } = input
+  const fixed = FIXED_BYTES + Math.min(maxRecordBytes, inputBytes * RECORD_BYTES_PER_INPUT_BYTE) * RECORD_COPIES
   const file = Math.ceil(Math.min(targetFileSizeBytes * 1.1, inputBytes * FILE_BYTES_PER_INPUT_BYTE)) * FILE_COPIES
-  const need = FIXED_BYTES + file + LEAST_WORK_BYTES
+  const need = fixed + file + LEAST_WORK_BYTES
   const share = Math.floor(limitBytes / inOneProcess)
   if (need > share) {
     const each = inOneProcess === 1 ? '' : ` for each of ${inOneProcess} tasks in one process`
@@ -57,7 +68,7 @@ export function taskBudget(
       help: `give --memory-limit ${Math.ceil((need * inOneProcess) / MIB)}MiB or more, or the table a smaller write.target-file-size-bytes`,
     })
   }
-  const free = share - FIXED_BYTES
+  const free = share - fixed
   const whileWriting = free - file
   const mergeBytes = Math.floor(whileWriting * 0.6)
   return {

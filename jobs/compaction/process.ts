@@ -138,12 +138,12 @@ function taskOf(request: ProcessRequest, ownStore: boolean, tasks: number): Comp
     filePrefix: `${runId}-${plans}`,
     firstQuarantine: (plans - 1) * QUARANTINE_NUMBERS,
     maxBadRatio: request.maxBadRatio,
-    budget: taskBudget(
-      request.memoryLimitBytes ?? DEFAULT_MEMORY_LIMIT_BYTES,
+    budget: taskBudget(request.memoryLimitBytes ?? DEFAULT_MEMORY_LIMIT_BYTES, {
       targetFileSizeBytes,
       inputBytes,
-      Math.max(1, inOneProcess),
-    ),
+      maxRecordBytes: request.dataset.maxRecordBytes,
+      inOneProcess: Math.max(1, inOneProcess),
+    }),
     exchange: exchangePlace(request, tasks),
     inputs: request.inputs,
   }

@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { taskBudget } from '../../../jobs/compaction/memory.ts'
+import { type BudgetInput, taskBudget } from '../../../jobs/compaction/memory.ts'
 import { FirnError } from '../../../table/index.ts'
 import { articleRecords, memoryWarehouse, runCompaction, stage } from './fixture.ts'
 
 const MIB = 1024 * 1024
+
+const of = (targetFileSizeBytes: number, inputBytes: number, inOneProcess = 1): BudgetInput => ({
+  targetFileSizeBytes,
+  inputBytes,
+  maxRecordBytes: 10 * MIB,
+  inOneProcess,
+})
 
 const needOf = (run: () => unknown): number => {
   try {
@@ -16,20 +23,26 @@ const needOf = (run: () => unknown): number => {
 
 describe('the memory limit', () => {
   it('is refused when it is too small, with the one that would do', () => {
-    const need = needOf(() => taskBudget(300 * MIB, 128 * MIB, 10_000 * MIB))
+    const need = needOf(() => taskBudget(300 * MIB, of(128 * MIB, 10_000 * MIB)))
     expect(need).toBeGreaterThan(500 * MIB)
-    expect(needOf(() => taskBudget(need - 1, 128 * MIB, 10_000 * MIB))).toBe(need)
-    expect(taskBudget(need, 128 * MIB, 10_000 * MIB).residentBytes).toBeGreaterThan(0)
+    expect(needOf(() => taskBudget(need - 1, of(128 * MIB, 10_000 * MIB)))).toBe(need)
+    expect(taskBudget(need, of(128 * MIB, 10_000 * MIB)).residentBytes).toBeGreaterThan(0)
+  })
+
+  it('counts what the largest record takes', () => {
+    const small = needOf(() => taskBudget(MIB, of(128 * MIB, 10_000 * MIB)))
+    const large = needOf(() => taskBudget(MIB, { ...of(128 * MIB, 10_000 * MIB), maxRecordBytes: 64 * MIB }))
+    expect(large - small).toBe(7 * 54 * MIB)
   })
 
   it('need not hold a whole file when the input makes none', () => {
-    expect(taskBudget(300 * MIB, 128 * MIB, MIB).runBytes).toBeGreaterThan(0)
+    expect(taskBudget(400 * MIB, of(128 * MIB, MIB)).runBytes).toBeGreaterThan(0)
   })
 
   it('is shared by tasks of one process', () => {
-    const need = needOf(() => taskBudget(MIB, 128 * MIB, 10_000 * MIB))
-    expect(needOf(() => taskBudget(need, 128 * MIB, 10_000 * MIB, 3))).toBe(3 * need)
-    const [one, third] = [taskBudget(3 * need, 128 * MIB, 1e10), taskBudget(3 * need, 128 * MIB, 1e10, 3)]
+    const need = needOf(() => taskBudget(MIB, of(128 * MIB, 10_000 * MIB)))
+    expect(needOf(() => taskBudget(need, of(128 * MIB, 10_000 * MIB, 3)))).toBe(3 * need)
+    const [one, third] = [taskBudget(3 * need, of(128 * MIB, 1e10)), taskBudget(3 * need, of(128 * MIB, 1e10, 3))]
     expect(third.runBytes).toBeLessThan(one.runBytes)
   })
 
