@@ -141,6 +141,7 @@ const NAMES: Readonly<Record<string, string>> = {
   FIRN_STREAM_NOT_FOUND: 'ResourceNotFoundException',
   FIRN_STREAM_THROTTLED: 'ProvisionedThroughputExceededException',
   FIRN_ITERATOR_EXPIRED: 'ExpiredIteratorException',
+  FIRN_STREAM_DENIED: 'AccessDeniedException',
 }
 
 function failureOf(error: unknown): [status: number, body: object] {
