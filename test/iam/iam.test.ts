@@ -21,6 +21,14 @@ const ALL: Policy = {
   Version: '2012-10-17',
   Statement: [{ Sid: 'All', Effect: 'Allow', Action: ['*'], Resource: ['*'] }],
 }
+/** A run that has all it needs but the right to commit. */
+const DYING: Policy = {
+  ...ALL,
+  Statement: [
+    { Sid: 'Read', Effect: 'Allow', Action: ['s3:Get*', 's3:List*', 'kms:*'], Resource: ['*'] },
+    { Sid: 'Write', Effect: 'Allow', Action: ['s3:PutObject'], Resource: ['*/_*', '*/data/*'] },
+  ],
+}
 const DAY = 86_400_000
 
 interface Job {
@@ -105,9 +113,12 @@ async function neglectedWarehouse(ground: Ground): Promise<void> {
     }
     pass(30 * DAY)
   }
+  await publish(100, 120)
+  await run('land', ALL)
+  // leaves its refused records and its manifest, and no commit
+  await expect(run('compact', DYING)).rejects.toThrow()
   await store.put('_spill/0123456789abcdef/1/rows', Buffer.from('left by a run that died'))
   await store.put('news/articles/data/nobodys.parquet', Buffer.from('left by a run that died'))
-  await store.put(`_quarantine/${TABLE}/0123456789abcdef-0.jsonl.zst`, Buffer.from('left by a run that died'))
   pass(10 * DAY)
 }
 
