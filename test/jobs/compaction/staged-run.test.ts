@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CompactOptions, CompactResult } from '../../../jobs/compaction/index.ts'
+import { readQuarantine } from '../../../jobs/compaction/read-quarantine.ts'
 import type { CompactionTask } from '../../../jobs/compaction/task.ts'
 import { parseDataset } from '../../../jobs/datasets/index.ts'
 import { type Executor, inlineExecutor, workerExecutor } from '../../../jobs/executor.ts'
@@ -124,9 +125,17 @@ describe('a run of four tasks', () => {
       ...record,
       arrivalMillis: NOON,
     }))
-    const { result } = await both(packed, { maxBadRatio: 1 })
+    const { result, actual } = await both(packed, { maxBadRatio: 1 })
     expect(result).toMatchObject({ kinesis_records: 12, records_read: 36, rows_added: 7, duplicates: 22 })
     expect(result.quarantined).toEqual({ 'decode.json': 7 })
+    const refused: string[] = []
+    for (const path of result.quarantine_objects) {
+      for await (const { sequenceNumber, subSequenceNumber, partitionKey } of readQuarantine(actual.store, path)) {
+        refused.push(`${sequenceNumber} ${subSequenceNumber} ${partitionKey}`)
+      }
+    }
+    const bad = [4, 9, 14, 19, 24, 29, 34].map((n) => `${Math.floor(n / 3) + 1} ${n % 3} k${n}`)
+    expect(refused).toEqual(bad)
   })
 
   it('fails above the ratio of bad records before anything is written, and leaves no spilled object', async () => {
