@@ -94,7 +94,7 @@ async function runUnder(
   const guarded = guardedStore(store, policy)
   const door = await openKinesisDoor(guardedKinesis(kinesis, policy))
   const env = { FIRN_KINESIS__ENDPOINT: door.endpoint, FIRN_KINESIS__REGION: 'us-east-1' }
-  const maintain = { expire: { retainLast: 2 } }
+  const maintain = { expire: { retainLast: 4 } }
   const config = loadConfig({ env, cwd: '/nowhere', flags: { maintain } })
   const complaints: unknown[] = []
   const log = complaining(clock, complaints)
