@@ -107,16 +107,20 @@ export async function runInLanes(
   const results: CompactionTaskResult[] = new Array(tasks.length)
   const progressOf = addedUp(onProgress)
   let next = 0
+  let failure: { readonly error: unknown } | undefined
   const lane = async (): Promise<void> => {
-    for (let index = next++; index < tasks.length; index = next++) {
-      results[index] = await runOne(tasks[index]!, { signal: linked, onProgress: progressOf(index) })
+    for (let index = next++; index < tasks.length && failure === undefined; index = next++) {
+      try {
+        results[index] = await runOne(tasks[index]!, { signal: linked, onProgress: progressOf(index) })
+      } catch (error) {
+        failure ??= { error }
+        stop.abort()
+      }
     }
   }
-  try {
-    await Promise.all(Array.from({ length: Math.min(lanes, tasks.length) }, lane))
-  } finally {
-    stop.abort()
-  }
+  // until the last one has ended: what they spilled is then removed
+  await Promise.all(Array.from({ length: Math.min(lanes, tasks.length) }, lane))
+  if (failure !== undefined) throw failure.error
   return results
 }
 

@@ -108,9 +108,9 @@ describe('processExecutor', () => {
     expect(await errorOf(executor.run([task, task], { signal: stop.signal, onProgress: begun }))).toBe(reason)
     const failed = await errorOf(executor.run([task, { ...task, runId: 'dies' }]))
     expect(failed).toMatchObject({ code: 'FIRN_TASK_CRASHED' })
-    for (const pid of (await readFile(pids, 'utf8')).trim().split('\n')) {
-      await expect.poll(() => isAlive(Number(pid)), { interval: 20, timeout: 5000 }).toBe(false)
-    }
+    const started = (await readFile(pids, 'utf8')).trim().split('\n')
+    expect(started.length).toBeGreaterThanOrEqual(2)
+    expect(started.filter((pid) => isAlive(Number(pid)))).toEqual([])
   })
 
   it('puts nothing that opens stores into the task file or the arguments', async () => {
