@@ -129,13 +129,14 @@ function judge(found: StoredObject | undefined, watch: Watch, options: LeaseOpti
     return { kind: 'take', document: { ...fresh, epoch: 1, counter: 1, lastSlot: undefined } }
   }
   const seen = parseLease(found.bytes)
-  const counted = { epoch: seen?.epoch ?? 0, counter: (seen?.counter ?? 0) + 1, lastSlot: seen?.lastSlot }
+  const lastSlot = believedSlot(seen?.lastSlot, clock)
+  const counted = { epoch: seen?.epoch ?? 0, counter: (seen?.counter ?? 0) + 1, lastSlot }
   // an earlier write of ours whose answer was lost
   if (seen?.owner === owner && seen.runId === runId && !seen.released) {
     return { kind: 'take', document: { ...fresh, ...counted } }
   }
-  if (unlessDone !== undefined && slotReached(seen?.lastSlot, unlessDone)) {
-    return { kind: 'done', lastSlot: seen?.lastSlot ?? unlessDone }
+  if (unlessDone !== undefined && lastSlot !== undefined && slotReached(lastSlot, unlessDone)) {
+    return { kind: 'done', lastSlot }
   }
   const next: Verdict = { kind: 'take', document: { ...fresh, ...counted, epoch: counted.epoch + 1 } }
   if (seen?.released === true) return next
@@ -152,6 +153,16 @@ function judge(found: StoredObject | undefined, watch: Watch, options: LeaseOpti
   const leftMillis = watch.sinceMonotonic + ttl - now
   return leftMillis <= 0 ? next : { kind: 'wait', millis: Math.min(leftMillis, ttl / 4) }
 }
+
+/** How far a slot that is noted as done may be ahead of our clock. */
+const MAX_AHEAD_MILLIS = 3_600_000
+
+/**
+ * A slot of the future was noted by a host whose clock was far ahead: believed, it would keep every host from the job
+ * until that time comes. The next holder writes its own in its place.
+ */
+const believedSlot = (slot: string | undefined, clock: Clock): string | undefined =>
+  slot !== undefined && Date.parse(slot) <= clock.nowMillis() + MAX_AHEAD_MILLIS ? slot : undefined
 
 /** True when the same call may succeed in a moment. */
 export const isPassing = (error: unknown): boolean => FirnError.is(error) && error.retryable

@@ -151,6 +151,24 @@ describe.each(stores)('a lease in %s', (_kind, open) => {
     await leaseOf(held).release()
   })
 
+  test.each(['2036-03-01T12:00:00.000Z', '2026-99-99T99:99:99.999Z'])(
+    'whose slot %s was noted by a wrong clock keeps nobody from the job, and notes the right slot next',
+    async (noted) => {
+      const [a, b, c] = [actor('a'), actor('b'), actor('c')]
+      const slot = new Date(worldStart - 60_000).toISOString()
+      const held = a.acquire()
+      await pass(10)
+      await leaseOf(held).release({ lastSlot: noted })
+      const next = b.acquire({ unlessDone: slot })
+      await pass(10)
+      await leaseOf(next).release({ lastSlot: slot })
+      expect(await document()).toMatchObject({ released: true, last_slot: slot })
+      const same = c.acquire({ unlessDone: slot })
+      await pass(10)
+      expect(same.outcome).toEqual({ kind: 'done', lastSlot: slot })
+    },
+  )
+
   test('that nobody can read is waited for, then overwritten', async () => {
     await store.put(KEY, new TextEncoder().encode('{"schema": "firn.lease/1", "owner": 7'))
     const next = actor('a').acquire()
