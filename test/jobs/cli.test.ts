@@ -298,24 +298,6 @@ describe('the process', () => {
     expect(outcome.code).toBe(2)
     expect(outcome.stderr).toMatch(new RegExp(`^error: firn needs Node >= 22\\.18, found ${version}[^\\n]*\\n$`))
   })
-
-  test.each([
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)('%s ends the scheduler in order with %i', async (signal, code) => {
-    const child = spawn(process.execPath, [BIN, 'run', '--table', 'news.articles'], {
-      cwd: home.dir,
-      env: bareEnvironment(home.dir),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    let stderr = ''
-    child.stderr.on('data', (text: Buffer) => {
-      stderr += String(text)
-      if (stderr.includes('scheduled')) child.kill(signal)
-    })
-    const [exit] = (await once(child, 'close')) as [number]
-    expect(exit, stderr).toBe(code)
-  })
 })
 
 /** `bin.ts` as an old Node would meet it: compiled, and told that version. */
