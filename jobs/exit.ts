@@ -34,6 +34,19 @@ export function exitCodeOf(error: unknown): number {
   return FirnError.is(error) ? (CODE_EXITS[error.code] ?? EXIT_CODES[error.kind]) : 1
 }
 
+const UNKNOWN_COMMIT = EXIT_CODES['unknown-commit']
+
+/** Of a command that a signal interrupted: `signalCode`, but for a commit that nobody can tell about. */
+export const exitCodeAfter = (signalCode: number | undefined, exitCode: number): number =>
+  exitCode === UNKNOWN_COMMIT ? exitCode : (signalCode ?? exitCode)
+
+/**
+ * What is said of a command that ended with `error` after a signal. The signal is the reason of whatever failed, and
+ * says enough; that a commit may have taken effect has to be known all the same.
+ */
+export const describeInterruption = (error: unknown, verbose: boolean): string =>
+  `interrupted\n${exitCodeOf(error) === UNKNOWN_COMMIT ? describeError(error, verbose) : ''}`
+
 /** Of several exit codes; 0 when there is none other. */
 export const gravestOf = (codes: readonly number[]): number => GRAVITY.find((code) => codes.includes(code)) ?? 0
 

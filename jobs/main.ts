@@ -29,7 +29,7 @@ import { taskCommand } from './commands/task.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { explainConfig, loadConfig, loadEnvironment, settingNames } from './config.ts'
 import { type CommandContext, type ContextHandle, createContext } from './context.ts'
-import { describeError, exitCodeOf } from './exit.ts'
+import { describeError, describeInterruption, exitCodeAfter, exitCodeOf } from './exit.ts'
 import { bindVariables, isFlagOnly, variableOf } from './option-variables.ts'
 import { resolveSecrets } from './secrets.ts'
 import { interruptible } from './signals.ts'
@@ -73,7 +73,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   const interrupt = interruptible()
   const exitCode = await execute(argv, { stdin, stdout, stderr, cwd: process.cwd(), signal: interrupt.signal })
   await Promise.all([flushed(stdout), flushed(stderr)])
-  process.exit(interrupt.exitCode ?? exitCode)
+  process.exit(exitCodeAfter(interrupt.exitCode, exitCode))
 }
 
 export interface Execution {
@@ -105,7 +105,7 @@ export async function execute(
       // No command at all: commander has printed the help.
       if (error.code === 'commander.help') return 2
     }
-    stderr.write(signal.aborted ? 'interrupted\n' : describeError(error, verbose))
+    stderr.write(signal.aborted ? describeInterruption(error, verbose) : describeError(error, verbose))
     return exitCodeOf(error)
   } finally {
     await handle?.close()

@@ -94,7 +94,9 @@ export async function runForever(options: ScheduleOptions): Promise<{ readonly i
   }
   const told = async (job: JobSpec, due: Due): Promise<unknown> => {
     const error = await begin(job, due)
-    if (error !== undefined && !signal.aborted) log.error({ err: error, job: nameOf(job) }, 'the run failed')
+    // a signal is reason enough for what failed, but not for a commit that nobody can tell about
+    const isTold = !signal.aborted || (FirnError.is(error) && error.kind === 'unknown-commit')
+    if (error !== undefined && isTold) log.error({ err: error, job: nameOf(job) }, 'the run failed')
     return error
   }
   const tickings: Ticking[] = []

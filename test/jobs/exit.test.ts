@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { describeError, exitCodeOf } from '../../jobs/exit.ts'
+import { describeError, describeInterruption, exitCodeAfter, exitCodeOf } from '../../jobs/exit.ts'
 import { type ErrorKind, FirnError } from '../../table/errors.ts'
 
 const error = (kind: ErrorKind): FirnError => new FirnError(kind, `FIRN_${kind.toUpperCase()}`, `it is ${kind}`)
@@ -33,5 +33,25 @@ describe('of several errors', () => {
       'code: FIRN_UNKNOWN-COMMIT',
       '',
     ])
+  })
+})
+
+describe('after a signal', () => {
+  test.each<[ErrorKind | ErrorKind[], number, boolean]>([
+    ['unavailable', 143, false],
+    ['failed', 143, false],
+    ['unknown-commit', 4, true],
+    [['unavailable', 'unknown-commit'], 4, true],
+  ])('%j gives the exit code %i: only a commit that nobody can tell about is not hidden by it', (kind, code, told) => {
+    const thrown = typeof kind === 'string' ? error(kind) : several(...kind)
+    expect(exitCodeAfter(143, exitCodeOf(thrown))).toBe(code)
+    const text = describeInterruption(thrown, false)
+    expect(text).toMatch(/^interrupted\n/)
+    expect(text.includes('firn verify')).toBe(told)
+  })
+
+  test('that ended a command in order its own code counts', () => {
+    expect(exitCodeAfter(undefined, 0)).toBe(0)
+    expect(exitCodeAfter(130, 0)).toBe(130)
   })
 })
