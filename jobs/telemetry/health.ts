@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { isIP } from 'node:net'
 import type { Clock } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 
@@ -38,7 +39,8 @@ export async function startHealthServer(options: HealthOptions): Promise<HealthS
   const { host, port } = parseListen(options.listen)
   const routes = routesOf(options)
   const server = createServer((request, response) => {
-    void answerOf(routes, request).then((answer) => send(response, request, answer))
+    const answer = answersTo(host, request.headers.host) ? answerOf(routes, request) : Promise.resolve(NOT_HERE)
+    void answer.then((given) => send(response, request, given))
   })
   server.requestTimeout = 10_000
   server.keepAliveTimeout = 5_000
@@ -51,8 +53,27 @@ export async function startHealthServer(options: HealthOptions): Promise<HealthS
       help: 'choose another address with --listen, like 127.0.0.1:9464',
     })
   }
+  // A connection that cannot be accepted, for want of a file descriptor, must not end the jobs.
+  server.on('error', () => {})
   return { url: urlOf(server), close: () => closed(server) }
 }
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host)
+
+/**
+ * Whether a request with the header `name` is answered by a server that listens on `host`. A page in a browser reaches a
+ * server of this computer by a name of its own that leads here (DNS rebinding), and could read the answer: by such a name
+ * there is none. On the network a service has names that this process does not know.
+ */
+export function answersTo(host: string, name: string | undefined): boolean {
+  if (!isLoopback(host) || name === undefined) return true
+  const bare = name.replace(/:\d*$/, '').replace(/^\[|\]$/g, '')
+  return isIP(bare) !== 0 || /^(.+\.)?localhost$/i.test(bare)
+}
+
+const plain = (status: number, body: string): Answer => ({ status, type: 'text/plain; charset=utf-8', body })
+
+const NOT_HERE: Answer = plain(421, 'ask for an address or for localhost, or listen on an address of the network\n')
 
 /** @throws {FirnError} `FIRN_LISTEN_FAILED` (invalid). */
 export function parseListen(text: string): { readonly host: string; readonly port: number } {
@@ -88,7 +109,7 @@ function routesOf({ metrics, status, ready, clock }: HealthOptions): Routes {
   return new Map([
     ['/metrics', async () => ({ status: 200, type: metrics.contentType, body: await metrics.text() })],
     // whoever reads this has had an answer from the event loop
-    ['/healthz', async () => ({ status: 200, type: 'text/plain; charset=utf-8', body: 'ok\n' })],
+    ['/healthz', async () => plain(200, 'ok\n')],
     [
       '/readyz',
       async () => {
@@ -108,15 +129,14 @@ const json = (status: number, value: unknown): Answer => ({
 })
 
 async function answerOf(routes: Routes, request: IncomingMessage): Promise<Answer> {
-  const text = (status: number, body: string): Answer => ({ status, type: 'text/plain; charset=utf-8', body })
   const path = (request.url ?? '/').split('?', 1)[0]!
   const route = routes.get(path)
-  if (route === undefined) return text(404, `there is ${[...routes.keys()].join(', ')}\n`)
-  if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'only GET and HEAD\n')
+  if (route === undefined) return plain(404, `there is ${[...routes.keys()].join(', ')}\n`)
+  if (request.method !== 'GET' && request.method !== 'HEAD') return plain(405, 'only GET and HEAD\n')
   try {
     return await route()
   } catch {
-    return text(500, 'this could not be answered\n')
+    return plain(500, 'this could not be answered\n')
   }
 }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import {
+  answersTo,
   type HealthOptions,
   type HealthServer,
   parseListen,
@@ -70,6 +71,38 @@ test('takes nothing but GET and HEAD, and knows no other path', async () => {
   for (const path of ['/', '/metrics/', '/../etc/passwd', '/__proto__']) {
     expect((await fetch(`${url}${path}`)).status, path).toBe(404)
   }
+})
+
+/** `fetch` gives no other name than that of the address. */
+async function askAs(url: string, name: string): Promise<string> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.end(`GET /status HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`)
+  let text = ''
+  for await (const chunk of socket) text += String(chunk)
+  return text
+}
+
+test.each([
+  'evil.example',
+  'evil.example:9464',
+  '127.0.0.1.evil.example',
+  'localhost.evil.example',
+  '[::1].evil.example',
+  '',
+])('on this computer only, a page that came here by the name %o is told nothing', async (name) => {
+  const answer = await askAs((await serve({ status: () => ({ secret: 1 }) })).url, name)
+  expect(answer).toMatch(/^HTTP\/1\.1 421 /)
+  expect(answer).not.toContain('secret')
+})
+
+test.each(['127.0.0.1:9464', 'localhost:9464', 'LOCALHOST', '[::1]:9464', '10.0.0.7'])(
+  'the name %o is that of a computer',
+  async (name) => expect(await askAs((await serve()).url, name)).toMatch(/^HTTP\/1\.1 200 /),
+)
+
+test('on an address of the network every name is taken: a service has names that this process does not know', () => {
+  expect(answersTo('0.0.0.0', 'firn.jobs.svc.cluster.local:9464')).toBe(true)
+  expect(answersTo('localhost', 'firn.jobs.svc.cluster.local:9464')).toBe(false)
 })
 
 test('what fails inside is an answer of 500 without a word of why', async () => {
