@@ -206,13 +206,23 @@ export function demoSettings(env: Environment = process.env): { readonly records
   return { records, loop: isTruthy(env['LOOP']) }
 }
 
-/** A copy fit for printing: values under secret-looking names and passwords in URLs are replaced. */
+/** A copy fit for printing: values under secret-looking names, and what may be secret of URLs, are replaced. */
 export function redact(value: unknown, key = ''): unknown {
   if (/secret|token|password|credential|access_?key/i.test(key) && value !== undefined) return '[redacted]'
-  if (typeof value === 'string') return value.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@\s]+@/i, '$1[redacted]@')
+  if (typeof value === 'string') return redactUrl(value)
   if (Array.isArray(value)) return value.map((item) => redact(item))
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, redact(item, name)]))
+}
+
+/** User and password; and the query, where collectors want their keys. */
+function redactUrl(text: string): string {
+  const [, scheme, authority, rest] = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)(.*)$/is.exec(text) ?? []
+  if (scheme === undefined || authority === undefined || rest === undefined) return text
+  // a password that should have been percent-encoded: nobody can tell where it ends
+  if (!URL.canParse(text) && rest.includes('@')) return `${scheme}[redacted]@${rest.slice(rest.lastIndexOf('@') + 1)}`
+  const host = authority.replace(/^.*@/s, '[redacted]@')
+  return scheme + host + (/^https?:/i.test(scheme) ? rest.replace(/\?[^#]+/, '?[redacted]') : rest)
 }
 
 function invalidConfig(error: z.ZodError, path: string): FirnError {

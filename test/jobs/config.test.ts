@@ -178,3 +178,15 @@ test('secrets are redacted at any depth, by name and inside URLs', () => {
     keep: 'z',
   })
 })
+
+test.each([
+  ['https://user:p@ss@host:1/p', 'https://[redacted]@host:1/p'],
+  ['https://host/in?api_key=hunter2', 'https://host/in?[redacted]'],
+  ['https://u:p@host?api_key=a?b#part', 'https://[redacted]@host?[redacted]#part'],
+  ['https://user:hun/ter2@host/in', 'https://[redacted]@host/in'],
+  ['https://host/a@b', 'https://host/a@b'],
+  ['s3://bucket/a@b?c', 's3://bucket/a@b?c'],
+  ['/var/lib/e.ndjson?x', '/var/lib/e.ndjson?x'],
+])('%s is shown as %s', (text, shown) => {
+  expect(redact({ lineage: text })).toEqual({ lineage: shown })
+})
