@@ -4,13 +4,13 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { pipeline } from 'node:stream'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { open, stat } from 'node:fs/promises'
 import { FirnError } from '../table/errors.ts'
 import type { AbortableOptions } from '../table/io/object-store.ts'
 import type { FilePosition } from './chunk.ts'
 import { unreadable } from './file-paths.ts'
+import type { Compression } from './inflate.ts'
+import { inflateBlocks } from './inflate-blocks.ts'
 
 /** Whole lines of a file. Bytes are valid until the next page is pulled. */
 export interface LinePage {
@@ -67,11 +67,16 @@ export async function* readLines(
 
 /** The file's decompressed bytes. A block is valid until the next one is pulled. */
 function openBlocks(path: string): AsyncIterable<Buffer> {
-  const inflate = /\.gz$/i.test(path) ? createGunzip : /\.zst$/i.test(path) ? createZstdDecompress : undefined
-  if (inflate === undefined) return plainBlocks(path)
-  const file = createReadStream(path, { highWaterMark: BLOCK_BYTES })
-  // An error of either ends both, and is thrown where the blocks are pulled; so does leaving the loop.
-  return pipeline(file, inflate({ chunkSize: BLOCK_BYTES }), () => {})
+  if (/\.gz$/i.test(path)) return inflatedBlocks(path, 'gzip')
+  return /\.zst$/i.test(path) ? inflatedBlocks(path, 'zstd') : plainBlocks(path)
+}
+
+/** As long as the file was, like `plainBlocks`: what is appended meanwhile is the next run's. */
+async function* inflatedBlocks(path: string, compression: Compression): AsyncGenerator<Buffer, void, undefined> {
+  const { size } = await stat(path)
+  const from = (offset: number): AsyncIterable<Buffer> | readonly Buffer[] =>
+    offset >= size ? [] : createReadStream(path, { start: offset, end: size - 1, highWaterMark: BLOCK_BYTES })
+  yield* inflateBlocks(from, compression)
 }
 
 /**

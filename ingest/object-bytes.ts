@@ -2,16 +2,14 @@
  * The plain bytes of one object, a part at a time. What it is compressed with is told by its first bytes: names lie,
  * and stores that inflate on their own (Content-Encoding) leave the name as it was.
  */
-import { pipeline, Readable } from 'node:stream'
-import { createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
 import { FirnError } from '../table/errors.ts'
 import type { AbortableOptions, ObjectInfo, ObjectStore } from '../table/io/object-store.ts'
-import { type Compression, sniffCompression } from './inflate.ts'
+import { sniffCompression } from './inflate.ts'
+import { inflateBlocks } from './inflate-blocks.ts'
 import { doesNotInflate, objectChanged, objectVanished, unsupportedFormat } from './object-errors.ts'
 
 /** One request each. */
 const PART_BYTES = 8 * 1024 * 1024
-const BLOCK_BYTES = 1024 * 1024
 
 /**
  * Blocks of at most 8 MiB; memory is one part and one block, whatever the object inflates to.
@@ -28,35 +26,28 @@ export async function* openObject(
   const first = await readPart(store, info, 0, options)
   const format = foreignFormat(first, info.key)
   if (format !== undefined) throw unsupportedFormat(name, format)
-  const parts = allParts(store, info, first, options)
+  const partsFrom = (offset: number): AsyncIterable<Uint8Array> => parts(store, info, { offset, first }, options)
   const compression = sniffCompression(first)
   if (compression === undefined) {
-    yield* parts
+    yield* partsFrom(0)
     return
   }
   try {
-    // An error of either ends both, and is thrown where the blocks are pulled; so does leaving the loop.
-    yield* pipeline(Readable.from(parts), inflater(compression), () => {}) as AsyncIterable<Uint8Array>
+    yield* inflateBlocks(partsFrom, compression)
   } catch (error) {
     options.signal?.throwIfAborted()
     throw FirnError.is(error) ? error : doesNotInflate(name, error as Error)
   }
 }
 
-function inflater(compression: Compression): NodeJS.ReadWriteStream {
-  const options = { chunkSize: BLOCK_BYTES }
-  if (compression === 'gzip') return createGunzip(options)
-  return compression === 'zlib' ? createInflate(options) : createZstdDecompress(options)
-}
-
-async function* allParts(
+async function* parts(
   store: ObjectStore,
   info: ObjectInfo,
-  first: Uint8Array,
+  { offset, first }: { offset: number; first: Uint8Array },
   options: AbortableOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  yield first
-  for (let start = PART_BYTES; start < info.sizeBytes; start += PART_BYTES) {
+  if (offset < first.byteLength) yield first.subarray(offset)
+  for (let start = Math.max(offset, PART_BYTES); start < info.sizeBytes; start += PART_BYTES) {
     yield await readPart(store, info, start, options)
   }
 }

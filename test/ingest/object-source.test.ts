@@ -241,6 +241,23 @@ test.each([
   })
 })
 
+test.each([
+  ['two zlib streams', [deflateSync(texts(0, 2).join('')), deflateSync(texts(2, 4).join(''))], false],
+  ['text behind zlib', [deflateSync(texts(0, 2).join('')), texts(2, 4).join('')], false],
+  ['text behind a zstd frame', [zstdCompressSync(texts(0, 2).join('')), texts(2, 4).join('')], false],
+  ['zeros behind a zstd frame', [zstdCompressSync(texts(0, 2).join('')), Buffer.alloc(9_000_000)], false],
+  ['text behind gzip', [gzipSync(texts(0, 2).join('')), texts(2, 4).join('')], false],
+  ['a gzip member behind zeros', [gzipSync(texts(0, 2).join('')), Buffer.alloc(9e6), gzipSync('{"n":3}')], false],
+  ['zeros behind gzip, which pad it', [gzipSync(texts(0, 2).join('')), Buffer.alloc(17_000_000)], true],
+])('%s: nothing behind the end is left out without a word', async (_name, parts, fine) => {
+  await withBucket(async ({ put, land: run, staged }) => {
+    await put('a', Buffer.concat(parts.map((part) => Buffer.from(part))))
+    if (!fine) await expect(run()).rejects.toMatchObject({ code: 'FIRN_FILE_CORRUPT' })
+    else expect(await run()).toMatchObject({ records: 2, shards: [{ ended: true }] })
+    expect(await staged()).toEqual(fine ? ['a 1 {"n":0}', 'a 2 {"n":1}'] : [])
+  })
+})
+
 test('an object of several parts and many inflated blocks is numbered as a whole', async () => {
   await withBucket(async ({ bucket, put, warehouse }) => {
     const long = Array.from({ length: 9 }, (_, n) => JSON.stringify({ n, x: String(n).repeat(1_200_000) }))

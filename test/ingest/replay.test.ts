@@ -228,6 +228,14 @@ test('lines across block borders come out whole, and the digest of every chunk i
   }
 })
 
+test.each([
+  ['zstd frame', 'tail.ndjson.zst', Buffer.concat([zstdCompressSync(lines(1, 3)), Buffer.from(lines(3, 5))])],
+  ['gzip member and zeros', 'tail.ndjson.gz', Buffer.concat([gzipSync(lines(1, 3)), Buffer.alloc(9), gzipSync('{}')])],
+])('what follows a %s and is none is told, not left out', async (_name, file, bytes) => {
+  const path = folder.write(file, bytes)
+  await expect(landFiles(path)).rejects.toMatchObject({ code: 'FIRN_FILE_CORRUPT', kind: 'corrupt' })
+})
+
 test('a line over the limit stops the run with its number', async () => {
   const path = folder.write('long.ndjson', `${line(1)}\n{"x":"${'y'.repeat(3_000_000)}`)
   const error = { code: 'FIRN_LINE_TOO_LONG', detail: { line: 2, maxLineBytes: 1_000_000, path } }
