@@ -63,8 +63,11 @@ function parseCaughtUp(bytes: Uint8Array, name: string): Map<string, EpochMillis
 }
 
 /**
- * Note that a table reads the stream. Idempotent; a table that moved replaces its entry.
- * @throws {FirnError} `FIRN_PRECONDITION_FAILED` when others kept changing the entry meanwhile.
+ * Note that a table reads the stream. Idempotent; a table that moved, or was made again in the warehouse's folders,
+ * replaces its entry.
+ * @throws {FirnError} `FIRN_CONSUMER_CONFLICT` (failed) when another catalog's table of that name is registered: with
+ *   its entry gone, prune would take what it has not consumed. `FIRN_PRECONDITION_FAILED` when others kept changing the
+ *   entry meanwhile.
  */
 export async function registerConsumer(
   store: ObjectStore,
@@ -75,10 +78,30 @@ export async function registerConsumer(
   const key = consumerKey(incarnation, consumer.table)
   const { table, tableUuid, catalog, location } = consumer
   const json = { table, table_uuid: tableUuid, catalog, location }
-  const landed = await update(store, key, options, () => json)
+  const landed = await update(store, key, options, (bytes) => {
+    const old = bytes && parseConsumer(bytes, `${store.url}/${key}`, table)
+    if (old !== undefined && !(old instanceof FirnError) && mayBothExist(old, consumer)) {
+      throw consumerConflict(incarnation, old, consumer)
+    }
+    return json
+  })
   if (landed) return
   throw new FirnError('conflict', 'FIRN_PRECONDITION_FAILED', `${store.url}/${key} kept changing`, {
     help: 'Another process registers the same table; run the command again.',
+  })
+}
+
+/** The warehouse's folders hold one table of a name. REST catalogs are many, and their entries do not say which. */
+const mayBothExist = (a: Consumer, b: Consumer): boolean =>
+  a.tableUuid !== b.tableUuid && !(a.catalog === 'file' && b.catalog === 'file')
+
+function consumerConflict({ stream, created }: StreamIncarnation, old: Consumer, table: Consumer): FirnError {
+  const place = ({ tableUuid, catalog, location }: Consumer): string =>
+    `${tableUuid} in ${catalog === 'rest' ? 'a REST catalog' : "the warehouse's folders"} at ${location}`
+  const message = `stream ${stream} is read by another table ${table.table}: registered is ${place(old)}, this is ${place(table)}`
+  return new FirnError('failed', 'FIRN_CONSUMER_CONFLICT', message, {
+    detail: { stream, table: table.table, registered: old.tableUuid, found: table.tableUuid },
+    help: `Give one of the two another name, or another warehouse; when the registered one is gone: firn staging forget ${stream}@${created} ${table.table}`,
   })
 }
 

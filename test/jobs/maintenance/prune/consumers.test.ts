@@ -102,6 +102,35 @@ test('a stream that is stopped keeps no other from being pruned, and a forgotten
   expect((await planPrune(warehouse)).totals.chunks).toBe(2)
 })
 
+test("tables of one name in two catalogs do not take each other's place: the second is refused", async () => {
+  const warehouse = agedWarehouse()
+  await warehouse.land(9)
+  // Registered from a REST catalog over the same warehouse; it has consumed nothing so far.
+  const other = { table: 'news.articles', tableUuid: 'other', catalog: 'rest', location: 's3://lake/articles' }
+  await registerConsumer(warehouse.store, INCARNATION, other)
+  const chunks = await warehouse.chunks()
+  await expect(warehouse.compact()).rejects.toMatchObject({
+    code: 'FIRN_CONSUMER_CONFLICT',
+    kind: 'failed',
+    help: expect.stringContaining('firn staging forget MyStream@7 news.articles'),
+  })
+  warehouse.later(4)
+  expect(await planPrune(warehouse)).toMatchObject({ totals: { chunks: 0 }, streams: [{ stopped: {} }] })
+  expect(await warehouse.chunks()).toEqual(chunks)
+  await deregisterConsumer(warehouse.store, INCARNATION, 'news.articles')
+  expect(await warehouse.compact()).toMatchObject({ records_read: 9 })
+  await expect(registerConsumer(warehouse.store, INCARNATION, other)).rejects.toThrow(/in the warehouse's folders/)
+  await expect(registerConsumer(warehouse.store, INCARNATION, { ...other, tableUuid: 'third' })).rejects.toThrow()
+})
+
+test('a table that moved to another catalog with its uuid takes its entry along', async () => {
+  const warehouse = await consumed()
+  const { metadata } = await warehouse.load()
+  const moved = { table: 'news.articles', tableUuid: metadata.tableUuid, catalog: 'rest', location: 's3://lake/a' }
+  await registerConsumer(warehouse.store, INCARNATION, moved)
+  expect(await listConsumers(warehouse.store, INCARNATION)).toMatchObject([{ consumer: moved }])
+})
+
 test('a store that does not answer is no reason to call a table unreadable', async () => {
   const warehouse = await consumed()
   const { store } = warehouse
