@@ -228,6 +228,7 @@ export {
   type CreateTagOptions,
   Table,
 } from './table.ts'
+export { type FileRewrite, type RowSelection, type TakeOutOptions, takeOutRows } from './write/copy-on-write.ts'
 export type { AppendOptions, FileChange } from './write/file-change.ts'
 export type { RemovedFile } from './write/filter-manifests.ts'
 export type { OverwriteOptions } from './write/overwrite.ts'

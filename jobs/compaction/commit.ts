@@ -5,9 +5,10 @@
 import { type Clock, newSnapshotId } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 import { type EpochMicros, epochMicros, type RunId, type SnapshotId } from '../../table/ids.ts'
-import { dataFileFromJson, type Table } from '../../table/index.ts'
+import { dataFileFromJson, type FileChange, type Table } from '../../table/index.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
 import { averagesOf, mergeAverages, NO_AVERAGES } from './averages.ts'
+import type { Replacement } from './existing/existing-rows.ts'
 import { type JsonManifest, writeManifest } from './manifest.ts'
 import { manifestFile, utcMicros } from './manifest-file.ts'
 import type { CompactionPlan } from './plan.ts'
@@ -58,10 +59,14 @@ export function plannedTime(properties: Readonly<Record<string, string>>, clock:
   return epochMicros(now > last ? now : last + 1n)
 }
 
-export type RunTotals = Pick<
-  CompactionTaskResult,
-  'kinesisRecords' | 'recordsRead' | 'rowsAdded' | 'duplicates' | 'quarantined' | 'gaps' | 'averages' | 'files'
->
+export interface RunTotals
+  extends Pick<
+    CompactionTaskResult,
+    'kinesisRecords' | 'recordsRead' | 'rowsAdded' | 'duplicates' | 'quarantined' | 'gaps' | 'averages' | 'files'
+  > {
+  /** What goes out of files of the table; there when the run was held against the table's rows, even if nothing goes. */
+  readonly replacement?: Replacement | undefined
+}
 
 /** One run of all its tasks. @throws {FirnError} `FIRN_ACCOUNTING_FAILED` (failed): a record is unaccounted for. */
 export function totalsOf(results: readonly CompactionTaskResult[]): RunTotals {
@@ -157,26 +162,45 @@ export async function commitRun(commit: RunCommit): Promise<CommittedRun> {
     table: next,
     attempts,
     recovered,
-  } = await table.append(
-    totals.files.map((file) => dataFileFromJson(file.dataFile)),
-    {
-      snapshotId,
-      summary: {
-        'firn.run-id': runId,
-        'firn.compacted-at': String(compactedAt),
-        'firn.records-read': String(totals.recordsRead),
-        'firn.records-quarantined': String(quarantinedRows(totals)),
-        'firn.records-duplicate': String(totals.duplicates),
-        'firn.gaps': String(lateStarts + totals.gaps.length),
-        ...(moves.kind === 'replayed' ? { [REPLAYED_MEMBER]: String(moves.objects.length) } : {}),
-      },
-      setProperties: properties,
-      requireProperties: Object.fromEntries(planned),
-      runMarker: { property: LAST_RUN_PROPERTY, value: runId },
-      signal,
+  } = await table.commitFiles(fileChange(totals), {
+    snapshotId,
+    summary: {
+      'firn.run-id': runId,
+      'firn.compacted-at': String(compactedAt),
+      'firn.records-read': String(totals.recordsRead),
+      'firn.records-quarantined': String(quarantinedRows(totals)),
+      'firn.records-duplicate': String(totals.duplicates),
+      ...(totals.replacement === undefined ? {} : { 'firn.rows-replaced': String(totals.replacement.replacedRows) }),
+      'firn.gaps': String(lateStarts + totals.gaps.length),
+      ...(moves.kind === 'replayed' ? { [REPLAYED_MEMBER]: String(moves.objects.length) } : {}),
     },
-  )
+    setProperties: properties,
+    requireProperties: Object.fromEntries(planned),
+    runMarker: { property: LAST_RUN_PROPERTY, value: runId },
+    signal,
+  })
   return { table: next, snapshotId, attempts, recovered }
+}
+
+/**
+ * Whether a commit failed because the table is no longer what the run was planned on, so that it is to be planned anew.
+ * A conflict of files is that too where the run depends on the table's rows.
+ */
+export const isOvertaken = (error: unknown, { replacement }: RunTotals): boolean =>
+  FirnError.is(error, 'FIRN_REQUIREMENT_FAILED') ||
+  (replacement !== undefined && FirnError.is(error, 'FIRN_COMMIT_CONFLICT'))
+
+/** A run that was held against the table's rows is only right while they are what they were. */
+function fileChange({ files, replacement }: RunTotals): FileChange {
+  const added = files.map((file) => dataFileFromJson(file.dataFile))
+  if (replacement === undefined) return { operation: 'append', added, removed: [] }
+  const { removed, written } = replacement
+  return {
+    operation: removed.length === 0 ? 'append' : 'overwrite',
+    added: [...added, ...written.map(({ dataFile }) => dataFile)],
+    removed,
+    sameFiles: true,
+  }
 }
 
 /** Every property that a run moves. */
@@ -217,13 +241,14 @@ function watchedBy({ table, moves }: RunCommit, moved: Readonly<Record<string, s
 
 function jsonManifest(commit: RunCommit, snapshotId: string): JsonManifest {
   const { totals, moves, compactedAt } = commit
+  const { removed = [], written = [] } = totals.replacement ?? {}
   const standing = positionsOf(commit.table.metadata.properties)
   return {
     schema: 'firn.manifest/1',
     table: commit.tableName,
     table_uuid: commit.table.metadata.tableUuid,
     snapshot_id: snapshotId,
-    operation: 'append',
+    operation: removed.length === 0 ? 'append' : 'overwrite',
     run_id: commit.runId,
     compacted_at: utcMicros(compactedAt),
     compacted_at_micros: String(compactedAt),
@@ -235,9 +260,15 @@ function jsonManifest(commit: RunCommit, snapshotId: string): JsonManifest {
       added: totals.rowsAdded,
       quarantined: quarantinedRows(totals),
       duplicates: totals.duplicates,
+      ...(totals.replacement === undefined
+        ? {}
+        : { replaced: totals.replacement.replacedRows, kept: totals.replacement.keptRows }),
     },
-    added: totals.files.map((file) => manifestFile(dataFileFromJson(file.dataFile), file, commit.table.metadata)),
-    removed: [],
+    added: [
+      ...totals.files.map((file) => manifestFile(dataFileFromJson(file.dataFile), file, commit.table.metadata)),
+      ...written.map((file) => manifestFile(file.dataFile, file, commit.table.metadata)),
+    ],
+    removed: removed.map(({ filePath }) => filePath),
     quarantined: totals.quarantined,
     ...(moves.kind === 'replayed' ? { replayed: moves.objects } : {}),
     averages: averagesOf(totals.averages),

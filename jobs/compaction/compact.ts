@@ -13,7 +13,7 @@ import type { Executor } from '../executor.ts'
 import { mendVersionHint } from '../verify/version-hint.ts'
 import type { Averages } from './averages.ts'
 import { averagesOf, NO_AVERAGES } from './averages.ts'
-import { type CommittedRun, commitRun, plannedTime, type RunTotals } from './commit.ts'
+import { type CommittedRun, commitRun, isOvertaken, plannedTime, type RunTotals } from './commit.ts'
 import { utcMicros } from './manifest-file.ts'
 import { type CompactionPlan, planCompaction } from './plan.ts'
 import { incarnationName, positionsOf } from './positions.ts'
@@ -76,6 +76,8 @@ export interface CompactResult {
   readonly quarantined: Readonly<Record<string, number>>
   readonly quarantine_objects: readonly string[]
   readonly duplicates: number
+  /** Rows of the table in whose place others of their keys came: with dedup scope `table`. */
+  readonly rows_replaced: number
   readonly files_added: number
   readonly bytes_added: number
   /** Places where records were lost before they could be landed. */
@@ -141,7 +143,7 @@ export async function compact(options: CompactOptions): Promise<CompactResult> {
       run.tellDone()
       return resultOf(run, totals, committed)
     } catch (error) {
-      if (!FirnError.is(error, 'FIRN_REQUIREMENT_FAILED')) throw error
+      if (!isOvertaken(error, totals)) throw error
       options.log?.info({ table: options.table, runId, plans }, 'another run was faster, planning anew')
     }
     table = await table.refresh({ signal })
@@ -298,6 +300,7 @@ function resultOf(run: PlannedRun, totals: RunTotals | undefined, committed: Com
     quarantined: reasonsOf(quarantined),
     quarantine_objects: quarantined.map((object) => object.path),
     duplicates: totals?.duplicates ?? 0,
+    rows_replaced: totals?.replacement?.replacedRows ?? 0,
     files_added: totals?.files.length ?? 0,
     bytes_added: totals?.files.reduce((bytes, file) => bytes + file.dataFile.fileSizeBytes, 0) ?? 0,
     gaps: (totals?.gaps ?? []).map(place),

@@ -51,6 +51,10 @@ export interface JsonManifest {
     readonly added: number
     readonly quarantined: number
     readonly duplicates: number
+    /** Rows of the table in whose place others of their keys came. Where a key has one row in the whole table. */
+    readonly replaced?: number
+    /** Rows of `removed` that were written anew, beside those that were added. */
+    readonly kept?: number
   } | null
   /** Files that are live with this snapshot and were not before. */
   readonly added: readonly ManifestFile[]

@@ -27,11 +27,13 @@ import {
 } from '../datasets/index.ts'
 import type { Executor, OnProgress } from '../executor.ts'
 import { checkBadRatio, type RunTotals, totalsOf } from './commit.ts'
-import { type ExchangePlace, removeExchange } from './exchange/exchange.ts'
+import { type ExchangePlace, openExchange, removeExchange } from './exchange/exchange.ts'
+import { type ExistingRows, openExisting } from './existing/existing-rows.ts'
 import { DEFAULT_MEMORY_LIMIT_BYTES, taskBudget } from './memory.ts'
 import type { PlannedInput } from './plan.ts'
 import { objectBytes, sharesOf } from './shares.ts'
 import { type RunTasks, runStages } from './staged-run.ts'
+import { isOfTable } from './stages/read.ts'
 import type { CompactionTask } from './task.ts'
 
 /** Quarantine objects of one plan have numbers of their own below this. */
@@ -81,14 +83,27 @@ export async function processInputs(request: ProcessRequest): Promise<RunTotals>
   const run: RunTasks = (tasks, stage) =>
     executor.run(tasks, { signal, tableStoreOptions, onProgress: progress?.(stage) })
   try {
-    const results = shares.length <= 1 ? await run([task], 0) : await runStages(task, shares, run, request)
-    const totals = totalsOf(results)
+    const existing = await existingRows(request, task)
+    const isWhole = existing === undefined && shares.length <= 1
+    const { results, replacement } = isWhole
+      ? { results: await run([task], 0), replacement: undefined }
+      : await runStages(task, shares, run, request, existing)
+    const totals = { ...totalsOf(results), replacement }
     if (maxBadRatio !== null) checkBadRatio(totals, maxBadRatio, tableName)
     return totals
   } finally {
     // a task that was stopped or has died cannot do it
     await removeExchange(task.exchange, store)
   }
+}
+
+/** Rows of the table matter where a key has one row in all of it, and the run may have any. */
+async function existingRows(request: ProcessRequest, task: CompactionTask): Promise<ExistingRows | undefined> {
+  const { table, dataset, inputs, store, signal } = request
+  if (!isOfTable(dataset) || inputs.length === 0) return undefined
+  const exchange = openExchange(task.exchange, store)
+  const filterBytes = Math.floor(task.budget.runBytes / 4)
+  return await openExisting({ table, dataset, exchange, filterBytes, fileNamePrefix: task.filePrefix, signal })
 }
 
 /** @throws {FirnError} `FIRN_INVALID_OPTION` (invalid). */

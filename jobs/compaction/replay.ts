@@ -13,7 +13,7 @@ import { type DatasetDefinition, datasetOfProperties } from '../datasets/index.t
 import type { Executor } from '../executor.ts'
 import { mendVersionHint } from '../verify/version-hint.ts'
 import { type Averages, averagesOf, NO_AVERAGES } from './averages.ts'
-import { type CommittedRun, commitRun, plannedTime, type RunTotals } from './commit.ts'
+import { type CommittedRun, commitRun, isOvertaken, plannedTime, type RunTotals } from './commit.ts'
 import type { CompactLog } from './compact.ts'
 import { utcMicros } from './manifest-file.ts'
 import { processInputs } from './process.ts'
@@ -73,6 +73,8 @@ export interface ReplayResult {
   readonly quarantined: Readonly<Record<string, number>>
   readonly quarantine_objects: readonly string[]
   readonly duplicates: number
+  /** Rows of the table in whose place others of their keys came: with dedup scope `table`. */
+  readonly rows_replaced: number
   readonly files_added: number
   readonly bytes_added: number
   /** Times the run was planned: more than once when other runs were faster. */
@@ -134,7 +136,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
       const committed = await commitRun({ ...commit, signal: options.commitSignal ?? signal })
       return resultOf(run, totals, committed, utcMicros(compactedAt))
     } catch (error) {
-      if (!FirnError.is(error, 'FIRN_REQUIREMENT_FAILED')) throw error
+      if (!isOvertaken(error, totals)) throw error
       options.log?.info({ table: tableName, runId, plans }, 'another run was faster, planning anew')
     }
     table = await table.refresh({ signal })
@@ -227,6 +229,7 @@ function resultOf(
     quarantined: reasonsOf(totals?.quarantined ?? []),
     quarantine_objects: quarantined.map((object) => object.path),
     duplicates: totals?.duplicates ?? 0,
+    rows_replaced: totals?.replacement?.replacedRows ?? 0,
     files_added: totals?.files.length ?? 0,
     bytes_added: totals?.files.reduce((bytes, file) => bytes + file.dataFile.fileSizeBytes, 0) ?? 0,
     plans,

@@ -27,11 +27,7 @@ function replayText(result: ReplayResult): string {
   if (result.nothing_to_do) return `nothing to do: ${table} has no such refused records\n`
   const files = `${plural(result.files_added, 'file')} (${formatBytes(result.bytes_added)})`
   const head = `${table}: replayed ${plural(records_read, 'record')} of ${plural(replayed.length, 'object')}, added ${plural(rows_added, 'row')} in ${files}, snapshot ${snapshot_id}\n`
-  const same =
-    result.duplicates === 0
-      ? ''
-      : `${plural(result.duplicates, 'duplicate')}: an older version of a record that was replayed too\n`
-  return `${head}${same}${quarantineText(result)}${averagesText(result.averages)}`
+  return `${head}${versionText(result)}${quarantineText(result)}${averagesText(result.averages)}`
 }
 
 /** What a person reads after `firn compact`. */
@@ -42,11 +38,13 @@ export function compactText(result: CompactResult): string {
   if (result.nothing_to_do) return `${notes}${nothingToDo(result.table, result.streams)}${left}${unread}`
   const files = `${plural(result.files_added, 'file')} (${formatBytes(result.bytes_added)})`
   const head = `${result.table}: read ${plural(result.records_read, 'record')}, added ${plural(result.rows_added, 'row')} in ${files}, snapshot ${result.snapshot_id}\n`
-  const duplicates =
-    result.duplicates === 0
-      ? ''
-      : `${plural(result.duplicates, 'duplicate')}: an older version of an article that came again in this run\n`
-  return `${head}${duplicates}${quarantineText(result)}${notes}${left}${unread}${averagesText(result.averages)}`
+  return `${head}${versionText(result)}${quarantineText(result)}${notes}${left}${unread}${averagesText(result.averages)}`
+}
+
+function versionText({ duplicates, rows_replaced }: Pick<CompactResult, 'duplicates' | 'rows_replaced'>): string {
+  const left = duplicates === 0 ? '' : `${plural(duplicates, 'duplicate')}: another version of the same key stays\n`
+  if (rows_replaced === 0) return left
+  return `${left}${plural(rows_replaced, 'row')} of the table replaced by another version of the same key\n`
 }
 
 /** Of the streams that were read only: staging may hold others. */

@@ -4,6 +4,7 @@
  */
 import { checkBadRatio, totalsOf } from './commit.ts'
 import { BUCKETS } from './exchange/key-entries.ts'
+import type { ExistingRows, Replacement } from './existing/existing-rows.ts'
 import type { ProcessRequest } from './process.ts'
 import { type Share, spread } from './shares.ts'
 import type { CompactionTask, CompactionTaskResult, TaskStage } from './task.ts'
@@ -14,20 +15,26 @@ const SAMPLED_OBJECTS = 48
 
 export type RunTasks = (tasks: readonly CompactionTask[], stage: number) => Promise<readonly CompactionTaskResult[]>
 
-/** @returns the results of all stages; their counts add up to those of the run. */
+export interface StagedOutcome {
+  /** Of all stages; their counts add up to those of the run. */
+  readonly results: readonly CompactionTaskResult[]
+  /** Where rows of the table were compared as well. */
+  readonly replacement: Replacement | undefined
+}
+
+/** @param existing rows of the table, among which a key has one row as well. */
 export async function runStages(
   whole: CompactionTask,
   shares: readonly Share[],
   run: RunTasks,
-  { maxBadRatio, tableName }: Pick<ProcessRequest, 'maxBadRatio' | 'tableName'>,
-): Promise<readonly CompactionTaskResult[]> {
+  { maxBadRatio, tableName, signal }: Pick<ProcessRequest, 'maxBadRatio' | 'tableName' | 'signal'>,
+  existing?: ExistingRows,
+): Promise<StagedOutcome> {
   // only the coordinator can tell what share of all records is bad
   const task = { ...whole, maxBadRatio: null }
   const staged = (stage: TaskStage): CompactionTask => ({ ...task, inputs: [], stage })
-  const objects = shares.reduce((sum, { inputs }) => sum + countObjects(inputs), 0)
-  const sampling = { ...task, stage: { kind: 'sample', objects: spread(objects, SAMPLED_OBJECTS) } } as const
-  const [sampled] = await run([sampling], 0)
-  const boundaries = quantiles(sampled!.sample!, shares.length)
+  const boundaries = shares.length === 1 ? [] : await sampleBoundaries(task, shares, run)
+  const keyPoints = existing === undefined ? {} : { keyPoints: existing.keyPoints }
 
   const reads = await run(
     shares.map(({ inputs, firstObject }, number) => ({
@@ -35,22 +42,26 @@ export async function runStages(
       inputs,
       firstObject,
       firstQuarantine: task.firstQuarantine + number * NUMBERS_PER_TASK,
-      stage: { kind: 'read', number, boundaries },
+      stage: { kind: 'read', number, boundaries, ...keyPoints },
     })),
     1,
   )
   if (maxBadRatio !== null) checkBadRatio(totalsOf(reads.map(asIfAdded)), maxBadRatio, tableName)
 
   const ranges = boundaries.length + 1
-  const keys = reads.flatMap(({ spilled }) => spilled!.keys)
+  const read = reads.map(({ spilled }) => spilled!)
+  const added = read.flatMap((share) => share.keys)
+  const marks = read.map(({ keyMarks = '' }) => keyMarks)
+  const keys = [...added, ...((await existing?.find(added, marks, { signal })) ?? [])]
+  const fileGroups = existing === undefined ? {} : { fileGroups: existing.fileGroups }
   const dedups = await run(
     shares.map((_share, number) =>
-      staged({ kind: 'dedup', number, keys, ranges, buckets: part(BUCKETS, number, shares.length) }),
+      staged({ kind: 'dedup', number, keys, ranges, ...fileGroups, buckets: part(BUCKETS, number, shares.length) }),
     ),
     2,
   )
 
-  const runs = reads.flatMap(({ spilled }) => spilled!.runs)
+  const runs = read.flatMap((share) => share.runs)
   const losers = dedups.flatMap((result) => result.losers!)
   const filled = Array.from({ length: ranges }, (_, range) => range).filter((range) =>
     runs.some((each) => each.range === range),
@@ -59,7 +70,23 @@ export async function runStages(
     filled.map((range) => staged({ kind: 'write', range, losers, runs: runs.filter((each) => each.range === range) })),
     3,
   )
-  return [...reads, ...dedups, ...writes]
+  const replacement = await existing?.replace(
+    dedups.map(({ replaced }) => replaced!),
+    { signal },
+  )
+  return { results: [...reads, ...dedups, ...writes], replacement }
+}
+
+/** Upper ends of all ranges but the last, base64. */
+async function sampleBoundaries(
+  task: CompactionTask,
+  shares: readonly Share[],
+  run: RunTasks,
+): Promise<readonly string[]> {
+  const objects = shares.reduce((sum, { inputs }) => sum + countObjects(inputs), 0)
+  const sampling = { ...task, stage: { kind: 'sample', objects: spread(objects, SAMPLED_OBJECTS) } } as const
+  const [sampled] = await run([sampling], 0)
+  return quantiles(sampled!.sample!, shares.length)
 }
 
 const countObjects = (inputs: Share['inputs']): number =>

@@ -68,7 +68,12 @@ export type TaskStage =
   /** Keys of some records, from which ranges of even size are made. */
   | { readonly kind: 'sample'; readonly objects: readonly number[] }
   /** Inputs to sorted runs, one per range; the upper ends of all ranges but the last, base64. */
-  | { readonly kind: 'read'; readonly number: number; readonly boundaries: readonly string[] }
+  | {
+      readonly kind: 'read'
+      readonly number: number
+      readonly boundaries: readonly string[]
+      readonly keyPoints?: readonly string[]
+    }
   /** Which rows of buckets `[from, to)` lose to another one of their key. */
   | {
       readonly kind: 'dedup'
@@ -76,6 +81,8 @@ export type TaskStage =
       readonly keys: readonly KeyObject[]
       readonly buckets: readonly [number, number]
       readonly ranges: number
+      /** Groups of files of the table, whose rows are among the keys. */
+      readonly fileGroups?: number
     }
   /** The runs of a range to data files. */
   | {
@@ -112,6 +119,8 @@ export interface CompactionTaskResult {
   readonly spilled?: SpilledShare
   /** Of stage `dedup`. */
   readonly losers?: readonly LoserObject[]
+  /** Of stage `dedup`: rows of the table that others replace. */
+  readonly replaced?: { readonly rows: number; readonly lists: readonly LoserObject[] }
 }
 
 /** What a task that has nothing else to say reports. */
@@ -168,8 +177,9 @@ export async function runCompactionTask(task: CompactionTask, context: TaskConte
     case 'read':
       return await readShare(task, context, exchange, stage)
     case 'dedup': {
-      const { duplicates, losers } = await dedupStage(task, { ...stage, exchange, signal })
-      return { ...EMPTY_RESULT, duplicates, losers }
+      const found = await dedupStage(task, { ...stage, exchange, signal })
+      const replaced = { rows: found.replacedRows, lists: found.replaced }
+      return { ...EMPTY_RESULT, duplicates: found.duplicates, losers: found.losers, replaced }
     }
     case 'write': {
       const prefix = `${task.filePrefix}-${stage.range}`
@@ -185,10 +195,12 @@ async function readShare(
   task: CompactionTask,
   context: TaskContext,
   exchange: Exchange,
-  { number, boundaries }: Extract<TaskStage, { kind: 'read' }>,
+  { number, boundaries, keyPoints }: Extract<TaskStage, { kind: 'read' }>,
 ): Promise<CompactionTaskResult> {
   const bytes = boundaries.map((text) => Buffer.from(text, 'base64'))
-  const spiller = createSpiller(task, { exchange, number, boundaries: bytes, signal: context.signal })
+  const points = keyPoints?.map((text) => Buffer.from(text, 'base64'))
+  const spill = { exchange, number, boundaries: bytes, keyPoints: points, signal: context.signal }
+  const spiller = createSpiller(task, spill)
   const { kinesisRecords, records, gaps, quarantined, rest } = await readStage(task, context, {
     limitBytes: () => task.budget.runBytes,
     take: (rows) => spiller.spill(rows),

@@ -187,15 +187,23 @@ function storeOf(onlyKey: string, bytes: Uint8Array): ObjectStore {
 
 /**
  * Files of one compaction in one partition follow one another in the sort order; a shared border value is fine. Other
- * commits promise nothing of the kind: a delete writes each file anew by itself.
+ * commits promise nothing of the kind: a delete writes each file anew by itself, and so does a compaction that takes
+ * rows out, whose older rows tell such a file.
  */
-function reportOverlaps(ranges: readonly FileRange[], { table, findings }: DataFilesOptions): void {
-  const compactions = new Set(
-    table.metadata.snapshots.flatMap(({ snapshotId, summary }) =>
-      summary[COMPACTED_AT_PROPERTY] === undefined ? [] : [snapshotId as bigint],
-    ),
+function reportOverlaps(ranges: readonly FileRange[], { table, schema, dataset, findings }: DataFilesOptions): void {
+  const compactions = new Map(
+    table.metadata.snapshots.flatMap(({ snapshotId, summary }) => {
+      const plannedAt = summary[COMPACTED_AT_PROPERTY]
+      return plannedAt === undefined ? [] : [[snapshotId as bigint, plannedAt] as const]
+    }),
   )
-  const ordered = ranges.filter(({ live }) => compactions.has(live.addedBy))
+  const timeColumn = dataset?.fields.find(({ from }) => from.kind === 'compacted_at')?.name
+  const timeId = schema.fields.find(({ name }) => name === timeColumn)?.id ?? -1
+  const ordered = ranges.filter(({ live }) => {
+    const plannedAt = compactions.get(live.addedBy)
+    const oldest = live.file.lowerBounds.get(timeId)
+    return plannedAt !== undefined && (oldest === undefined || String(decodeBound('timestamptz', oldest)) === plannedAt)
+  })
   const groups = Map.groupBy(ordered, ({ live }) =>
     [live.addedBy, live.file.specId, live.file.sortOrderId, ...live.file.partition.map(String)].join('/'),
   )

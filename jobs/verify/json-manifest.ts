@@ -100,9 +100,11 @@ function compareRecords(
     mismatch(`it lists ${refused} quarantined records, the snapshot's summary says ${claimed}`)
   if (records === null) return
   const rows = added.reduce((sum, file) => sum + file.rows, 0)
-  const { read, quarantined, duplicates } = records
+  const { read, quarantined, duplicates, kept = 0 } = records
   if (quarantined !== refused) mismatch(`${quarantined} records quarantined, but its objects hold ${refused}`)
-  if (records.added !== rows || read !== rows + quarantined + duplicates) {
-    mismatch(`${read} records read, but ${rows} rows added + ${quarantined} quarantined + ${duplicates} duplicates`)
+  if (records.added + kept !== rows || read !== records.added + quarantined + duplicates) {
+    mismatch(
+      `${read} records read, but ${rows - kept} rows added + ${quarantined} quarantined + ${duplicates} duplicates`,
+    )
   }
 }

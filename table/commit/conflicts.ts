@@ -31,6 +31,8 @@ export interface Validation {
   readonly deletes: boolean
   /** Equality deletes keep applying to what replaces the file, which keeps the old sequence number and its partition. */
   readonly ignoreEqualityDeletes: boolean
+  /** Any file that came or went is a conflict: the change depends on all rows. */
+  readonly sameFiles?: boolean | undefined
 }
 
 /** What a change takes out and puts in. */
@@ -58,6 +60,11 @@ export async function validateChange(
   if (startSnapshotId !== 'empty' && start === undefined) {
     throw conflict(base, `snapshot ${startSnapshotId}, on which this was planned, has expired`)
   }
+  if (validation.sameFiles === true) {
+    const changed = await changedFile(store, base, start, head, options)
+    if (changed !== undefined) throw conflict(base, `${changed} came or went meanwhile, and this depends on all rows`)
+    return
+  }
   const removedDeletes = change.removed.filter(({ dataFile }) => dataFile.content !== 'data')
   const { came, gone } = filesSince(store, base, start, head, options)
   for await (const entry of came) {
@@ -81,6 +88,32 @@ interface Difference {
   readonly came: AsyncIterable<ResolvedEntry>
   /** Delete files the other way round; known once all that came is. */
   readonly gone: ReadonlyMap<string, ResolvedEntry>
+}
+
+/** A file that is live in one of the snapshots only. Rewritten manifests change none. */
+async function changedFile(
+  store: ObjectStore,
+  base: TableMetadata,
+  start: Snapshot | undefined,
+  head: Snapshot | undefined,
+  options: AbortableOptions,
+): Promise<string | undefined> {
+  const live = async (snapshot: Snapshot | undefined): Promise<readonly ManifestFile[]> =>
+    snapshot === undefined
+      ? []
+      : (await snapshotManifests(store, base, snapshot, options)).filter((manifest) => mayHaveLiveFiles(manifest))
+  const [before, after] = [await live(start), await live(head)]
+  const pathsOf = async (some: readonly ManifestFile[], others: readonly ManifestFile[]): Promise<Set<string>> => {
+    const shared = new Set(others.map(({ manifestPath }) => manifestPath))
+    const own = some.filter(({ manifestPath }) => !shared.has(manifestPath))
+    const files = new Set<string>()
+    for await (const entries of readEntries(store, base, own, options)) {
+      for (const { status, dataFile } of entries) if (status !== 'deleted') files.add(fileIdentity(dataFile))
+    }
+    return files
+  }
+  const [gone, came] = [await pathsOf(before, after), await pathsOf(after, before)]
+  return [...gone].find((file) => !came.has(file)) ?? [...came].find((file) => !gone.has(file))
 }
 
 /** Manifests that both snapshots list are not read. */

@@ -5,7 +5,7 @@
 import type { RecordBatch } from 'apache-arrow'
 import { newUuid } from '../clock.ts'
 import { takeRows } from '../format/arrow-take.ts'
-import type { AbortableOptions } from '../io/object-store.ts'
+import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import type { DataFile } from '../manifest/data-file.ts'
 import { pathTo } from '../scan/columns.ts'
 import { openDeletes } from '../scan/deletes.ts'
@@ -25,8 +25,12 @@ const MAX_ROW_GROUP_ROWS = 131_072
 export interface RowSelection {
   /** Top-level columns that `of` looks at. */
   readonly columns: readonly string[]
-  /** A test of the rows of one batch by number. @param schema of the batch; has `columns` at least. */
-  of(schema: Schema, batch: RecordBatch): (row: number) => boolean
+  /**
+   * A test of the rows of one batch by number. Called twice for each batch.
+   * @param schema of the batch; has `columns` at least. @param firstRow number of its first row among those that the
+   * deletes of its file leave.
+   */
+  of(schema: Schema, batch: RecordBatch, firstRow: number): (row: number) => boolean
 }
 
 export interface FileRewrite {
@@ -40,17 +44,34 @@ export interface FileRewrite {
  * @param tasks planned with the table's current schema.
  * @throws {FirnError} as reading and writing data files.
  */
-export async function takeOut(
+export const takeOut = (
   { store, clock }: Pick<WriteContext, 'store' | 'clock'>,
   metadata: TableMetadata,
   tasks: readonly FileScanTask[],
   selection: RowSelection,
   options: AbortableOptions = {},
+): Promise<FileRewrite> =>
+  // Data files are named by this plan: another plan of the same run writes others.
+  takeOutRows(store, metadata, tasks, selection, { ...options, fileNamePrefix: newUuid(clock) })
+
+export interface TakeOutOptions extends AbortableOptions {
+  /** Of the written files; unique to the call. */
+  readonly fileNamePrefix: string
+}
+
+/**
+ * The same under names that the caller chooses. Commits nothing.
+ * @param store rooted at the table's folder.
+ */
+export async function takeOutRows(
+  store: ObjectStore,
+  metadata: TableMetadata,
+  tasks: readonly FileScanTask[],
+  selection: RowSelection,
+  { fileNamePrefix: prefix, ...options }: TakeOutOptions,
 ): Promise<FileRewrite> {
   const { location } = metadata
   const schema = currentSchema(metadata)
-  // Data files are named by this plan: another plan of the same run writes others.
-  const prefix = newUuid(clock)
   const removed: DataFile[] = []
   const written: WrittenFile[] = []
   const scope = openDeletes(store, location, options)
@@ -77,9 +98,11 @@ export async function takeOut(
         properties: metadata.properties,
         sortOrder: defaultSortOrder(metadata),
       })
+      let firstRow = 0
       for (let group = 0; group < reader.rowGroupRows.length; group++) {
         const batch = await reader.read(group, { signal })
-        const kept = keep(batch, schema, selection)
+        const kept = keep(batch, schema, selection.of(schema, batch, firstRow))
+        firstRow += batch.numRows
         if (kept.numRows > 0) await writer.write(kept, { signal })
       }
       written.push(...(await writer.close({ signal })))
@@ -101,15 +124,14 @@ async function countSelected(
   let selected = 0
   for (let group = 0; group < reader.rowGroupRows.length; group++) {
     const batch = await reader.read(group, { columns: selection.columns, signal })
-    const test = selection.of(projected, batch)
+    const test = selection.of(projected, batch, live)
     live += batch.numRows
     for (let row = 0; row < batch.numRows; row++) if (test(row)) selected++
   }
   return { live, selected }
 }
 
-function keep(batch: RecordBatch, schema: Schema, selection: RowSelection): RecordBatch {
-  const test = selection.of(schema, batch)
+function keep(batch: RecordBatch, schema: Schema, test: (row: number) => boolean): RecordBatch {
   const rows = new Int32Array(batch.numRows)
   let count = 0
   for (let row = 0; row < batch.numRows; row++) if (!test(row)) rows[count++] = row

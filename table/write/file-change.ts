@@ -21,12 +21,14 @@ export interface FileChange {
   /** Of the added files. `replace` keeps the starting snapshot's, so that later deletes still apply to them. */
   readonly dataSequenceNumber?: number | undefined
   /**
-   * The branch's snapshot that this was planned on: what came after it is looked at. Default, when files are removed or
-   * a filter is given: the branch's newest in the table at hand.
+   * The branch's snapshot that this was planned on: what came after it is looked at. Default, when files are removed, a
+   * filter is given or no file may have come: the branch's newest in the table at hand.
    */
   readonly startSnapshotId?: SnapshotId | undefined
   /** No data file may have come since that may hold a matching row. */
   readonly conflictFilter?: Expression | undefined
+  /** No file at all may have come or gone since. */
+  readonly sameFiles?: boolean | undefined
 }
 
 /**
@@ -39,13 +41,14 @@ export function producedChange(
   branch: string | undefined,
 ): ProducedChange {
   checkOperation(change)
-  const { operation, added, removed, dataSequenceNumber, startSnapshotId, conflictFilter } = change
+  const { operation, added, removed, dataSequenceNumber, startSnapshotId, conflictFilter, sameFiles } = change
   const validation: Validation | undefined =
-    removed.length === 0 && conflictFilter === undefined
+    removed.length === 0 && conflictFilter === undefined && sameFiles !== true
       ? undefined
       : {
           startSnapshotId: startSnapshotId ?? headOf(metadata, branch)?.snapshotId ?? 'empty',
           filter: conflictFilter,
+          sameFiles,
           deletes: removed.length > 0,
           ignoreEqualityDeletes: operation === 'replace' && dataSequenceNumber !== undefined,
         }

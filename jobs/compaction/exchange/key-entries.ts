@@ -32,7 +32,12 @@ export interface KeyRow {
   readonly range: number
   /** Number of the row in its run and range. */
   readonly row: number
+  /** Default: that of the entries. */
+  readonly run?: number
 }
+
+/** 128 bits of its SHA-256. */
+export const keyDigest = (key: Uint8Array): Buffer => hash('sha256', key, 'buffer')
 
 /** Entries of one run. */
 export class KeyEntries {
@@ -45,19 +50,19 @@ export class KeyEntries {
     this.#run = run
   }
 
-  add({ key, arrivalMillis, object, record, origin, range, row }: KeyRow): void {
+  add({ key, arrivalMillis, object, record, origin, range, row, run = this.#run }: KeyRow): void {
     const tie = origin === undefined ? undefined : Buffer.from(origin)
     const size = ENTRY_WORDS + (tie === undefined ? 0 : (tie.length + 3) >> 2)
     const at = this.#room(size)
     const words = this.#words
-    const digest = hash('sha256', key, 'buffer')
+    const digest = keyDigest(key)
     for (let index = 0; index < 4; index++) words[at + index] = digest.readUInt32BE(index * 4)
     const arrival = arrivalMillis + ARRIVAL_SHIFT
     words[at + 4] = Math.floor(arrival / 2 ** 32)
     words[at + 5] = arrival % 2 ** 32
     words[at + 6] = object
     words[at + 7] = record
-    words[at + 8] = this.#run
+    words[at + 8] = run
     words[at + 9] = row
     words[at + 10] = (range << 16) | (tie?.length ?? 0)
     if (tie !== undefined) new Uint8Array(words.buffer, (at + ENTRY_WORDS) * 4).set(tie)

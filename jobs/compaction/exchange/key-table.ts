@@ -1,6 +1,9 @@
 /** One entry per key: which record of each key stays. A hash table in flat memory, about 100 bytes a key. */
 import { ENTRY_WORDS, originBytes } from './key-entries.ts'
 
+/** Runs from here on are files of the table, whose rows were there before the run. */
+export const FIRST_EXISTING_RUN: number = 2 ** 31
+
 /** Told where the row of a record lies that another one of its key replaces. */
 export type OnLoser = (range: number, run: number, row: number) => void
 
@@ -76,6 +79,9 @@ export class KeyTable {
     if (origin !== undefined) {
       const difference = Buffer.compare(origin, originOf(words, at))
       if (difference !== 0) return difference
+      // the same record once more: what is in the table stays there
+      const isExisting = slots[base + 8]! >= FIRST_EXISTING_RUN
+      if (isExisting !== words[at + 8]! >= FIRST_EXISTING_RUN) return isExisting === this.#keepsFirst ? -1 : 1
     }
     return slots[base + 6]! - words[at + 6]! || slots[base + 7]! - words[at + 7]!
   }

@@ -76,7 +76,7 @@ export async function loserBits(
   exchange: Exchange,
   objects: readonly LoserObject[],
   range: number,
-  runs: readonly SpilledRun[],
+  runs: readonly Pick<SpilledRun, 'number' | 'rows'>[],
   options: AbortableOptions,
 ): Promise<ReadonlyMap<number, Uint8Array>> {
   const rowsOf = new Map(runs.map(({ number, rows }) => [number, rows]))

@@ -12,7 +12,7 @@ export interface CollectedRows {
   /** Number of the input object of each row, and of the record in it. */
   readonly objects: Uint32Array
   readonly records: Uint32Array
-  /** Of a replay: objects there are not in the order of records. */
+  /** Of a replay, whose objects are not in the order of records, and where rows of the table are compared as well. */
   readonly origins: readonly string[] | undefined
 }
 
@@ -73,6 +73,9 @@ export async function readStage(
 
 export const isReplay = ({ inputs }: CompactionTask): boolean => inputs.some(({ kind }) => kind === 'quarantine')
 
+/** A key has one row in the whole table, not only among those of a run. */
+export const isOfTable = ({ dedup }: Pick<DatasetDefinition, 'dedup'>): boolean => dedup?.scope === 'table'
+
 export const hasOrigin = (dataset: DatasetDefinition): boolean =>
   columnsOf(dataset).some(({ from }) => from.kind === 'origin')
 
@@ -80,7 +83,7 @@ export const hasOrigin = (dataset: DatasetDefinition): boolean =>
 export async function openCollector(task: CompactionTask, dataset: DatasetDefinition): Promise<Collector> {
   const { enrichment } = task
   const options = enrichment === undefined ? {} : { module: await loadEnrichment(enrichment) }
-  return new Collector(createEnricher(dataset, options), isReplay(task))
+  return new Collector(createEnricher(dataset, options), isReplay(task) || isOfTable(dataset))
 }
 
 /** Accepted rows and the order of their records. */

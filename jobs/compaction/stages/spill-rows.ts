@@ -12,16 +12,19 @@ import type { EnrichedRows } from '../enrich.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { KeyEntries, type KeyObject } from '../exchange/key-entries.ts'
 import { type SpilledRun, writeRun } from '../exchange/runs.ts'
+import { KeyMarks } from '../existing/key-marks.ts'
 import { type Gatherer, gatherer } from '../gather.ts'
 import { layoutOf, partitionKeys, sortKeys, type TableLayout } from '../layout.ts'
 import { partitionAndSort } from '../order.ts'
 import type { CompactionTask } from '../task.ts'
-import type { CollectedRows } from './read.ts'
+import { type CollectedRows, isOfTable } from './read.ts'
 
 /** What a task left in the exchange; plain JSON. */
 export interface SpilledShare {
   readonly runs: readonly (SpilledRun & { readonly range: number })[]
   readonly keys: readonly KeyObject[]
+  /** Which keys there are, as far as `keyPoints` tell: see `existing/key-marks.ts`. */
+  readonly keyMarks?: string
 }
 
 export interface Spiller {
@@ -38,14 +41,21 @@ export interface SpillOptions extends AbortableOptions {
   readonly number: number
   /** Upper ends of all ranges but the last, as `boundaryKey` makes them. */
   readonly boundaries: readonly Uint8Array[]
+  /** Between which of them keys lie is noted. */
+  readonly keyPoints?: readonly Uint8Array[] | undefined
 }
 
 export function createSpiller(task: CompactionTask, options: SpillOptions): Spiller {
-  const { exchange, number, boundaries, signal } = options
+  const { exchange, number, boundaries, keyPoints, signal } = options
+  const marks = keyPoints === undefined ? undefined : new KeyMarks(keyPoints)
+  // the order by origin begins with the arrival, which rows of the table may not have
+  const byOrigin = isOfTable(task.dataset)
   const runs: (SpilledRun & { range: number })[] = []
   const keys: KeyObject[] = []
   return {
-    share: { runs, keys },
+    get share() {
+      return { runs, keys, ...(marks === undefined ? {} : { keyMarks: marks.print() }) }
+    },
     async spill(collected) {
       const { rows, objects, records, origins } = collected
       if (rows.rowCount === 0) return
@@ -64,9 +74,10 @@ export function createSpiller(task: CompactionTask, options: SpillOptions): Spil
         }
         for (let at = start; at < end; at++) {
           const row = order[at]!
+          marks?.add(keyColumn.bytes(row))
           entries.add({
             key: keyColumn.bytes(row),
-            arrivalMillis: Number(rows.arrivals.at(row)),
+            arrivalMillis: byOrigin ? 0 : Number(rows.arrivals.at(row)),
             object: objects[row]!,
             record: records[row]!,
             origin: origins?.[row],
