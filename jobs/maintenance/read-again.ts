@@ -48,8 +48,8 @@ function isCovered(from: string | undefined, to: string, ranges: readonly Range[
   return true
 }
 
-/** `undefined` is the start of the shard. */
-function isPast(a: string | undefined, b: string | undefined): boolean {
+/** Whether `a` has more of a shard than `b`; `undefined` is its start. */
+export function isPast(a: string | undefined, b: string | undefined): boolean {
   if (a === undefined || b === undefined) return a !== undefined
   const order = comparePositions(sequenceOf(a), sequenceOf(b))
   return order > 0 || (order === 0 && isEnded(a) && !isEnded(b))

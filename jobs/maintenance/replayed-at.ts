@@ -30,7 +30,7 @@ export async function replayedAt(source: RefusedSource, target: SnapshotId, head
   const { table, tableName } = source
   const { metadata } = table
   const now = replayedOf(metadata.properties)
-  const counted = new Set(await usedUpAt(source, now, target, head))
+  const counted = new Set(await usedUpAt(source, target, head))
   const refusals = await committedRefusals(source)
   const time = refusals.length === 0 ? 0n : timeOf(table, target, head)
   for (const { compacted_at_micros: micros, quarantined } of refusals) {
@@ -43,14 +43,17 @@ export async function replayedAt(source: RefusedSource, target: SnapshotId, head
   return { after: counted, replayed: [...counted].filter((id) => !now.has(id)).map(keyOf), takenBack }
 }
 
-/** As the property was: what later snapshots did to it is undone, one after the other. */
-async function usedUpAt(
+/**
+ * As the property was: what later snapshots did to it is undone, one after the other.
+ * @throws {FirnError} as `replayedAt`.
+ */
+export async function usedUpAt(
   { store, table, tableName, signal }: RefusedSource,
-  now: ReadonlySet<string>,
   target: SnapshotId,
   head: SnapshotId,
 ): Promise<ReadonlySet<string>> {
   const { metadata } = table
+  const now = replayedOf(metadata.properties)
   // never set: nothing was ever replayed, whatever has expired
   if (metadata.properties[REPLAYED_PROPERTY] === undefined) return now
   const ids = new Set(now)

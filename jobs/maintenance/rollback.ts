@@ -23,6 +23,7 @@ import {
   REPLAYED_PROPERTY,
 } from '../compaction/positions.ts'
 import { printReplayed, REPLAYED_MEMBER } from '../compaction/replayed.ts'
+import { assertNotGivenBack } from './given-back.ts'
 import { assertStagingHolds, type PositionsSource, positionsAt } from './positions-at.ts'
 import { runSummary } from './record-manifest.ts'
 import { type ReplayedChange, replayedAt } from './replayed-at.ts'
@@ -43,7 +44,8 @@ export interface RollbackPlan {
 export type RollbackOptions = PositionsSource
 
 /**
- * @throws {FirnError} `FIRN_TABLE_EMPTY`, `FIRN_NOT_AN_ANCESTOR` (invalid); `FIRN_REPROCESS_IMPOSSIBLE` (failed).
+ * @throws {FirnError} `FIRN_TABLE_EMPTY`, `FIRN_NOT_AN_ANCESTOR` (invalid); `FIRN_REPROCESS_IMPOSSIBLE`,
+ *   `FIRN_ROLLBACK_REPEATS` (failed).
  */
 export async function planRollback(
   options: RollbackOptions,
@@ -68,6 +70,7 @@ export async function planRollback(
   const now = await liveFiles(table, current, { signal })
   const then = await liveFiles(table, target, { signal })
   const before = positionsOf(metadata.properties)
+  if (!reprocess) await assertNotGivenBack(options, target.snapshotId, current.snapshotId, before)
   const after = reprocess ? await positionsAt(options, target.snapshotId, current.snapshotId, before) : before
   if (reprocess) await assertStagingHolds(store, after, before, { signal })
   const refused = reprocess ? await replayedAt(options, target.snapshotId, current.snapshotId) : undefined

@@ -18,6 +18,7 @@ import {
   TABLE,
   type Warehouse,
 } from '../compaction/fixture.ts'
+import { runReplay, setLargestRecord, sized } from '../compaction/replay-support.ts'
 
 /** Three runs of 30 records of one shard; the third is staged, not compacted. */
 async function twoOfThree(): Promise<Warehouse> {
@@ -216,4 +217,45 @@ test('positions of then are not taken from behind a gap', async () => {
   await store.delete(manifestKey(TABLE, first))
   // the rollback knows where it began, at 20: that is not where the first run ended
   await expect(positionsAt(source, first, head, current)).rejects.toMatchObject({ code: 'FIRN_REPROCESS_IMPOSSIBLE' })
+})
+
+test('rows that a rollback with reprocess gave back are not restored beside the positions of now', async () => {
+  const warehouse = await twoOfThree()
+  await goBack(warehouse, true)
+  await expect(goBack(warehouse, false, 1)).rejects.toMatchObject({
+    code: 'FIRN_ROLLBACK_REPEATS',
+    help: expect.stringContaining('--reprocess'),
+  })
+  // also when all of it was read again: what those runs refused would count beside the rows of then
+  await runCompaction(warehouse)
+  await expect(goBack(warehouse, false, 1)).rejects.toMatchObject({ code: 'FIRN_ROLLBACK_REPEATS' })
+  await goBack(warehouse, false, 2)
+  expect(await idsOf(warehouse)).toEqual(articles([0, 30]))
+  await goBack(warehouse, true, 1)
+  expect(await idsOf(warehouse)).toEqual(articles([0, 60]))
+  expect(await runCompaction(warehouse)).toMatchObject({ rows_added: 30 })
+  expect(await idsOf(warehouse)).toEqual(articles([0, 90]))
+  expect(await problems(warehouse)).toEqual([])
+})
+
+test('rows of a replay that was taken back are not restored while their records count as refused', async () => {
+  const warehouse = memoryWarehouse()
+  await stage(warehouse, { a: { records: [...sized('small', 1, 2, 10), ...sized('large', 3, 1, 900)] } })
+  await runCompaction(warehouse, { dataset: setLargestRecord(500), maxBadRatio: 1 })
+  await setLargestRecord(2000, warehouse)
+  await runReplay(warehouse)
+  await goBack(warehouse, true)
+  await expect(goBack(warehouse, false, 1)).rejects.toMatchObject({ code: 'FIRN_ROLLBACK_REPEATS' })
+  await goBack(warehouse, true, 1)
+  expect(await runReplay(warehouse)).toMatchObject({ nothing_to_do: true, unchanged: false })
+  expect(await idsOf(warehouse)).toEqual(['large-3', 'small-1', 'small-2'])
+  expect(await problems(warehouse)).toEqual([])
+})
+
+test('what a rollback gave back is told from its JSON manifest: without that nothing is restored', async () => {
+  const warehouse = await twoOfThree()
+  await goBack(warehouse, true)
+  const table = await loadTable(warehouse)
+  await warehouse.store.delete(manifestKey(TABLE, table.currentSnapshot()!.snapshotId))
+  await expect(goBack(warehouse, false, 1)).rejects.toMatchObject({ code: 'FIRN_MANIFEST_CORRUPT' })
 })
