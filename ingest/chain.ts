@@ -125,6 +125,8 @@ export class ShardChain {
         await this.flush(options)
         if (this.#ended || comparePositions(record.sequenceNumber, this.#position) <= 0) continue
       }
+      // Before it takes of the budget: a shard that stays where it is, run after run, would leave the others nothing.
+      if (this.#gap && this.#context.refuseGaps) throw dataLoss({ ...this.#base(), ended: false })
       if (!this.#context.admit(size)) {
         const before = page.records[index - 1]
         if (before !== undefined && before.sequenceNumber === rows.last) this.#file = page.fileAt?.(index - 1)
@@ -264,7 +266,12 @@ export class ShardChain {
   }
 }
 
-const dataLoss = ({ stream, shardId, after, ended }: ChunkMeta): FirnError =>
+const dataLoss = ({
+  stream,
+  shardId,
+  after,
+  ended,
+}: Pick<ChunkMeta, 'stream' | 'shardId' | 'after' | 'ended'>): FirnError =>
   new FirnError(
     'failed',
     'FIRN_DATA_LOSS',

@@ -74,6 +74,18 @@ describe('failOnDataLoss', () => {
     await expect(w.land({ failOnDataLoss: true })).rejects.toMatchObject(DATA_LOSS)
   })
 
+  test('spends no budget on a shard that may not go on: the others get all of it', async () => {
+    const w = world(3)
+    for (const shard of [0, 1, 2]) w.put(shard, shard * 100, 1)
+    await w.land()
+    w.put(0, 1, 40)
+    w.kinesis.trim(STREAM, SHARD(0), 11)
+    for (const shard of [1, 2]) w.put(shard, shard * 100 + 1, 8)
+    const run = () => w.land({ failOnDataLoss: true, budget: { maxRecords: 8 }, shardConcurrency: 1 })
+    for (let i = 0; i < 2; i++) await expect(run()).rejects.toMatchObject(DATA_LOSS)
+    expect(sorted(await w.texts())).toEqual([...numbered(0, 1), ...numbered(100, 109), ...numbered(200, 209)])
+  })
+
   test('goes on behind a gap that another lander has recorded', async () => {
     const w = world(1)
     w.put(0, 0, 3)
