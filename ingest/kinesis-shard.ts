@@ -32,7 +32,7 @@ export interface ShardRead extends AbortableOptions {
 const MIN_INTERVAL_MILLIS = 200
 const FULL_PAGE_BYTES = 9.5 * 1024 * 1024
 const FULL_PAGE_PAUSE_MILLIS = 5_000
-/** Each empty page moves on inside the shard; this many in a row are a fault of the server. */
+/** An empty page moves on inside the shard; this many in a row that come no nearer to the tip are the server's fault. */
 const MAX_EMPTY_PAGES = 2_000
 /** Emulators exist that never end a closed shard: at the tip, this many empty pages do. */
 const EMPTY_PAGES_AT_CLOSED_TIP = 5
@@ -45,6 +45,7 @@ export async function* readShard(read: ShardRead): AsyncGenerator<SourcePage, vo
   const retention = new RetentionWatch(read)
   let gap = false
   let emptyPages = 0
+  let nearestMillis = Number.POSITIVE_INFINITY
   for (;;) {
     gap = retention.mayHaveLost() || gap
     const page = await cursor.next()
@@ -52,7 +53,9 @@ export async function* readShard(read: ShardRead): AsyncGenerator<SourcePage, vo
     if (cursor.trimmed) gap = true
     const newestMillis = page.records.reduce((newest, { arrivalMillis }) => Math.max(newest, arrivalMillis), 0)
     retention.readUntil(newestMillis)
-    emptyPages = page.records.length === 0 ? emptyPages + 1 : 0
+    const behindMillis = page.millisBehindLatest ?? Number.POSITIVE_INFINITY
+    emptyPages = page.records.length > 0 || behindMillis < nearestMillis ? 0 : emptyPages + 1
+    nearestMillis = page.records.length > 0 ? Number.POSITIVE_INFINITY : Math.min(nearestMillis, behindMillis)
     const verdict = await judge(read, cursor, page, { emptyPages, newestMillis })
     const { records, millisBehindLatest } = page
     const ended = verdict === 'ended'
@@ -86,10 +89,24 @@ async function judge(
   if (newestMillis >= read.from.untilMillis) return 'caught-up'
   // kinesis-local says 0 while records of the newest millisecond are still to come: only an empty page proves the tip.
   if (page.records.length > 0) return 'go-on'
-  if (page.millisBehindLatest !== 0) return emptyPages >= MAX_EMPTY_PAGES ? 'give-up' : 'go-on'
+  if (page.millisBehindLatest !== 0) {
+    if (emptyPages >= MAX_EMPTY_PAGES) throw stuck(read, page)
+    return 'go-on'
+  }
   if (!(await read.isClosed(false))) return 'caught-up'
   return emptyPages >= EMPTY_PAGES_AT_CLOSED_TIP ? 'ended' : 'go-on'
 }
+
+const stuck = ({ stream, shardId }: ShardRead, { millisBehindLatest }: KinesisPage): FirnError =>
+  new FirnError(
+    'unavailable',
+    'FIRN_STREAM_UNAVAILABLE',
+    `shard ${shardId} of stream ${stream}: ${MAX_EMPTY_PAGES} pages without a record came no nearer to the tip`,
+    {
+      detail: { stream, shardId, millisBehindLatest },
+      help: 'Run land again; a server that keeps to it has lost its place in the shard.',
+    },
+  )
 
 /**
  * Kinesis forgets after the retention period, and then goes on reading behind the loss without a word. Whoever was

@@ -30,13 +30,26 @@ test('records that share the newest millisecond are all read, though the server 
   expect(await land()).toMatchObject({ records: 11 })
 })
 
-test('a server that answers with empty pages for ever does not keep the run', async () => {
+test('a server that answers with empty pages for ever does not keep the run, which fails', async () => {
   const { land, put, kinesis } = world(1, { emptyPages: Number.MAX_SAFE_INTEGER })
   put(0, 0, 3)
-  const result = await land()
-  expect(result.records).toBe(0)
-  expect(result.shards[0]?.millisBehindLatest).toBeGreaterThan(0)
-  expect(kinesis.calls('getRecords')).toBeLessThanOrEqual(2_000)
+  await expect(land()).rejects.toMatchObject({ code: 'FIRN_STREAM_UNAVAILABLE', kind: 'unavailable' })
+  expect(kinesis.calls('getRecords')).toBeLessThanOrEqual(2_001)
+})
+
+test('empty pages that come nearer to the tip are read on, however many they are', async () => {
+  const { land, put, kinesis, clock, texts } = world(1, { emptyPages: 5_000 })
+  put(0, 0, 3)
+  clock.advance(HOUR)
+  let behind = 0
+  const sparse = intercept(kinesis, 'getRecords', async (call) => {
+    const page = await call()
+    if (page.records.length > 0) return page
+    behind = behind === 0 ? 10_000_000 : behind - 1_000
+    return { ...page, millisBehindLatest: page.millisBehindLatest === 0 ? 0 : behind }
+  })
+  expect(await land({ client: sparse })).toMatchObject({ records: 3, endedBy: 'tip' })
+  expect(await texts()).toEqual(numbered(0, 3))
 })
 
 test('reading stops at records that arrived after the run began', async () => {
