@@ -8,6 +8,7 @@
 import { FirnError } from '../../table/errors.ts'
 import { type SnapshotId, snapshotId } from '../../table/ids.ts'
 import {
+  lineOf,
   predecessorOf,
   prefetch,
   type Snapshot,
@@ -17,6 +18,7 @@ import {
 } from '../../table/index.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
 import { type JsonManifest, manifestKey, readManifest } from './manifest.ts'
+import { COMPACTED_AT_PROPERTY } from './positions.ts'
 import { type QuarantineObject, quarantineId } from './quarantine.ts'
 import { replayedOf } from './replayed.ts'
 
@@ -62,22 +64,42 @@ export async function committedRefusals(source: RefusedSource): Promise<readonly
   const history = historyOf(metadata).filter(hasRefused)
   const marked = await committedMarks(store, tableName, { signal })
   const ids = [...new Set([...marked, ...history.map((snapshot) => snapshot.snapshotId)])]
+  const latest = latestExpired(metadata)
   const manifests: JsonManifest[] = []
   const read = async (id: SnapshotId, abort: AbortSignal): Promise<JsonManifest | undefined> => {
     const manifest = await readManifest(store, tableName, id, { signal: abort })
     if (snapshotById(metadata, id) === undefined) {
-      // another table of this name had runs of its own
-      return manifest?.table_uuid === metadata.tableUuid ? manifest : undefined
+      // another table of this name had runs of its own, as had this one before it was restored from a backup
+      const isOwn = manifest?.table_uuid === metadata.tableUuid && timeOf(manifest) <= latest
+      return isOwn ? manifest : undefined
     }
     if (manifest === undefined) throw missing(store, manifestKey(tableName, id))
     return manifest
   }
   for await (const manifest of prefetch(ids, read, { depth: CONCURRENCY, signal }))
     if (manifest !== undefined && manifest.quarantined.length > 0) manifests.push(manifest)
-  // the planned time of runs that reached main grows from one to the next
-  const timeOf = ({ compacted_at_micros: micros }: JsonManifest): bigint => BigInt(micros ?? 0)
-  const isEarlier = (a: JsonManifest, b: JsonManifest): number => Number(timeOf(a) - timeOf(b))
-  return manifests.sort(isEarlier)
+  return manifests.sort((a, b) => Number(timeOf(a) - timeOf(b)))
+}
+
+/** The planned time of runs that reached main grows from one to the next. */
+const timeOf = ({ compacted_at_micros: micros }: JsonManifest): bigint => BigInt(micros ?? 0)
+
+/**
+ * The latest planned time of a run that main can have stood on and that has expired: where main's line and its log are
+ * whole, nothing has. Expiry cuts the log behind what it removes.
+ */
+function latestExpired(metadata: TableMetadata): bigint {
+  const { snapshotLog, refs, properties } = metadata
+  let oldest: { readonly time: bigint; readonly isRun: boolean } | undefined
+  for (const id of lineOf(metadata, refs['main']?.snapshotId)) {
+    const { summary, timestampMillis } = snapshotById(metadata, id)!
+    if (timestampMillis < (snapshotLog[0]?.timestampMillis ?? 0)) break
+    const micros = summary[COMPACTED_AT_PROPERTY]
+    if (micros !== undefined) oldest = { time: BigInt(micros), isRun: true }
+    else if (oldest !== undefined) oldest = { ...oldest, isRun: false }
+  }
+  if (oldest !== undefined) return oldest.isRun ? oldest.time : oldest.time - 1n
+  return BigInt(properties[COMPACTED_AT_PROPERTY] ?? 0)
 }
 
 const missing = (store: ObjectStore, key: string): FirnError =>

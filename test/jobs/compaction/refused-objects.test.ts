@@ -3,9 +3,20 @@ import { expect, test } from 'vitest'
 import { expireTable } from '../../../jobs/maintenance/expire-table.ts'
 import { planRollback, runRollback } from '../../../jobs/maintenance/rollback.ts'
 import { newRunId } from '../../../table/clock.ts'
-import { planExpire, runExpire, type SnapshotId, snapshotId } from '../../../table/index.ts'
+import {
+  copyTable,
+  openStore,
+  openTableAt,
+  planExpire,
+  runExpire,
+  type SnapshotId,
+  snapshotId,
+  subStore,
+  tableFolder,
+} from '../../../table/index.ts'
+import { dropMemoryStore } from '../../../table/io/memory.ts'
 import { loadTable, memoryWarehouse, runCompaction, stage, TABLE, type Warehouse } from './fixture.ts'
-import { refusedIds, runReplay, setLargestRecord, sized } from './replay-support.ts'
+import { idsOf, refusedIds, runReplay, setLargestRecord, sized } from './replay-support.ts'
 
 /** Two runs that refused a record each. */
 async function twice(): Promise<Warehouse> {
@@ -74,4 +85,38 @@ test('a run whose JSON manifest is lost stops a replay, with the command that ma
     code: 'FIRN_MANIFEST_CORRUPT',
     help: expect.stringContaining('verify --repair'),
   })
+})
+
+test('those of runs after a backup do not count once the table is restored from it: their records are read again', async () => {
+  const warehouse = memoryWarehouse()
+  const { store, clock } = warehouse
+  const records = [...sized('large', 1, 1, 900), ...sized('small', 2, 1, 10)]
+  const read = async (count: number): Promise<void> => {
+    await stage(warehouse, { a: { records: [...records, ...sized('large', 3, 9, 900)].slice(0, count) } })
+    await runCompaction(warehouse, { dataset: setLargestRecord(500), maxBadRatio: 1 })
+  }
+  const expireFirst = async (): Promise<void> => {
+    const table = await loadTable(warehouse)
+    const plan = planExpire(table, { snapshotIds: [table.metadata.snapshots[0]!.snapshotId] }, clock)
+    await expireTable({ store, table, tableName: TABLE, plan, graceMillis: 0, clock })
+  }
+  await read(1)
+  await read(2)
+  await expireFirst()
+  const backup = openStore('memory://backup')
+  await copyTable(await loadTable(warehouse), backup, { clock, keepIdentity: true })
+  await read(3)
+  await read(4)
+  await expireFirst()
+  expect(await refusedIds(warehouse)).toEqual(['large-1', 'large-3', 'large-4'])
+  const folder = subStore(store, tableFolder(TABLE))
+  for await (const { key } of folder.list('')) await folder.delete(key)
+  await copyTable(await openTableAt(backup, { clock }), folder, { clock, keepIdentity: true })
+  expect(await refusedIds(warehouse)).toEqual(['large-1'])
+  await read(5)
+  expect(await refusedIds(warehouse)).toEqual(['large-1', 'large-3', 'large-4', 'large-5'])
+  await setLargestRecord(2000, warehouse)
+  await runReplay(warehouse)
+  expect(await idsOf(warehouse)).toEqual(['large-1', 'large-3', 'large-4', 'large-5', 'small-2'])
+  dropMemoryStore('backup')
 })
