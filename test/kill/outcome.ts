@@ -31,14 +31,21 @@ export async function outcomeOf(
   if (again.records !== 0) throw new Error(`land after it was complete read ${again.records} records`)
   const compacted = await firnJson<{ nothing_to_do: boolean }>(['compact', TABLE], firn)
   if (!compacted.nothing_to_do) throw new Error('compact after it was complete found something to do')
-  const { ok, problems } = await firnJson<{ ok: boolean; problems: readonly unknown[] }>(['verify', TABLE], firn)
+  const [{ ok, problems }, averages] = await Promise.all([
+    firnJson<{ ok: boolean; problems: readonly unknown[] }>(['verify', TABLE], firn),
+    firnJson<unknown>(['averages', TABLE], firn),
+  ])
   if (!ok) throw new Error(`verify found ${JSON.stringify(problems)}`)
-  const averages = JSON.stringify(await firnJson<unknown>(['averages', TABLE], firn))
   const store = openStore(firn.warehouse, { clock: systemClock, ...storeOptions })
   const table = await openCatalog(store, { clock: systemClock }).loadTable(TABLE)
   const columns = currentSchema(table.metadata)
     .fields.map(({ name, type }) => ({ name, type: type as PrimitiveType }))
     .filter(({ name }) => !runTimes.includes(name))
   const { count, sha256 } = digestRows(columns, await readRows(table.scan()))
-  return { rows: count, digest: sha256['rows']!, averages, snapshots: table.metadata.snapshots.length }
+  return {
+    rows: count,
+    digest: sha256['rows']!,
+    averages: JSON.stringify(averages),
+    snapshots: table.metadata.snapshots.length,
+  }
 }

@@ -217,12 +217,21 @@ async function main(folder: string): Promise<readonly string[]> {
   return [...problems, ...left, ...violations(samples, LIMITS)]
 }
 
+const killChildren = (): void => {
+  for (const child of children) child.kill('SIGKILL')
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    killChildren()
+    process.exit(1)
+  })
+}
 const folder = await mkdtemp(join(tmpdir(), 'firn-soak-'))
 let problems: readonly string[]
 try {
   problems = await main(folder)
 } finally {
-  for (const child of children) child.kill('SIGKILL')
+  killChildren()
   await rm(folder, { recursive: true, force: true })
 }
 for (const problem of problems) say(`VIOLATED ${problem}`)
