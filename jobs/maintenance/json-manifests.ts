@@ -56,7 +56,8 @@ export async function removeManifestsOf(
   return { deleted, kept }
 }
 
-async function readable(
+/** `'damaged'`: there is one, and what it lists is not known. */
+export async function readable(
   store: ObjectStore,
   tableName: string,
   id: SnapshotId,

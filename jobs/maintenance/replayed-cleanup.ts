@@ -8,11 +8,11 @@
 import { type SnapshotId, snapshotId } from '../../table/ids.ts'
 import { snapshotById, type Table, type TableMetadata, type TableUpdate } from '../../table/index.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
-import { readManifest } from '../compaction/manifest.ts'
 import { REPLAYED_GONE_PROPERTY, REPLAYED_PROPERTY } from '../compaction/positions.ts'
 import { quarantineId, quarantineKey } from '../compaction/quarantine.ts'
 import { committedMarks, forgetRefusals, type RefusedSource } from '../compaction/refused-objects.ts'
 import { printReplayed, REPLAYED_MEMBER, replayedOf } from '../compaction/replayed.ts'
+import { readable } from './json-manifests.ts'
 
 export interface ReplayedCleanup {
   /** Keys of quarantine objects. */
@@ -29,8 +29,8 @@ export const isClean = ({ objects, manifests, ids }: ReplayedCleanup): boolean =
   objects.length === 0 && manifests.length === 0 && ids.length === 0
 
 /**
- * What may go now.
- * @throws {FirnError} `FIRN_MANIFEST_CORRUPT`, `FIRN_PROPERTY_INVALID` (corrupt).
+ * What may go now. A damaged JSON manifest keeps what it may list.
+ * @throws {FirnError} `FIRN_PROPERTY_INVALID` (corrupt).
  */
 export async function planReplayedCleanup(source: RefusedSource): Promise<ReplayedCleanup> {
   const { store, table, tableName, signal } = source
@@ -43,8 +43,8 @@ export async function planReplayedCleanup(source: RefusedSource): Promise<Replay
   if (free.size === 0) return NOTHING
   const existing = await existingIds(store, tableName, { signal })
   const objects = [...free].filter((id) => existing.has(id)).map((id) => quarantineKey(tableName, id))
-  const { gone, listed } = await listings(source, (id) => free.has(id) || !existing.has(id))
-  return { objects, manifests: gone, ids: [...free].filter((id) => !listed.has(id)) }
+  const { gone, listed, damaged } = await listings(source, (id) => free.has(id) || !existing.has(id))
+  return { objects, manifests: gone, ids: damaged ? [] : [...free].filter((id) => !listed.has(id)) }
 }
 
 /** Ids whose use a rollback can still undo; `undefined` when that cannot be told. */
@@ -52,8 +52,8 @@ async function heldBack({ store, table, tableName, signal }: RefusedSource): Pro
   const held = new Set<string>()
   for (const { snapshotId: id, summary } of table.metadata.snapshots) {
     if (summary[REPLAYED_MEMBER] === undefined) continue
-    const manifest = await readManifest(store, tableName, id, { signal })
-    if (manifest?.replayed === undefined) return undefined
+    const manifest = await readable(store, tableName, id, { signal })
+    if (manifest === 'damaged' || manifest?.replayed === undefined) return undefined
     for (const path of manifest.replayed) held.add(quarantineId(path))
   }
   return held
@@ -73,20 +73,25 @@ async function existingIds(
 async function listings(
   source: RefusedSource,
   goes: (id: string) => boolean,
-): Promise<{ readonly gone: readonly SnapshotId[]; readonly listed: ReadonlySet<string> }> {
+): Promise<{ readonly gone: readonly SnapshotId[]; readonly listed: ReadonlySet<string>; readonly damaged: boolean }> {
   const { store, table, tableName, signal } = source
   const { metadata } = table
   const gone: SnapshotId[] = []
   const listed = new Set<string>()
+  let damaged = false
   const marked = new Set(await committedMarks(store, tableName, { signal }))
   for (const id of await manifestIds(store, tableName, { signal })) {
-    const manifest = await readManifest(store, tableName, id, { signal })
+    const manifest = await readable(store, tableName, id, { signal })
+    if (manifest === 'damaged') {
+      damaged = true
+      continue
+    }
     const ids = (manifest?.quarantined ?? []).map(({ path }) => quarantineId(path))
     const isExpired = marked.has(id) && snapshotById(metadata, id) === undefined
     if (isExpired && manifest?.table_uuid === metadata.tableUuid && ids.every(goes)) gone.push(id)
     else for (const each of ids) listed.add(each)
   }
-  return { gone, listed }
+  return { gone, listed, damaged }
 }
 
 async function manifestIds(
