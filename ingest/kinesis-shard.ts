@@ -103,7 +103,7 @@ const stuck = ({ stream, shardId }: ShardRead, { millisBehindLatest }: KinesisPa
     'FIRN_STREAM_UNAVAILABLE',
     `shard ${shardId} of stream ${stream}: ${MAX_EMPTY_PAGES} pages without a record came no nearer to the tip`,
     {
-      detail: { stream, shardId, millisBehindLatest },
+      detail: { stream, shardId, ...(millisBehindLatest === null ? {} : { millisBehindLatest }) },
       help: 'Run land again; a server that keeps to it has lost its place in the shard.',
     },
   )

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../table/clock.ts'
 import { ingestChannel } from '../table/diagnostics.ts'
+import { FirnError } from '../table/errors.ts'
 import type { AbortableOptions, ObjectStore } from '../table/io/object-store.ts'
 import type { ChainProgress, ChunkLimits } from './chain.ts'
 import { type Consequence, forEachBounded } from './for-each-bounded.ts'
@@ -180,8 +181,10 @@ async function readInto(
   const { chain } = state
   const { source, stop } = run.options
   const reading = stop === undefined ? signal : AbortSignal.any([signal, stop])
+  let writing = false
   try {
     for await (const page of source.read(shard, from, { signal: reading })) {
+      writing = true
       const taken = await chain.add(page, { signal })
       if (taken) {
         state.millisBehindLatest = page.millisBehindLatest
@@ -194,13 +197,21 @@ async function readInto(
         run.limits.cutShort()
         return false
       }
+      writing = false
     }
   } catch (error) {
-    if (!run.limits.isStop(error)) throw error
+    if (!run.limits.isStop(error)) {
+      // What was read is good, and would be read again by every run that is refused as early as this one.
+      if (!writing && !signal.aborted && isPassing(error)) await chain.flush({ signal })
+      throw error
+    }
     run.limits.cutShort()
   }
   return false
 }
+
+/** Not of objects that changed or are damaged: nothing more of them should land. */
+const isPassing = (error: unknown): boolean => FirnError.is(error) && error.kind === 'unavailable'
 
 /**
  * A shard that is gone and whose chain has not ended lost its tail: say so in an end marker, then go on. A shard

@@ -65,6 +65,20 @@ test('reading stops at records that arrived after the run began', async () => {
   expect(clock.nowMillis() - before).toBeLessThan(5_000)
 })
 
+test('what was read before Kinesis refused for good is landed: runs that are cut short each time get on', async () => {
+  const { land, put, kinesis, texts } = world(1, { pageRecords: 5 })
+  put(0, 0, 20)
+  for (let run = 1; run <= 3; run++) {
+    let pages = 0
+    const client = intercept(kinesis, 'getRecords', (call) => {
+      if (++pages > 1) throw new FirnError('unavailable', 'FIRN_STREAM_THROTTLED', 'injected')
+      return call()
+    })
+    await expect(land({ client })).rejects.toMatchObject({ code: 'FIRN_STREAM_THROTTLED' })
+    expect(await texts()).toEqual(numbered(0, 5 * run))
+  }
+})
+
 test('an iterator that expired is replaced, and reading goes on behind the last record', async () => {
   let slow = 0
   const { land, put, texts, clock } = world(1, {
