@@ -33,7 +33,8 @@ export function jobRunner(ctx: CommandContext): JobRunner {
         })
       case 'maintain': {
         const { table } = job
-        return await maintainWork({ store, catalog: ctx.catalog(), table, config, clock, log, signal, onBegin: begun })
+        const ends = { signal, commitSignal: last, onBegin: begun }
+        return await maintainWork({ store, catalog: ctx.catalog(), table, config, clock, log, ...ends })
       }
     }
   }

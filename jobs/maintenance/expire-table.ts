@@ -15,6 +15,7 @@ export interface TableExpiry extends RefusedSource {
   /** Readers keep their files for so long, in ms. Default: one minute. */
   readonly graceMillis?: number | undefined
   readonly clock: Clock
+  readonly commitSignal?: AbortSignal | undefined
   /** Called when the snapshots are removed and the grace is over. */
   readonly onRemoved?: ((ids: readonly SnapshotId[]) => void) | undefined
 }
@@ -28,7 +29,7 @@ export interface TableExpired {
 
 /** @throws {FirnError} as `runExpire` and `cleanUpReplayed`. */
 export async function expireTable(expiry: TableExpiry): Promise<TableExpired> {
-  const { store, table, tableName, plan, graceMillis, clock, onRemoved, signal } = expiry
+  const { store, table, tableName, plan, graceMillis, clock, onRemoved, signal, commitSignal } = expiry
   const leaving = plan.snapshots.map((snapshot) => snapshotId(BigInt(snapshot.snapshotId)))
   // Before the removal: afterwards nothing tells them from runs that never committed
   if (leaving.length > 0) await markCommitted(expiry)
@@ -38,7 +39,12 @@ export async function expireTable(expiry: TableExpiry): Promise<TableExpired> {
     onRemoved?.(ids)
     manifests = await removeManifestsOf(store, tableName, table.metadata.tableUuid, ids, { signal })
   }
-  const { table: after, result } = await runExpire(table, plan, { signal, graceMillis, onSnapshotsRemoved }, clock)
+  const { table: after, result } = await runExpire(
+    table,
+    plan,
+    { signal, commitSignal, graceMillis, onSnapshotsRemoved },
+    clock,
+  )
   const { table: now, cleaned } = await cleanUpReplayed({ store, table: after, tableName, signal })
   const kept = Math.max(0, manifests.kept - cleaned.manifests.filter((id) => leaving.includes(id)).length)
   return { table: now, result, manifests: { ...manifests, kept }, replayed: cleaned }

@@ -21,7 +21,7 @@ export interface ExpireWorkOptions {
 
 /** @throws {FirnError} as `planExpire`. */
 export async function prepareExpire(
-  { store, table, tableName, clock, log, signal }: TableWork,
+  { store, table, tableName, clock, log, signal, commitSignal }: TableWork,
   options: ExpireWorkOptions,
 ): Promise<PreparedWork> {
   const { olderThan, retainLast, snapshotIds, cleanMetadata, graceMillis, preview } = options
@@ -40,7 +40,7 @@ export async function prepareExpire(
     run: async () => {
       const onRemoved = (ids: readonly SnapshotId[]): void =>
         log.info({ table: tableName, snapshots: ids.length }, 'the snapshots are removed, freeing their files')
-      const expired = await expireTable({ ...warehouse, plan, graceMillis, clock, onRemoved })
+      const expired = await expireTable({ ...warehouse, commitSignal, plan, graceMillis, clock, onRemoved })
       const { result, manifests, replayed } = expired
       return {
         result: {

@@ -41,6 +41,8 @@ export interface MaintainOptions extends AbortableOptions {
   readonly runId?: RunId | undefined
   readonly clock: Clock
   readonly log: Logger
+  /** Instead of `signal` once a commit has begun: it is given the time to find out what became of it. */
+  readonly commitSignal?: AbortSignal | undefined
   /** Called when something is about to be changed. */
   readonly onBegin?: (() => void) | undefined
 }
@@ -176,7 +178,7 @@ function describe(error: Error): PartResult['errors'][number] {
 
 /** @param preview say what would go, where that costs reading. */
 async function preparePart(options: MaintainOptions, part: MaintainPart, preview: boolean): Promise<PreparedWork> {
-  const { store, catalog, table: tableName, clock, log, signal, config } = options
+  const { store, catalog, table: tableName, clock, log, signal, commitSignal, config } = options
   const policy = policyOf(config.maintain, tableName)
   if (part === 'leftovers') {
     const [spillMinAgeMillis, runsMinAgeMillis] = [
@@ -192,7 +194,7 @@ async function preparePart(options: MaintainOptions, part: MaintainPart, preview
     return await preparePrune({ store, catalog, clock, streams, minAgeMillis, listShards, signal }, tableName)
   }
   const table = await catalog.loadTable(tableName, { signal })
-  return await prepareTablePart({ store, table, tableName, clock, log, signal }, part, policy, preview)
+  return await prepareTablePart({ store, table, tableName, clock, log, signal, commitSignal }, part, policy, preview)
 }
 
 async function prepareTablePart(

@@ -12,7 +12,7 @@ export interface ManifestWorkOptions {
 
 /** @throws {FirnError} as `planManifests`. */
 export async function prepareManifests(
-  { table, tableName, clock, signal }: TableWork,
+  { table, tableName, clock, signal, commitSignal }: TableWork,
   options: ManifestWorkOptions,
 ): Promise<PreparedWork> {
   const plan = await planManifests(table, { ...options, signal })
@@ -24,7 +24,8 @@ export async function prepareManifests(
     nothingToDo: plan.groups.length === 0,
     question: 'Rewrite them?',
     run: async () => {
-      const { result } = await runManifests(table, plan, { signal }, clock)
+      signal?.throwIfAborted()
+      const { result } = await runManifests(table, plan, { signal: commitSignal ?? signal }, clock)
       const { replaced, created, kept, bytesBefore, bytesAfter, conflicts } = result
       const lost = conflicts === 0 ? '' : `${plural(conflicts, 'group')} left as another writer made them meanwhile\n`
       const sizes = `${formatBytes(bytesBefore)} to ${formatBytes(bytesAfter)}`

@@ -39,4 +39,6 @@ export interface TableWork extends AbortableOptions {
   readonly tableName: string
   readonly clock: Clock
   readonly log: Logger
+  /** Instead of `signal` once a commit has begun: it is given the time to find out what became of it. */
+  readonly commitSignal?: AbortSignal | undefined
 }

@@ -81,6 +81,7 @@ export interface RewriteRun {
   readonly spillFolder?: string | undefined
   readonly onGroup?: ((done: number, of: number) => void) | undefined
   readonly signal?: AbortSignal | undefined
+  readonly commitSignal?: AbortSignal | undefined
 }
 
 export interface RewriteRunLimits {
@@ -92,7 +93,7 @@ export interface RewriteRunLimits {
 
 /** @throws {FirnError} as `planRewrite`. */
 export async function prepareRewrite(
-  { store, table, tableName, log, signal }: TableWork,
+  { store, table, tableName, log, signal, commitSignal }: TableWork,
   options: Omit<RewritePlanOptions, 'signal'>,
   { maxGroups, ...limits }: RewriteRunLimits = {},
 ): Promise<PreparedWork> {
@@ -107,7 +108,17 @@ export async function prepareRewrite(
     run: async (runId) => {
       const onGroup = (done: number, of: number): void =>
         log.info({ table: tableName, done, of }, `group ${done} of ${of} is done`)
-      const result = await rewriteTable({ store, table, tableName, plan, runId, ...limits, onGroup, signal })
+      const result = await rewriteTable({
+        store,
+        table,
+        tableName,
+        plan,
+        runId,
+        ...limits,
+        onGroup,
+        signal,
+        commitSignal,
+      })
       // groups that lost to another writer are planned anew by the next run
       const exitCode = result.totals.conflicts > 0 ? 3 : 0
       return { result: documentOf(result), text: rewriteText(tableName, result), exitCode }
@@ -117,7 +128,18 @@ export async function prepareRewrite(
 
 /** Each commit has its JSON manifest before its first try. @throws {FirnError} as `runRewrite`. */
 export async function rewriteTable(run: RewriteRun): Promise<RewriteResult> {
-  const { store, table, tableName, plan, runId, signal, memoryLimitBytes, maxCommits, onGroup } = run
+  const {
+    store,
+    table,
+    tableName,
+    plan,
+    runId,
+    signal,
+    commitSignal = signal,
+    memoryLimitBytes,
+    maxCommits,
+    onGroup,
+  } = run
   const spillFolder = await mkdtemp(join(run.spillFolder ?? tmpdir(), 'firn-rewrite-'))
   let done = 0
   try {
@@ -125,11 +147,12 @@ export async function rewriteTable(run: RewriteRun): Promise<RewriteResult> {
       runId,
       spillFolder,
       summary: runSummary(runId),
-      beforeCommit: manifestRecorder({ store, tableName, runId, metadata: table.metadata, signal }),
+      beforeCommit: manifestRecorder({ store, tableName, runId, metadata: table.metadata, signal: commitSignal }),
       onGroup: () => onGroup?.(++done, plan.groups.length),
       ...(memoryLimitBytes === undefined ? {} : { memoryLimitBytes }),
       ...(maxCommits === undefined ? {} : { maxCommits }),
       ...(signal === undefined ? {} : { signal }),
+      commitSignal,
     })
     return result
   } finally {

@@ -60,6 +60,8 @@ export interface PlannedSnapshot {
 }
 
 export interface ExpireRunOptions extends AbortableOptions {
+  /** Instead of `signal` for a commit that has begun: it is given the time to find out what became of it. */
+  readonly commitSignal?: AbortSignal | undefined
   /**
    * How long files stay after the commit that removed their snapshots: the longest that a reader takes from planning
    * to its last file. The run waits for so long. Default: one minute.
@@ -151,7 +153,7 @@ export async function runExpire(
   options: ExpireRunOptions,
   clock: Clock,
 ): Promise<{ readonly table: Table; readonly result: ExpireResult }> {
-  const { signal, graceMillis = GRACE_MILLIS, onSnapshotsRemoved } = options
+  const { signal, commitSignal = signal, graceMillis = GRACE_MILLIS, onSnapshotsRemoved } = options
   checkPlan(table, plan)
   if (!Number.isFinite(graceMillis) || graceMillis < 0) {
     throw new FirnError('invalid', 'FIRN_INVALID_OPTION', `grace: expected 0 or more ms, got ${graceMillis}`)
@@ -166,8 +168,10 @@ export async function runExpire(
   }
   const isIdle = work.snapshotIds.length === 0 && work.refs.length === 0 && plan.abandoned.length === 0
   if (isIdle && !work.cleanExpiredMetadata) return { table, result: resultOf(plan, NOTHING_REMOVED, NOTHING_FREED) }
-  const published = await publishExpiring(table, work, clock, { signal })
-  const removed = await removeExpired(published, work, clock, { signal })
+  signal?.throwIfAborted()
+  const published = await publishExpiring(table, work, clock, { signal: commitSignal })
+  signal?.throwIfAborted()
+  const removed = await removeExpired(published, work, clock, { signal: commitSignal })
   if (removed.snapshots.length === 0) return { table: removed.table, result: resultOf(plan, removed, NOTHING_FREED) }
   await clock.sleep(graceMillis, signal)
   await onSnapshotsRemoved?.(removed.snapshots, removed.table)

@@ -17,6 +17,8 @@ import { assertStillThere } from './still-there.ts'
 export const DEFAULT_MEMORY_LIMIT_BYTES: number = 1024 ** 3
 
 export interface RewriteRunOptions extends AbortableOptions {
+  /** Instead of `signal` for a commit that has begun: it is given the time to find out what became of it. */
+  readonly commitSignal?: AbortSignal | undefined
   /** Unique to the run; part of every file name that it makes. */
   readonly runId: RunId
   /** A folder on a local disk with room for the uncompressed rows of the largest group. */
@@ -210,13 +212,14 @@ async function commitGroups(run: Run, groups: readonly FinishedGroup[]): Promise
   const added = groups.flatMap(({ written }) => written.files)
   const { beforeCommit } = options
   await assertStillThere(run.table, added.map(dataFileOf), { signal: options.signal })
+  options.signal?.throwIfAborted()
   try {
     const { table, snapshot } = await run.table.replaceFiles([...removed, ...dangling], added.map(dataFileOf), {
       startSnapshotId: run.startSnapshotId!,
       dataSequenceNumber: plan.sequenceNumber,
       summary: { 'firn.rewrite-strategy': plan.settings.strategy, ...options.summary },
       ...(beforeCommit && { beforeCommit: (upcoming) => beforeCommit({ ...upcoming, added }) }),
-      signal: options.signal,
+      signal: options.commitSignal ?? options.signal,
     })
     run.table = table
     forget(run, removed, dangling)
