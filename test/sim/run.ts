@@ -1,11 +1,16 @@
 /**
- * `npm run test:sim`: the long concurrency simulation. `SIM_SEEDS=200` runs that many seeds of 4 writers x 10 commits,
- * and one fortieth of that of 8 x 50; `SIM_FIRST` is the first seed. A seed that fails is printed, to be run alone.
+ * `npm run test:sim`: the simulations, in about a minute of processor time; `npm run test:sim:full` (`--full`) all of
+ * them. A seed that fails is printed, to be run alone: `SIM_FIRST` is the first seed, `SIM_SEEDS` the number of seeds of
+ * the table's simulation (4 writers x 10 commits, and one fortieth of that of 8 x 50), `SIM_PIPELINE` that of the
+ * pipeline's.
  */
+import { runPipeline } from './pipeline/run.ts'
 import { simulate } from './simulate.ts'
 
-const seeds = Number(process.env['SIM_SEEDS'] ?? 200)
-const first = Number(process.env['SIM_FIRST'] ?? 1)
+const isFull = process.argv.includes('--full')
+const number = (name: string, usual: number): number => Number(process.env[name] ?? usual)
+const seeds = number('SIM_SEEDS', isFull ? 200 : 40)
+const first = number('SIM_FIRST', 1)
 const started = performance.now()
 let failed = 0
 const totals = { versions: 0, zombies: 0, refused: 0, requests: 0 }
@@ -23,8 +28,14 @@ for (let seed = first; seed < first + seeds; seed++) await run(seed, 4, 10)
 for (let seed = first; seed < first + Math.ceil(seeds / 40); seed++) await run(seed, 8, 50)
 const seconds = ((performance.now() - started) / 1000).toFixed(1)
 console.log(
-  `test:sim: ${seeds} seeds of 4 x 10 and ${Math.ceil(seeds / 40)} of 8 x 50 in ${seconds} s: ${totals.versions} versions, ` +
+  `table: ${seeds} seeds of 4 x 10 and ${Math.ceil(seeds / 40)} of 8 x 50 in ${seconds} s: ${totals.versions} versions, ` +
     `${totals.requests} requests, ${totals.refused} refused commits, ${totals.zombies} versions in gaps: ` +
     (failed === 0 ? 'passed' : `${failed} seeds FAILED`),
 )
+failed += await runPipeline({
+  first,
+  exhaustive: number('SIM_PIPELINE', isFull ? 5 : 1),
+  stride: isFull ? 1 : 5,
+})
+console.log(`test:sim: ${failed === 0 ? 'passed' : `${failed} seeds FAILED`}`)
 process.exitCode = failed === 0 ? 0 : 1
