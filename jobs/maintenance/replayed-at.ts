@@ -5,7 +5,7 @@
  */
 import { FirnError } from '../../table/errors.ts'
 import type { SnapshotId } from '../../table/ids.ts'
-import { lineOf, snapshotById, type Table } from '../../table/index.ts'
+import { lineOf, snapshotById, type Table, type TableMetadata } from '../../table/index.ts'
 import { readManifest } from '../compaction/manifest.ts'
 import { COMPACTED_AT_PROPERTY, REPLAYED_PROPERTY } from '../compaction/positions.ts'
 import { quarantineId, quarantineKey } from '../compaction/quarantine.ts'
@@ -44,7 +44,8 @@ export async function replayedAt(source: RefusedSource, target: SnapshotId, head
 }
 
 /**
- * As the property was: what later snapshots did to it is undone, one after the other.
+ * As the property was: what later snapshots did to it is undone, one after the other; also of those that another engine
+ * took main back from by a reference.
  * @throws {FirnError} as `replayedAt`.
  */
 export async function usedUpAt(
@@ -56,17 +57,26 @@ export async function usedUpAt(
   const now = replayedOf(metadata.properties)
   // never set: nothing was ever replayed, whatever has expired
   if (metadata.properties[REPLAYED_PROPERTY] === undefined) return now
+  if (!isWholeSince(metadata, target, head)) throw impossible(table.location, target, 'snapshots after it have expired')
+  const { sequenceNumber } = snapshotById(metadata, target)!
+  const later = metadata.snapshots.filter((each) => each.sequenceNumber > sequenceNumber)
   const ids = new Set(now)
-  for (const id of lineOf(metadata, head)) {
-    if (id === target) return ids
-    if (snapshotById(metadata, id)!.summary[REPLAYED_MEMBER] === undefined) continue
+  for (const { snapshotId: id, summary } of later.sort((a, b) => b.sequenceNumber - a.sequenceNumber)) {
+    if (summary[REPLAYED_MEMBER] === undefined) continue
     const manifest = await readManifest(store, tableName, id, { signal })
     if (manifest?.replayed === undefined)
       throw impossible(table.location, target, `snapshot ${id} has lost its JSON manifest`)
     for (const path of manifest.replayed) ids.delete(quarantineId(path))
     for (const path of manifest.replayed_taken_back ?? []) ids.add(quarantineId(path))
   }
-  throw impossible(table.location, target, 'snapshots after it have expired')
+  return ids
+}
+
+/** Nothing has expired that main stood on after `target`: expiry cuts the log of main behind what it removes. */
+function isWholeSince(metadata: TableMetadata, target: SnapshotId, head: SnapshotId): boolean {
+  const [first] = metadata.snapshotLog
+  if (first !== undefined && first.timestampMillis > snapshotById(metadata, target)!.timestampMillis) return false
+  return [...lineOf(metadata, head)].includes(target)
 }
 
 /** A planned time between those of the runs that `target` has and of those that came after it. */

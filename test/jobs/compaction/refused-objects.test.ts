@@ -5,6 +5,7 @@ import { planRollback, runRollback } from '../../../jobs/maintenance/rollback.ts
 import { newRunId } from '../../../table/clock.ts'
 import {
   copyTable,
+  openCatalog,
   openStore,
   openTableAt,
   planExpire,
@@ -15,7 +16,7 @@ import {
   tableFolder,
 } from '../../../table/index.ts'
 import { dropMemoryStore } from '../../../table/io/memory.ts'
-import { loadTable, memoryWarehouse, runCompaction, stage, TABLE, type Warehouse } from './fixture.ts'
+import { fixedClock, loadTable, memoryWarehouse, NOON, runCompaction, stage, TABLE, type Warehouse } from './fixture.ts'
 import { idsOf, refusedIds, runReplay, setLargestRecord, sized } from './replay-support.ts'
 
 /** Two runs that refused a record each. */
@@ -39,17 +40,45 @@ async function goBack(warehouse: Warehouse, to: SnapshotId, reprocess: boolean):
 const idAt = async (warehouse: Warehouse, index: number): Promise<SnapshotId> =>
   (await loadTable(warehouse)).metadata.snapshots[index]!.snapshotId
 
+/** As other engines go back: the reference moves, and no snapshot says so. */
+async function pointMainAt(warehouse: Warehouse, snapshotId: SnapshotId): Promise<void> {
+  const ref = { action: 'set-snapshot-ref', name: 'main', ref: { type: 'branch', snapshotId } } as const
+  const table = await loadTable(warehouse)
+  await table.commitUpdates({ isOwn: () => false, requirements: [], prepare: () => [ref] })
+}
+
 test('those of a run count that another engine undid by moving main, as positions stay too', async () => {
   const warehouse = await twice()
-  const table = await loadTable(warehouse)
-  const ref = {
-    action: 'set-snapshot-ref',
-    name: 'main',
-    ref: { type: 'branch', snapshotId: await idAt(warehouse, 0) },
-  } as const
-  await table.commitUpdates({ isOwn: () => false, requirements: [], prepare: () => [ref] })
+  await pointMainAt(warehouse, await idAt(warehouse, 0))
   expect((await loadTable(warehouse)).currentSnapshot()!.snapshotId).toBe(await idAt(warehouse, 0))
   expect(await refusedIds(warehouse)).toEqual(['large-2', 'large-3'])
+})
+
+test('those that were replayed count again with reprocess, also where another engine undid the replay', async () => {
+  const warehouse = await twice()
+  const target = await idAt(warehouse, 1)
+  await setLargestRecord(2000, warehouse)
+  await runReplay(warehouse)
+  await pointMainAt(warehouse, target)
+  expect(await refusedIds(warehouse)).toEqual([])
+  await goBack(warehouse, target, true)
+  expect(await refusedIds(warehouse)).toEqual(['large-2', 'large-3'])
+  await runReplay(warehouse)
+  expect(await idsOf(warehouse)).toEqual(['large-2', 'large-3', 'small-1'])
+})
+
+test('a replay that another engine undid and let expire cannot be undone with reprocess', async () => {
+  const warehouse = await twice()
+  const target = await idAt(warehouse, 1)
+  await setLargestRecord(2000, warehouse)
+  await runReplay(warehouse)
+  const replay = await idAt(warehouse, 2)
+  const later = { ...warehouse, clock: fixedClock(NOON + 1000) }
+  const moved = { ...later, catalog: openCatalog(later.store, { clock: later.clock }) }
+  await pointMainAt(moved, target)
+  const table = await loadTable(moved)
+  await runExpire(table, planExpire(table, { snapshotIds: [replay] }, later.clock), { graceMillis: 0 }, later.clock)
+  await expect(goBack(moved, target, true)).rejects.toMatchObject({ code: 'FIRN_REPROCESS_IMPOSSIBLE' })
 })
 
 test('those of the target of a rollback count when another engine lets what was undone expire', async () => {
