@@ -47,6 +47,17 @@ const RETRY_CAP_MILLIS = 10_000
 /** Prune leaves chunks alone for three days; a lander that slept looks again long before that (see `#lookAgain`). */
 const RELIST_MILLIS = 3_600_000
 
+/** By both clocks: the monotonic one stands still while a machine is suspended, the other may be set back. */
+export interface Instant {
+  readonly monotonicMillis: number
+  readonly millis: number
+}
+
+export const instantOf = (clock: Clock): Instant => ({
+  monotonicMillis: clock.monotonicMillis(),
+  millis: clock.nowMillis(),
+})
+
 export class ShardChain {
   readonly shardId: string
   readonly #context: ChainContext
@@ -59,7 +70,7 @@ export class ShardChain {
   #gap = false
   #file: FilePosition | undefined
   #etag: string | undefined
-  #listedAtMonotonic: number
+  #listedAt: Instant
   #records = 0
   #bytes = 0
   #chunks = 0
@@ -68,7 +79,7 @@ export class ShardChain {
   constructor(
     context: ChainContext,
     shard: { shardId: string; parents: () => readonly string[]; lastChunk: ChunkMeta | undefined },
-    listedAtMonotonic: number,
+    listedAt: Instant,
     onProgress?: (progress: ChainProgress) => void,
   ) {
     this.#context = context
@@ -76,7 +87,7 @@ export class ShardChain {
     this.#parents = shard.parents
     this.#position = shard.lastChunk?.last ?? START_POSITION
     this.#ended = shard.lastChunk?.ended ?? false
-    this.#listedAtMonotonic = listedAtMonotonic
+    this.#listedAt = listedAt
     this.#onProgress = onProgress
   }
 
@@ -232,9 +243,10 @@ export class ShardChain {
    */
   async #lookAgain(options: AbortableOptions): Promise<boolean> {
     const { store, incarnation, clock } = this.#context
-    const now = clock.monotonicMillis()
-    if (now - this.#listedAtMonotonic < RELIST_MILLIS) return false
-    this.#listedAtMonotonic = now
+    const now = instantOf(clock)
+    const { monotonicMillis, millis } = this.#listedAt
+    if (Math.max(now.monotonicMillis - monotonicMillis, now.millis - millis) < RELIST_MILLIS) return false
+    this.#listedAt = now
     const newer = await findChunkPast(store, incarnation, this.shardId, this.#position, options)
     if (newer === undefined) {
       const isGone = this.#position !== START_POSITION && !(await hasChunks(store, incarnation, this.shardId, options))

@@ -2,11 +2,12 @@
 import { newRunId } from '../table/clock.ts'
 import { FirnError } from '../table/errors.ts'
 import type { EpochMillis } from '../table/ids.ts'
-import { type ChainContext, defaultChunkLimits, ShardChain } from './chain.ts'
+import { type ChainContext, defaultChunkLimits, type Instant, instantOf, ShardChain } from './chain.ts'
 import type { ChunkMeta } from './chunk.ts'
 import { type Consequence, forEachBounded } from './for-each-bounded.ts'
 import type { LandOptions } from './land.ts'
 import { RunLimits } from './land-limits.ts'
+import { START_POSITION } from './positions.ts'
 import { isEverywhere, ShardFailures } from './shard-failures.ts'
 import type { SourceCounts, SourceShard, StreamStart } from './source.ts'
 import { type ChunkRef, checkStreamName, listChunks, readChunkMeta, type StreamIncarnation } from './staging.ts'
@@ -31,7 +32,7 @@ export interface Run {
   readonly reading: AbortSignal | undefined
   readonly start: StreamStart
   readonly startedMillis: EpochMillis
-  readonly listedAtMonotonic: number
+  readonly listedAt: Instant
   /** Last chunk of every chain, as listed at the run's start. */
   readonly heads: ReadonlyMap<string, ChunkRef>
   readonly caughtUp: ReadonlyMap<string, EpochMillis>
@@ -64,7 +65,7 @@ export async function openRun(options: LandOptions): Promise<Run> {
   const caughtUp = source.listsEveryShard
     ? await readCaughtUp(store, incarnation, { signal })
     : new Map<string, EpochMillis>()
-  const listedAtMonotonic = clock.monotonicMillis()
+  const listedAt = instantOf(clock)
   const heads = new Map<string, ChunkRef>()
   for (const ref of await listChunks(store, incarnation, { signal })) heads.set(ref.shardId, ref)
   const context: ChainContext = {
@@ -84,7 +85,7 @@ export async function openRun(options: LandOptions): Promise<Run> {
     reading,
     start,
     startedMillis,
-    listedAtMonotonic,
+    listedAt,
     heads,
     caughtUp,
     states: new Map<string, ShardState>(),
@@ -118,24 +119,22 @@ export async function loadHeads(run: Run, shards: readonly SourceShard[]): Promi
 export async function stateOf(run: Run, shard: SourceShard): Promise<ShardState> {
   const known = run.states.get(shard.shardId)
   if (known !== undefined) return known
-  const { options, heads, context, listedAtMonotonic } = run
+  const { options, heads, context, listedAt } = run
   const head = heads.get(shard.shardId)
   const lastChunk = head && (await readChunkMeta(options.store, head, { signal: options.signal }))
   // Asked at each chunk: a parent may get its chain in this very run.
   const parents = (): string[] => shard.parents.filter((parent) => hasChain(run, parent))
-  const chain = new ShardChain(
-    context,
-    { shardId: shard.shardId, parents, lastChunk },
-    listedAtMonotonic,
-    options.onProgress,
-  )
+  const chain = new ShardChain(context, { shardId: shard.shardId, parents, lastChunk }, listedAt, options.onProgress)
   const state: ShardState = { chain, lastChunk, millisBehindLatest: null }
   run.states.set(shard.shardId, state)
   return state
 }
 
-const hasChain = (run: Run, shardId: string): boolean =>
-  run.heads.has(shardId) || run.states.get(shardId)?.chain.ended === true
+function hasChain(run: Run, shardId: string): boolean {
+  if (run.heads.has(shardId)) return true
+  const chain = run.states.get(shardId)?.chain
+  return chain !== undefined && (chain.ended || chain.position !== START_POSITION)
+}
 
 /** Shards that can be read and were not yet; those furthest behind first, so that runs with a budget serve them all. */
 export async function readyShards(run: Run, shards: readonly SourceShard[]): Promise<SourceShard[]> {

@@ -45,8 +45,8 @@ async function sleeper(
   name: string,
   slept: number,
   meanwhile: (store: ObjectStore, clock: VirtualClock) => Promise<void>,
+  clock: VirtualClock = virtualClock(),
 ): Promise<{ left: string[]; result: LandResult }> {
-  const clock = virtualClock()
   const store = openMemoryStore(name, { clock })
   try {
     const source = sourceOf(3, false, async (page) => {
@@ -69,6 +69,16 @@ test('it goes on behind what others have landed, though the chunks that it would
   })
   expect(left).toEqual(['12'])
   expect(result).toMatchObject({ shards: [{ lastSequenceNumber: '15', ended: false }] })
+})
+
+test('so it does on a machine that was suspended: its monotonic clock stood still', async () => {
+  const clock = { ...virtualClock(), monotonicMillis: () => 0 }
+  const work = async (store: ObjectStore): Promise<void> => {
+    await land({ store, source: sourceOf(5, false), clock, chunkLimits: limits })
+    for (const { key } of (await listChunks(store, INCARNATION)).slice(0, -1)) await store.delete(key)
+  }
+  const { left } = await sleeper('suspended', 4 * 24 * HOUR, work, clock)
+  expect(left).toEqual(['12'])
 })
 
 test('it ends where the shard was read to its end and its chain has gone as a whole', async () => {

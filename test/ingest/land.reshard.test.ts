@@ -8,8 +8,8 @@ import { type KinesisApi, kinesisSource, land, listChunks, readChunkMeta } from 
 import { FirnError } from '../../table/errors.ts'
 import { dropMemoryStore, openMemoryStore } from '../../table/io/memory.ts'
 import { MemoryKinesis } from '../contract/memory-kinesis.ts'
-import { numbered, STREAM, sorted } from './kinesis-world.ts'
-import { stagedRecords } from './staged-records.ts'
+import { intercept, numbered, SHARD, STREAM, sorted, world } from './kinesis-world.ts'
+import { stagedMetas, stagedRecords } from './staged-records.ts'
 import { unsteady } from './unsteady-store.ts'
 import { virtualClock } from './virtual-clock.ts'
 
@@ -130,3 +130,22 @@ test('every record lands once, whatever the resharding, the refusals and the bud
   )
   await fc.assert(property, { numRuns: 60 })
 }, 60_000)
+
+test('a child waits in compaction for a parent that vanished in the run that had landed some of it', async () => {
+  const { land, put, kinesis, store } = world(2, { pageRecords: 5 })
+  put(0, 0, 10)
+  put(1, 100, 1)
+  kinesis.splitShard(STREAM, SHARD(0)) // 2, 3
+  kinesis.splitShard(STREAM, SHARD(1)) // 4, 5
+  put(2, 10, 5)
+  let pages = 0
+  const client = intercept(kinesis, 'getRecords', (call, token) => {
+    if (String(token).includes(SHARD(0)) && ++pages === 2) kinesis.dropShard(STREAM, SHARD(0))
+    return call()
+  })
+  await land({ client, shardConcurrency: 1 })
+  const metas = await stagedMetas(store, STREAM)
+  expect(metas.find(({ shardId }) => shardId === SHARD(0))).toMatchObject({ count: 5, ended: false })
+  expect(metas.find(({ shardId }) => shardId === SHARD(2))).toMatchObject({ count: 5, parents: [SHARD(0)] })
+  expect(await land()).toMatchObject({ gaps: [{ shardId: SHARD(0) }] })
+})
