@@ -116,7 +116,8 @@ export async function maintain(options: MaintainOptions): Promise<MaintainRun> {
   let text = ''
   for (const part of partsOf(policyOf(config.maintain, table), only)) {
     const done = await runPart(options, part, runId)
-    signal?.throwIfAborted()
+    // a signal must not hide a commit that nobody could tell about
+    if (signal?.aborted) throw done.failures.find(isUnknownCommit) ?? signal.reason
     for (const error of done.failures) log.error({ err: error, table, part }, 'a part of the maintenance failed')
     parts.push(done.result)
     failures.push(...done.failures)
@@ -167,6 +168,8 @@ async function runPart(options: MaintainOptions, part: MaintainPart, runId: RunI
     return ended('failed', null, `failed: ${failures.at(-1)!.message}\n`)
   }
 }
+
+const isUnknownCommit = (error: Error): boolean => FirnError.is(error) && error.kind === 'unknown-commit'
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
 

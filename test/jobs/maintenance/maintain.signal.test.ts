@@ -4,51 +4,78 @@ import { expect, test } from 'vitest'
 import { loadConfig } from '../../../jobs/config.ts'
 import { maintain } from '../../../jobs/maintenance/maintain.ts'
 import type { MaintainPart } from '../../../jobs/settings/maintain.ts'
-import { type ObjectStore, openCatalog } from '../../../table/index.ts'
+import { FirnError } from '../../../table/errors.ts'
+import { type ObjectStore, openCatalog, type Table } from '../../../table/index.ts'
+import { storeUnavailable } from '../../../table/io/store-errors.ts'
 import { TABLE } from '../compaction/fixture.ts'
 import { agedWarehouse } from './prune/aged-warehouse.ts'
 
 const STOP = new Error('told to stop')
 const METADATA = /\/metadata\/v\d+\.metadata\.json$/
 
-/** A store that hears of the stop when the metadata of a commit is on its way, and heeds it. */
+/**
+ * A store that loses the answer to the first put of a commit's metadata, and does not answer the question what became
+ * of it; just then the signal comes.
+ */
 function stoppedAtCommit(store: ObjectStore, stop: AbortController): ObjectStore {
-  return new Proxy(store, {
-    get: (target, name) => {
-      if (name !== 'put') return Reflect.get(target, name, target) as unknown
-      const put: ObjectStore['put'] = async (key, bytes, options) => {
-        if (METADATA.test(key)) stop.abort(STOP)
-        options?.signal?.throwIfAborted()
-        return await target.put(key, bytes, options)
-      }
-      return put
-    },
-  })
+  let asked: string | undefined
+  const put: ObjectStore['put'] = async (key, bytes, options) => {
+    const info = await store.put(key, bytes, options)
+    if (!METADATA.test(key) || stop.signal.aborted) return info
+    stop.abort(STOP)
+    asked = key
+    throw storeUnavailable(store.url, 'a put')
+  }
+  const get: ObjectStore['get'] = async (key, options) => {
+    options?.signal?.throwIfAborted()
+    if (key !== asked) return await store.get(key, options)
+    asked = undefined
+    throw storeUnavailable(store.url, 'a get')
+  }
+  const instead: Readonly<Record<PropertyKey, unknown>> = { put, get }
+  return new Proxy(store, { get: (target, name) => instead[name] ?? (Reflect.get(target, name, target) as unknown) })
+}
+
+const DEAD = '_spill/dead/0/part'
+
+/** Runs one part and would run another one; a signal comes at the first one's first commit. */
+async function stopped(
+  part: MaintainPart,
+  commitSignal: AbortSignal | undefined,
+): Promise<{ readonly error: unknown; readonly before: Table; readonly after: Table; readonly othersBegan: boolean }> {
+  const warehouse = agedWarehouse()
+  for (let end = 3; end <= 36; end += 3) {
+    await warehouse.land(end)
+    await warehouse.compact()
+  }
+  await warehouse.store.put(DEAD, Buffer.from('spilled'))
+  warehouse.later(100)
+  const before = await warehouse.load()
+  const stop = new AbortController()
+  const store = stoppedAtCommit(warehouse.store, stop)
+  const only: readonly MaintainPart[] = [part, 'leftovers']
+  const options = { ...warehouse, store, catalog: openCatalog(store, warehouse), table: TABLE, only }
+  const config = loadConfig({ env: {}, cwd: '/nowhere' })
+  const log = pino({ level: 'silent' })
+  const error = await maintain({ ...options, config, log, signal: stop.signal, commitSignal }).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  const isLeft = (await warehouse.store.head(DEAD)) !== undefined
+  return { error, before, after: await warehouse.load(), othersBegan: !isLeft }
 }
 
 test.each(['rewrite', 'manifests', 'expire'] as const)(
-  '%s ends the commit that it is at, and no more',
+  '%s finds out what became of the commit that it is at, and begins nothing more',
   async (part) => {
-    const warehouse = agedWarehouse()
-    for (let end = 3; end <= 36; end += 3) {
-      await warehouse.land(end)
-      await warehouse.compact()
-    }
-    warehouse.later(100)
-    const before = await warehouse.load()
-    const stop = new AbortController()
-    const store = stoppedAtCommit(warehouse.store, stop)
-    const only: readonly MaintainPart[] = [part, 'leftovers']
-    const config = { ...loadConfig({ env: {}, cwd: '/nowhere' }), maintain: { manifests: { enabled: true } } }
-    const options = { ...warehouse, store, catalog: openCatalog(store, warehouse), config, table: TABLE, only }
-    const ends = { signal: stop.signal, commitSignal: new AbortController().signal }
-    const log = pino({ level: 'silent' })
-    await warehouse.store.put('_spill/dead/0/part', Buffer.from('spilled'))
-    warehouse.later(100)
-    await expect(maintain({ ...options, log, ...ends })).rejects.toBe(STOP)
-    const after = await warehouse.load()
-    expect(after.metadataLocation, 'one commit').not.toBe(before.metadataLocation)
-    expect(after.metadata.metadataLog.length - before.metadata.metadataLog.length).toBe(1)
-    expect(await warehouse.store.head('_spill/dead/0/part'), 'leftovers did not begin').toBeDefined()
+    const { error, before, after, othersBegan } = await stopped(part, new AbortController().signal)
+    expect(error).toBe(STOP)
+    expect(after.metadata.metadataLog.length - before.metadata.metadataLog.length, 'commits').toBe(1)
+    expect(othersBegan).toBe(false)
   },
 )
+
+test('without the time for it, the signal does not hide that nobody knows', async () => {
+  const { error } = await stopped('rewrite', undefined)
+  expect(FirnError.is(error, 'FIRN_COMMIT_STATE_UNKNOWN')).toBe(true)
+})
