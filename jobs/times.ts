@@ -25,11 +25,16 @@ export function timeArgument(text: string): number {
 
 const UNIT_MILLIS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
-/** `90m`, `36h`, `7d` to milliseconds; a bare number is refused, because the unit is the point. */
+/** A time that lies further back than this may not be one. */
+const MAX_DURATION_MILLIS = 36_500 * UNIT_MILLIS.d
+
+/** `90m`, `36h`, `7d` to milliseconds, 36500d at most; a bare number is refused, because the unit is the point. */
 export function durationArgument(text: string): number {
   const match = /^(\d{1,9})([smhd])$/.exec(text)
   if (match === null || Number(match[1]) === 0) throw new InvalidArgumentError('Expected a number and a unit, like 7d.')
-  return Number(match[1]) * UNIT_MILLIS[match[2] as keyof typeof UNIT_MILLIS]
+  const millis = Number(match[1]) * UNIT_MILLIS[match[2] as keyof typeof UNIT_MILLIS]
+  if (millis > MAX_DURATION_MILLIS) throw new InvalidArgumentError('Expected 36500d at most.')
+  return millis
 }
 
 /** A whole number in `[min, 2^31)`. */

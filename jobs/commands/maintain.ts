@@ -40,6 +40,9 @@ async function maintainTable(ctx: CommandContext, name: string, flags: MaintainF
   }
   // With --yes nobody looks at it: each part makes its own plan, and prints it with its result.
   const parts = flags.yes && !flags.dryRun ? undefined : await previewMaintain(options)
+  const failed = (parts ?? []).flatMap(({ prepared }) =>
+    prepared instanceof Error ? [prepared] : (prepared.failures ?? []),
+  )
   const planned = {
     schema: 'firn.maintain/1',
     table: name,
@@ -52,8 +55,12 @@ async function maintainTable(ctx: CommandContext, name: string, flags: MaintainF
           `${part}\n${indented(prepared instanceof Error ? `failed: ${prepared.message}\n` : prepared.text)}`,
       )
       .join(''),
-    nothingToDo: parts?.every(({ prepared }) => !(prepared instanceof Error) && prepared.nothingToDo) ?? false,
+    nothingToDo:
+      failed.length === 0 &&
+      (parts?.every(({ prepared }) => !(prepared instanceof Error) && prepared.nothingToDo) ?? false),
     question: 'Do all of this?',
+    // a run plans anew, and says what failed then
+    failures: flags.dryRun ? failed : [],
   }
   await approveAndRun(ctx, flags, planned, async (runId) => {
     const { result, text, exitCode, failures } = await maintain({ ...options, runId })
@@ -64,7 +71,10 @@ async function maintainTable(ctx: CommandContext, name: string, flags: MaintainF
 const indented = (text: string): string => text.replaceAll(/^(?=.)/gm, '  ')
 
 function partsArgument(text: string): readonly MaintainPart[] {
-  return splitNames(text).map((name) => {
+  const names = splitNames(text)
+  // without a part it would do nothing, and say that all is well
+  if (names.length === 0) throw new InvalidArgumentError(`Expected some of ${MAINTAIN_PARTS.join(', ')}.`)
+  return names.map((name) => {
     const part = MAINTAIN_PARTS.find((each) => each === name)
     if (part === undefined) throw new InvalidArgumentError(`Expected some of ${MAINTAIN_PARTS.join(', ')}.`)
     return part

@@ -75,8 +75,14 @@ function overridesShape() {
     }
   }
   const enabled = z.boolean().optional()
-  const age = z.string().refine(readable(durationArgument, 1), 'must be a number and a unit, like 5d').optional()
-  const safeAge = z.string().refine(readable(durationArgument, LEAST_MILLIS), 'must be 3d or more').optional()
+  const age = z
+    .string()
+    .refine(readable(durationArgument, 1), 'must be a number and a unit, like 5d, 36500d at most')
+    .optional()
+  const safeAge = z
+    .string()
+    .refine(readable(durationArgument, LEAST_MILLIS), 'must be 3d or more, 36500d at most')
+    .optional()
   const size = z.string().refine(readable(sizeArgument, 1), 'must be a size like 128MiB').optional()
   const count = z.number().int().min(1).optional()
   return {

@@ -24,6 +24,9 @@ describe('times', () => {
 test('a duration has a unit', () => {
   expect(['90s', '30m', '36h', '7d'].map(durationArgument)).toEqual([90_000, 1_800_000, 129_600_000, 604_800_000])
   for (const text of ['7', '0d', '-1d', '1.5h', 'd', '1w']) expect(() => durationArgument(text), text).toThrow('unit')
+  // what lies so far back is no time any more
+  expect(durationArgument('36500d')).toBe(36_500 * 86_400_000)
+  for (const text of ['36501d', '999999999d', '876001h']) expect(() => durationArgument(text), text).toThrow('36500d')
 })
 
 test('a count is a whole number from its minimum on', () => {

@@ -121,6 +121,7 @@ test('maintain prints the plan of every part, and each result; the policy is of 
   expect(chosen.result?.run_id).toBe(chosen.run_id)
   const unknown = await home.firn(['maintain', TABLE, '--only', 'everything'])
   expect(unknown.code).toBe(2)
+  expect((await home.firn(['maintain', TABLE, '--only', ',', '--yes'])).code).toBe(2)
   writeFileSync(home.path('firn.config.json'), JSON.stringify({ maintain: { prune: { olderThan: '1d' } } }))
   const lax = await home.firn(['maintain', TABLE, '--dry-run'])
   expect([lax.code, complaint(lax).error]).toEqual([
@@ -147,4 +148,9 @@ test('a part that fails decides the exit code, and is in the document with what 
     errors: [{ code: 'FIRN_CONSUMER_UNREADABLE' }],
   })
   expect(parts.filter(({ outcome }) => outcome === 'failed')).toHaveLength(1)
+  // it fails in the plan already, and what the other parts have nothing to do about is not all
+  const planned = await home.firn(['maintain', TABLE, '--dry-run'])
+  expect([planned.code, planned.stdout]).toEqual([1, expect.stringContaining('not pruned: ')])
+  const alone = await home.firn(['maintain', TABLE, '--only', 'prune'])
+  expect([alone.code, complaint(alone).code]).toEqual([2, 'FIRN_CONFIRMATION_NEEDED'])
 })
