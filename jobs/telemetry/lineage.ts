@@ -93,6 +93,7 @@ export function startLineage(options: LineageOptions): Lineage {
   }
 }
 
+/** `work`, or a refusal after `millis`, whether or not it heeds its signal: a catalog that hangs holds up nobody. */
 async function withinTime(
   clock: Clock,
   millis: number,
@@ -106,8 +107,12 @@ async function withinTime(
     () => late.abort(timeout()),
     () => {}, // delivered
   )
+  const signal = AbortSignal.any([late.signal, givenUp])
+  const over = new Promise<never>((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true, signal: done.signal })
+  })
   try {
-    await work(AbortSignal.any([late.signal, givenUp]))
+    await Promise.race([work(signal), over])
   } finally {
     done.abort()
   }
@@ -126,7 +131,7 @@ function deliveryTo(target: string): Delivery {
   url.username = ''
   url.password = ''
   if (url.pathname === '/') url.pathname = '/api/v1/lineage'
-  const userinfo = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const userinfo = decodedUserinfo(username, password)
   const authorization = username === '' ? {} : { authorization: `Basic ${Buffer.from(userinfo).toString('base64')}` }
   return async (event, signal) => {
     const response = await fetch(url, {
@@ -142,6 +147,14 @@ function deliveryTo(target: string): Delivery {
       const message = `the lineage server answered ${response.status}`
       throw new FirnError('unavailable', 'FIRN_LINEAGE_REFUSED', message, { detail: { status: response.status } })
     }
+  }
+}
+
+function decodedUserinfo(username: string, password: string): string {
+  try {
+    return `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  } catch {
+    throw badTarget('its user or password has a % that begins no encoded character')
   }
 }
 

@@ -188,7 +188,21 @@ describe('to a server', () => {
   })
 })
 
-test.each(['ftp://host/x', 'http://', 's3://b/k'])('refuses %s', (target) => {
+test('a table that hangs, whatever it is told, holds up the end of a command for one time only', async () => {
+  let asked = 0
+  const describeTable = (): Promise<never> => {
+    asked++
+    return new Promise(() => {})
+  }
+  const sleep = async (millis: number): Promise<void> => (millis === 10_000 ? undefined : new Promise(() => {}))
+  start('http://127.0.0.1:9/in', { describeTable, clock: { ...systemClock, sleep } })
+  for (let n = 0; n < 3; n++) run({})
+  await lineage!.close()
+  expect(asked).toBeLessThanOrEqual(1)
+  expect(warnings.length).toBeGreaterThanOrEqual(5)
+})
+
+test.each(['ftp://host/x', 'http://', 's3://b/k', 'http://a%zz:b@host/'])('refuses %s', (target) => {
   expect(() => start(target)).toThrow(expect.objectContaining({ code: 'FIRN_LINEAGE_TARGET' }))
 })
 
