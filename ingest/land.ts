@@ -7,6 +7,7 @@ import { ingestChannel } from '../table/diagnostics.ts'
 import { FirnError } from '../table/errors.ts'
 import type { AbortableOptions, ObjectStore } from '../table/io/object-store.ts'
 import type { ChainProgress, ChunkLimits } from './chain.ts'
+import type { ChunkMeta } from './chunk.ts'
 import { type Consequence, forEachBounded } from './for-each-bounded.ts'
 import type { LandBudget, LandEnd } from './land-limits.ts'
 import { loadHeads, openRun, type Run, readyShards, type ShardState, stateOf } from './land-run.ts'
@@ -149,7 +150,10 @@ async function landShard(run: Run, shard: SourceShard, signal: AbortSignal): Pro
   const state = await stateOf(run, shard)
   const { chain } = state
   if (chain.ended) {
-    if (state.lastChunk !== undefined) run.options.source.checkEnded?.(shard, state.lastChunk)
+    if (state.lastChunk !== undefined) {
+      if (state.lastChunk.gap && shard.closed === false) throw openAgain(state.lastChunk)
+      run.options.source.checkEnded?.(shard, state.lastChunk)
+    }
     return false
   }
   const from: ResumePoint = {
@@ -218,17 +222,42 @@ const isPassing = (error: unknown): boolean => FirnError.is(error) && error.kind
  * without a record so far has no chain; that it was read is known from the time when it was at its tip.
  */
 async function endVanished(run: Run, shards: readonly SourceShard[]): Promise<void> {
-  const listed = new Set(shards.map((shard) => shard.shardId))
-  const vanished = [...new Set([...run.heads.keys(), ...run.caughtUp.keys()])].filter((id) => !listed.has(id))
-  const work = vanished.map((shardId) => ({ shardId }))
-  await forEachShard(run, work, async ({ shardId }, shardSignal) => {
+  const { source, store } = run.options
+  const listed = new Set(shards.map(({ shardId }) => shardId))
+  const missing = [...new Set([...run.heads.keys(), ...run.caughtUp.keys()])].filter((id) => !listed.has(id))
+  const open: SourceShard[] = []
+  const look = missing.map((shardId) => ({ shardId }))
+  await forEachShard(run, look, async ({ shardId }, shardSignal) => {
     const head = run.heads.get(shardId)
-    const lastChunk = head && (await readChunkMeta(run.options.store, head, { signal: shardSignal }))
-    if (lastChunk?.ended) return
-    const { chain } = await stateOf(run, { shardId, parents: lastChunk?.parents ?? [] })
+    const lastChunk = head && (await readChunkMeta(store, head, { signal: shardSignal }).catch(undefinedWhenPruned))
+    const isOpen = head === undefined || lastChunk?.ended === false
+    if (isOpen) open.push({ shardId, parents: lastChunk?.parents ?? [] })
+  })
+  if (open.length === 0) return
+  // A chain is closed for good: not because of one list that left a shard out.
+  const again = new Set((await source.listShards({ signal: run.reading })).map(({ shardId }) => shardId))
+  const vanished = open.filter(({ shardId }) => !again.has(shardId))
+  await forEachShard(run, vanished, async (shard, shardSignal) => {
+    const { chain } = await stateOf(run, shard)
     await chain.end({ gap: true, signal: shardSignal })
   })
 }
+
+/** Since it was listed, with its whole chain or because another lander added to it: the next run looks again. */
+function undefinedWhenPruned(error: unknown): undefined {
+  if (!FirnError.is(error, 'FIRN_OBJECT_NOT_FOUND')) throw error
+}
+
+const openAgain = ({ stream, shardId, last, after }: ChunkMeta): FirnError =>
+  new FirnError(
+    'corrupt',
+    'FIRN_CHAIN_CONFLICT',
+    `shard ${shardId} of stream ${stream} is open, but its chain was ended after ${last}, when the shard was not listed`,
+    {
+      detail: { stream, shardId, last },
+      help: `Nothing more of it lands. Delete the last object of its chain (after ${after}) if no table has consumed the end, and land again.`,
+    },
+  )
 
 /** Files have no tip to be behind of. */
 function tellLag(stream: string, shardId: string, { millisBehindLatest, ended }: SourcePage): void {

@@ -19,6 +19,8 @@ export interface SourceShard {
   readonly shardId: string
   /** Shards whose records come before this one's; some may be gone already. */
   readonly parents: readonly string[]
+  /** False: records may still be added to it. Absent: not known. */
+  readonly closed?: boolean
 }
 
 /** Where to go on in a shard. */

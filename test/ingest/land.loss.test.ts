@@ -1,5 +1,6 @@
 /** Losses: none is silent, and with `failOnDataLoss` none is passed before somebody accepts it. */
 import { describe, expect, test } from 'vitest'
+import type { KinesisApi } from '../../ingest/index.ts'
 import { HOUR, intercept, numbered, SHARD, STREAM, sorted, type World, world } from './kinesis-world.ts'
 import { stagedMetas } from './staged-records.ts'
 import { unsteady } from './unsteady-store.ts'
@@ -181,4 +182,47 @@ test('a chain that ended and was pruned whole is not taken for a shard that vani
   expect(keys).toHaveLength(2)
   for (const key of keys) await w.store.delete(key)
   expect(await w.land({ failOnDataLoss: true })).toMatchObject({ gaps: [], chunks: 0 })
+})
+
+describe('a list of shards that leaves one out', () => {
+  const leavesOut = (w: World, shardId: string, lists: number): KinesisApi => {
+    let listed = 0
+    return new Proxy(w.kinesis, {
+      get: (target, name) => {
+        const member = Reflect.get(target, name)
+        if (name !== 'listShards') return typeof member === 'function' ? member.bind(target) : member
+        return async (...args: Parameters<KinesisApi['listShards']>) => {
+          const { shards, nextToken } = await target.listShards(...args)
+          return { shards: ++listed > lists ? shards : shards.filter((each) => each.shardId !== shardId), nextToken }
+        }
+      },
+    })
+  }
+
+  test('once is asked again: the chain stays open', async () => {
+    const w = world(2)
+    w.put(0, 0, 3)
+    w.put(1, 3, 3)
+    await w.land()
+    w.put(0, 6, 1)
+    w.put(1, 7, 1)
+    expect(await w.land({ client: leavesOut(w, SHARD(1), 1) })).toMatchObject({ gaps: [] })
+    await w.land()
+    expect(sorted(await w.texts())).toEqual(numbered(0, 8))
+  })
+
+  test('each time closes its chain; when the shard is there again, open, every run says so', async () => {
+    const w = world(2)
+    w.put(1, 0, 3)
+    await w.land()
+    expect(await w.land({ client: leavesOut(w, SHARD(1), 9) })).toMatchObject({ gaps: [{ shardId: SHARD(1) }] })
+    w.put(0, 3, 1)
+    w.put(1, 4, 1)
+    for (let run = 0; run < 2; run++) {
+      await expect(w.land()).rejects.toMatchObject({ code: 'FIRN_CHAIN_CONFLICT', kind: 'corrupt' })
+    }
+    expect(await w.texts()).toEqual(expect.arrayContaining(numbered(0, 4)))
+    w.kinesis.splitShard(STREAM, SHARD(1))
+    expect(await w.land()).toMatchObject({ endedBy: 'tip' })
+  })
 })
