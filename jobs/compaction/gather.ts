@@ -5,7 +5,8 @@
 import {
   type Schema as ArrowSchema,
   type Data,
-  type DataType,
+  DataType,
+  type Field,
   makeBuilder,
   makeData,
   RecordBatch,
@@ -13,6 +14,8 @@ import {
 } from 'apache-arrow'
 import { FirnError } from '../../table/errors.ts'
 import type { EpochMicros } from '../../table/ids.ts'
+import { arrowSchema } from '../../table/index.ts'
+import { type DatasetDefinition, layoutOf } from '../datasets/index.ts'
 import { BooleanColumn, type Column, type Float64Column, Int32Column, Int64Column, Utf8Column } from './columns.ts'
 import type { EnrichedRows } from './enrich.ts'
 
@@ -21,13 +24,16 @@ export type Gatherer = (order: Uint32Array, start: number, end: number) => Recor
 
 /**
  * @param schema of the table; an optional column that the dataset does not know is null.
- * @throws {FirnError} `FIRN_DATASET_MISMATCH` (invalid) when a required column is unknown to the dataset.
+ * @throws {FirnError} `FIRN_DATASET_MISMATCH` (invalid) when a required column is unknown to the dataset, or a column has
+ *   another type than the dataset's values fit into.
  */
 export function gatherer(rows: EnrichedRows, schema: ArrowSchema, compactedAt: EpochMicros): Gatherer {
   const constants = new Set(
     rows.dataset.fields.filter((field) => field.from.kind === 'compacted_at').map((field) => field.name),
   )
+  const checkType = typeCheck(rows.dataset)
   const makers = schema.fields.map((field): ((order: Uint32Array, start: number, end: number) => Data) => {
+    checkType(field)
     if (constants.has(field.name)) {
       return (_order, start, end) => fixed(field.type, new BigInt64Array(end - start).fill(compactedAt), undefined)
     }
@@ -47,6 +53,28 @@ export function gatherer(rows: EnrichedRows, schema: ArrowSchema, compactedAt: E
   }
 }
 
+/** The buffers of one type written as those of another would be values that nobody sent. */
+function typeCheck(dataset: DatasetDefinition): (field: Field) => void {
+  const made = new Map(arrowSchema(layoutOf(dataset).schema).fields.map(({ name, type }) => [name, type]))
+  return ({ name, type }) => {
+    const own = made.get(name)
+    if (own === undefined || String(own) === String(type) || isWidened(own, type)) return
+    throw new FirnError(
+      'invalid',
+      'FIRN_DATASET_MISMATCH',
+      `column ${name} of the table is ${type}, dataset ${dataset.name} makes ${own} of it`,
+      {
+        detail: { column: name, tableType: String(type), datasetType: String(own) },
+        help: 'rename the column, or drop it: values of another type cannot go there',
+      },
+    )
+  }
+}
+
+/** The one promotion of Iceberg's that concerns types of datasets: int to long. */
+const isWidened = (from: DataType, to: DataType): boolean =>
+  DataType.isInt(from) && from.bitWidth === 32 && DataType.isInt(to) && to.bitWidth === 64
+
 function gatherColumn(column: Column, type: DataType, order: Uint32Array, start: number, end: number): Data {
   const nulls = nullsOf(column, order, start, end)
   if (column instanceof Utf8Column) return gatherText(column, type, order, start, end, nulls)
@@ -55,6 +83,10 @@ function gatherColumn(column: Column, type: DataType, order: Uint32Array, start:
     const bits = new Uint8Array((length + 7) >> 3)
     for (let i = 0; i < length; i++) if (column.at(order[start + i]!)) bits[i >> 3]! |= 1 << (i & 7)
     return fixed(type, bits, nulls, length)
+  }
+  if (column instanceof Int32Column && DataType.isInt(type) && type.bitWidth === 64) {
+    const widened = BigInt64Array.from({ length }, (_, i) => BigInt(column.at(order[start + i]!)))
+    return fixed(type, widened, nulls)
   }
   return fixed(type, gatherNumbers(column, order, start, end), nulls)
 }

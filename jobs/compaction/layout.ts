@@ -66,7 +66,10 @@ export function partitionKeys(
       return () => value
     }
     const { column, type } = columnOf(rows, schema, field.sourceId)
-    const partitionOf = memoized((value) => transform(type, value))
+    // an int column of the dataset that is long in the table by now
+    const widened = (value: CellValue): CellValue =>
+      type === 'long' && typeof value === 'number' ? BigInt(value) : value
+    const partitionOf = memoized((value) => transform(type, widened(value)))
     return (row) => partitionOf(cellAt(column, row))
   })
 }

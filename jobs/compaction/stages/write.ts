@@ -103,11 +103,12 @@ class BatchAverages {
     const values = columnOf(batch, averageOf)
     if (values === undefined) return
     const times = eventTime === undefined ? undefined : columnOf(batch, eventTime)
-    const numbers = values.values as Int32Array
+    // long where another engine has widened the column
+    const numbers = values.values as Int32Array | BigInt64Array
     const micros = times?.values as BigInt64Array | undefined
     for (let row = 0; row < batch.numRows; row++) {
       if (!isValidAt(values, row)) continue
-      this.#builder.add(numbers[row]!, times === undefined || !isValidAt(times, row) ? null : micros![row]!)
+      this.#builder.add(Number(numbers[row]!), times === undefined || !isValidAt(times, row) ? null : micros![row]!)
     }
   }
 
