@@ -10,7 +10,7 @@ import { FirnError } from '../../table/errors.ts'
 import type { RunId, SnapshotId } from '../../table/ids.ts'
 import { allEntries, type DataFile, type Snapshot, snapshotId, stoodOn, type Table } from '../../table/index.ts'
 import type { AbortableOptions } from '../../table/io/object-store.ts'
-import { type ManifestFile, plainManifest, readManifest, writeManifest } from '../compaction/manifest.ts'
+import { type ManifestFile, plainManifest, writeManifest } from '../compaction/manifest.ts'
 import { manifestFile } from '../compaction/manifest-file.ts'
 import {
   COMPACTED_AT_PROPERTY,
@@ -24,6 +24,7 @@ import {
 } from '../compaction/positions.ts'
 import { printReplayed, REPLAYED_MEMBER } from '../compaction/replayed.ts'
 import { assertNotGivenBack } from './given-back.ts'
+import { readable } from './json-manifests.ts'
 import { assertStagingHolds, type PositionsSource, positionsAt } from './positions-at.ts'
 import { runSummary } from './record-manifest.ts'
 import { type ReplayedChange, replayedAt } from './replayed-at.ts'
@@ -167,7 +168,10 @@ async function describeRestored(
 ): Promise<readonly ManifestFile[]> {
   const known = new Map<string, ManifestFile>()
   for (const id of new Set(restored.map(({ addedBy }) => addedBy))) {
-    for (const file of (await readManifest(store, tableName, id, { signal }))?.added ?? []) known.set(file.path, file)
+    const manifest = await readable(store, tableName, id, { signal })
+    // of a damaged one the digests are not known, and going back is no matter of digests
+    if (manifest === undefined || manifest === 'damaged') continue
+    for (const file of manifest.added) known.set(file.path, file)
   }
   return restored.map(
     ({ file }) => known.get(file.filePath) ?? manifestFile(file, { sha256: null, rowGroups: [] }, table.metadata),

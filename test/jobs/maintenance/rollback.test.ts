@@ -252,6 +252,16 @@ test('rows of a replay that was taken back are not restored while their records 
   expect(await problems(warehouse)).toEqual([])
 })
 
+test('files are restored without their digests when the JSON manifest that knows them is damaged', async () => {
+  const warehouse = await twoOfThree()
+  await goBack(warehouse, false)
+  const { snapshotId } = (await loadTable(warehouse)).metadata.snapshots[1]!
+  await warehouse.store.put(manifestKey(TABLE, snapshotId), Buffer.from('{'))
+  await goBack(warehouse, false, 1)
+  expect(await idsOf(warehouse)).toEqual(articles([0, 60]))
+  expect((await problems(warehouse)).map(({ code }) => code)).toEqual(['json-manifest-mismatch'])
+})
+
 test('what a rollback gave back is told from its JSON manifest: without that nothing is restored', async () => {
   const warehouse = await twoOfThree()
   await goBack(warehouse, true)
