@@ -9,7 +9,7 @@ import { workOf } from './work.ts'
 
 export function jobRunner(ctx: CommandContext): JobRunner {
   const { clock, config, log } = ctx
-  return async (job, { store, begun, signal, last }) => {
+  return async (job, { store, begun, signal, last, runId }) => {
     switch (job.kind) {
       case 'land': {
         const target = { kind: 'stream', stream: job.stream, start: parseStart(job.start) } as const
@@ -30,6 +30,7 @@ export function jobRunner(ctx: CommandContext): JobRunner {
           signal,
           commitSignal: last,
           onBegin: begun,
+          runId,
         })
       case 'maintain': {
         const { table } = job

@@ -1,5 +1,6 @@
 /** `firn compact <table>`: one compaction run, from staging to one snapshot. */
 import { Command, InvalidArgumentError } from 'commander'
+import { newRunId } from '../../table/clock.ts'
 import type { CompactionPreview } from '../compaction/index.ts'
 import type { CommandContext } from '../context.ts'
 import { formatBytes, plural } from '../render.ts'
@@ -66,9 +67,10 @@ async function run(ctx: CommandContext, table: string, flags: CompactFlags): Pro
     return
   }
   const work = await workOf(ctx, flags)
-  const record = { store, job: 'compact', subject: table, clock, log, signal }
+  const runId = newRunId(clock)
+  const record = { store, job: 'compact', subject: table, clock, log, signal, runId }
   const { result, text, error } = await recordRun(record, (begun) =>
-    compactionWork({ ...options, ...work, onBegin: begun }),
+    compactionWork({ ...options, ...work, onBegin: begun, runId }),
   )
   if (result === undefined) throw error
   ctx.print({ json: result, text })

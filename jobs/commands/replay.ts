@@ -1,5 +1,6 @@
 /** `firn replay <table>`: run refused records through the rules as they are now. */
 import { Command } from 'commander'
+import { newRunId } from '../../table/clock.ts'
 import type { RefusedObject } from '../compaction/refused-objects.ts'
 import type { CommandContext } from '../context.ts'
 import { formatBytes, formatCount, plural, renderTable } from '../render.ts'
@@ -46,9 +47,10 @@ async function run(ctx: CommandContext, table: string, flags: ReplayFlags): Prom
     return
   }
   const work = await workOf(ctx, flags)
-  const record = { store, job: 'replay', subject: table, clock, log, signal }
+  const runId = newRunId(clock)
+  const record = { store, job: 'replay', subject: table, clock, log, signal, runId }
   const { result, text, error } = await recordRun(record, (begun) =>
-    replayWork({ ...options, ...work, onBegin: begun }),
+    replayWork({ ...options, ...work, onBegin: begun, runId }),
   )
   if (result === undefined) throw error
   ctx.print({ json: result, text })

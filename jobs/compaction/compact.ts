@@ -53,6 +53,8 @@ export interface CompactOptions extends AbortableOptions {
   readonly commitSignal?: AbortSignal | undefined
   /** Called when the run is planned and its work begins; not when there is nothing to do. */
   readonly onBegin?: (() => void) | undefined
+  /** Of this run alone: its files are named after it. Default: a new one. */
+  readonly runId?: RunId | undefined
 }
 
 export interface CompactLog {
@@ -116,7 +118,7 @@ export async function compact(options: CompactOptions): Promise<CompactResult> {
   if (!(maxBadRatio >= 0 && maxBadRatio <= 1)) {
     throw new FirnError('invalid', 'FIRN_INVALID_OPTION', `maxBadRatio must be 0 to 1, got ${maxBadRatio}`)
   }
-  const runId = newRunId(options.clock)
+  const runId = options.runId ?? newRunId(options.clock)
   let table = await loadOrCreate(options)
   for (let plans = 1; plans <= MAX_PLANS; plans++) {
     signal?.throwIfAborted()

@@ -51,6 +51,8 @@ export interface ReplayOptions extends ReplayChoice, AbortableOptions {
   readonly log?: CompactLog | undefined
   /** Called when the run is planned and its work begins; not when there is nothing to do. */
   readonly onBegin?: (() => void) | undefined
+  /** Of this run alone: its files are named after it. Default: a new one. */
+  readonly runId?: RunId | undefined
 }
 
 /** The JSON document of `firn replay`. */
@@ -94,7 +96,7 @@ const MAX_PLANS = 5
  */
 export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const { store, clock, table: tableName, signal } = options
-  const runId = newRunId(clock)
+  const runId = options.runId ?? newRunId(clock)
   let table = await options.catalog.loadTable(tableName, { signal })
   for (let plans = 1; plans <= MAX_PLANS; plans++) {
     signal?.throwIfAborted()
