@@ -141,7 +141,7 @@ export async function recordRun<T>(
     duration_ms: Math.round(clock.monotonicMillis() - startedMonotonic),
     outcome: error === undefined ? (done?.outcome ?? 'failed') : isStopped ? 'interrupted' : 'failed',
     ...(options.lease === undefined ? {} : { lease: options.lease() }),
-    ...(error === undefined ? {} : { error: describe(error) }),
+    ...(error === undefined ? {} : { error: describe(error, isStopped) }),
     ...(done === undefined ? {} : { result: plain(done.json) }),
   }
   hasBegun ||= changesOf(store) > changesBefore
@@ -175,13 +175,12 @@ async function writeQuietly(options: RecordRunOptions, record: RunRecord): Promi
   }
 }
 
-function describe(error: unknown): NonNullable<RunRecord['error']> {
+function describe(error: unknown, isStopped: boolean): NonNullable<RunRecord['error']> {
   if (FirnError.is(error)) return { kind: error.kind, code: error.code, message: error.message, help: error.help }
   const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : []
-  if (first !== undefined) return { ...describe(first), message: (error as AggregateError).message }
-  return {
-    kind: 'unexpected',
-    code: 'FIRN_UNEXPECTED',
-    message: error instanceof Error ? error.message : String(error),
-  }
+  if (first !== undefined) return { ...describe(first, isStopped), message: (error as AggregateError).message }
+  const message = error instanceof Error ? error.message : String(error)
+  // the reason of a signal is no error of ours, and nothing unexpected
+  if (isStopped) return { kind: 'interrupted', code: 'FIRN_INTERRUPTED', message }
+  return { kind: 'unexpected', code: 'FIRN_UNEXPECTED', message }
 }

@@ -75,7 +75,7 @@ function interruptedEvent(warehouse: string): object {
     finished_at: '2026-11-21T12:00:01.000Z',
     duration_ms: 1000,
     outcome: 'interrupted',
-    error: { kind: 'unexpected', code: 'FIRN_UNEXPECTED', message: 'interrupted by a signal' },
+    error: { kind: 'interrupted', code: 'FIRN_INTERRUPTED', message: 'interrupted by a signal' },
   } as const
   const context = { jobNamespace: 'firn', warehouse, kinesisHost: 'us-east-1', arnOf: () => undefined }
   return endEvent(run, record, { ...context, locationOf: (name) => `${warehouse}/${name}` })

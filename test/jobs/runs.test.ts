@@ -134,7 +134,10 @@ describe('recordRun', () => {
       signal.throwIfAborted()
       return done
     })
-    expect((await recordsIn(store))[0]?.json['outcome']).toBe('interrupted')
+    expect((await recordsIn(store))[0]?.json).toMatchObject({
+      outcome: 'interrupted',
+      error: { kind: 'interrupted', code: 'FIRN_INTERRUPTED', message: 'stop' },
+    })
   })
 
   test('a record that cannot be written is a warning, not the failure of the run', async () => {
