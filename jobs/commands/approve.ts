@@ -59,8 +59,10 @@ export async function approveAndRun(
     const done = await work(runId)
     exitCode = done.exitCode ?? 0
     failures = [...unplanned, ...(done.failures ?? [])]
-    const value = { ...document, run_id: runId, result: done.result }
-    return { value, json: value, outcome: 'ok', text: done.text, runId, failure: combined(failures) }
+    const idle = done.nothingToDo === true
+    const value = { ...document, nothing_to_do: idle, run_id: runId, result: done.result }
+    const outcome = idle ? 'nothing-to-do' : 'ok'
+    return { value, json: value, outcome, text: done.text, runId, failure: combined(failures) }
   })
   if (run.result === undefined) throw run.error
   ctx.print({ json: run.result, text: run.text })

@@ -64,7 +64,7 @@ async function maintainTable(ctx: CommandContext, name: string, flags: MaintainF
   }
   await approveAndRun(ctx, flags, planned, async (runId) => {
     const { result, text, exitCode, failures } = await maintain({ ...options, runId })
-    return { result, text, exitCode, failures }
+    return { result, text, exitCode, failures, nothingToDo: result.nothing_to_do }
   })
 }
 

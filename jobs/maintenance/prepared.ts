@@ -29,6 +29,8 @@ export interface FinishedWork {
   readonly exitCode?: number
   /** What failed of work that went on with the rest. */
   readonly failures?: readonly Error[] | undefined
+  /** Of work that is planned only as it goes: true when there was nothing to do after all. */
+  readonly nothingToDo?: boolean
 }
 
 /** What maintenance of one table works on. */
