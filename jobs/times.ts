@@ -31,19 +31,21 @@ const MAX_DURATION_MILLIS = 36_500 * UNIT_MILLIS.d
 /** `90m`, `36h`, `7d` to milliseconds, 36500d at most; a bare number is refused, because the unit is the point. */
 export function durationArgument(text: string): number {
   const match = /^(\d{1,9})([smhd])$/.exec(text)
-  if (match === null || Number(match[1]) === 0) throw new InvalidArgumentError('Expected a number and a unit, like 7d.')
+  if (match === null || Number(match[1]) === 0)
+    throw new InvalidArgumentError('Expected a number, 1 or more, and a unit, like 7d.')
   const millis = Number(match[1]) * UNIT_MILLIS[match[2] as keyof typeof UNIT_MILLIS]
   if (millis > MAX_DURATION_MILLIS) throw new InvalidArgumentError('Expected 36500d at most.')
   return millis
 }
 
-/** A whole number in `[min, 2^31)`. */
+/** A whole number from `min` to `max`, both included. */
 export const integerArgument =
-  (min: number) =>
+  (min: number, max: number = 2 ** 31 - 1) =>
   (text: string): number => {
     const value = Number(text)
-    if (!/^\d{1,10}$/.test(text) || value < min || value >= 2 ** 31) {
-      throw new InvalidArgumentError(`Expected a whole number, ${min} or more.`)
+    if (!/^\d{1,10}$/.test(text) || value < min || value > max) {
+      const range = max === 2 ** 31 - 1 ? `${min} or more` : `${min} to ${max}`
+      throw new InvalidArgumentError(`Expected a whole number, ${range}.`)
     }
     return value
   }

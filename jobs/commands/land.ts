@@ -37,7 +37,7 @@ export function landCommand(ctx: CommandContext): Command {
     .option('--max-records <count>', 'end the run after this many records', integerArgument(1))
     .option('--max-bytes <size>', 'end the run after this much record data, like 512MiB', sizeArgument)
     .option('--max-duration <duration>', 'read for this long, like 10m', durationArgument)
-    .option('--shard-concurrency <count>', 'shards read at a time, 1 to 64 (default: 8)', integerArgument(1))
+    .option('--shard-concurrency <count>', 'shards read at a time, 1 to 64 (default: 8)', integerArgument(1, 64))
     .option('--dry-run', 'read, but store nothing', false)
     .addHelpText(
       'after',

@@ -15,7 +15,7 @@ export interface WorkFlags {
 export function addWorkOptions(command: Command): Command {
   return command
     .option('--memory-limit <size>', 'what a process of the run may take, about (default: 1GiB)', sizeArgument)
-    .option('--tasks <count>', 'tasks that share the work, 1 to 64 (default: 1)', integerArgument(1))
+    .option('--tasks <count>', 'tasks that share the work, 1 to 64 (default: 1)', integerArgument(1, 64))
     .addOption(
       new Option('--executor <kind>', 'where tasks run (default: threads)').choices(['inline', 'threads', 'processes']),
     )

@@ -33,6 +33,8 @@ test('a count is a whole number from its minimum on', () => {
   expect(integerArgument(1)('5')).toBe(5)
   for (const text of ['0', '-1', '1.5', '1e3', '', '99999999999'])
     expect(() => integerArgument(1)(text), text).toThrow('whole number')
+  expect(integerArgument(1, 64)('64')).toBe(64)
+  expect(() => integerArgument(1, 64)('65')).toThrow('1 to 64')
 })
 
 test('where to start: two words, in any case, or a time', () => {
