@@ -139,17 +139,18 @@ export function buildProgram(handle: ContextHandle, { env, cwd, stdout, stderr }
     .showSuggestionAfterError()
   for (const command of COMMANDS) program.addCommand(command(handle.context))
   const known = new Set<string>(settingNames)
+  const flagOnly = new Set<string>()
   for (const command of walk(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
       outputError: () => {}, // reported in our own form
     })
-    for (const option of command.options) if (!isFlagOnly(command, option)) known.add(variableOf(option))
+    for (const option of command.options) (isFlagOnly(command, option) ? flagOnly : known).add(variableOf(option))
     // the program's own options are settings, which `loadConfig` takes from the environment
     if (command !== program) bindVariables(command, env)
   }
-  refuseUnknownVariables(env, known)
+  refuseUnknownVariables(env, known, flagOnly)
   program.hook('preAction', async (_program, command) => {
     const flags = program.opts<Record<string, unknown>>()
     const { config: configFile, version: _version, ...rest } = flags

@@ -316,4 +316,15 @@ describe('variables that Kubernetes makes for a service called firn', () => {
       expect([outcome.code, complaint(outcome).error]).toEqual([2, `unknown variable ${name} in the environment`])
     },
   )
+
+  test.each([
+    ['FIRN_MAX_RECRODS', 'did you mean FIRN_MAX_RECORDS'],
+    ['FIRN_S3_ENDPOINT', 'did you mean FIRN_S3__ENDPOINT'],
+    ['FIRN_ACCEPT_GAP', '--accept-gap is given by its flag only'],
+    ['FIRN_NOTHING_LIKE_IT', 'unset FIRN_NOTHING_LIKE_IT; firn <command> --help'],
+  ])('%s: %s', async (name, hint) => {
+    const outcome = await home.firn(['run', '--dry-run', '--stream', 'S'], { [name]: '1' })
+    expect(outcome.code).toBe(2)
+    expect(outcome.stderr).toContain(`help: ${hint.startsWith('--') ? `unset ${name}: ` : ''}${hint}`)
+  })
 })
