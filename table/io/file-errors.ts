@@ -38,6 +38,18 @@ export function fileFailure(storeUrl: string, key: string, verb: string, error: 
         help: 'Give this user read and write permission on the warehouse folder; it must support hard links.',
         cause: error,
       })
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new FirnError(
+        'unavailable',
+        'FIRN_STORE_UNAVAILABLE',
+        `No room to ${verb} ${key} in ${storeUrl} (${code}).`,
+        {
+          detail,
+          help: 'Make room on that disk or raise its quota, then run the same command again; what is there is whole.',
+          cause: error,
+        },
+      )
     case 'EXDEV':
     case 'ENOTSUP':
     case 'EOPNOTSUPP':

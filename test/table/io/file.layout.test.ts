@@ -107,6 +107,13 @@ test.each([
   expect((error as FirnError).message).toContain('file:///wh')
 })
 
+test('a full disk is said to be one', () => {
+  const cause = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+  const { message, help } = fileFailure('file:///wh', 'ns/k', 'write', cause) as FirnError
+  expect(message).toBe('No room to write ns/k in file:///wh (ENOSPC).')
+  expect(help).toContain('Make room')
+})
+
 test('aborts and mistakes of our own are passed on as they are', () => {
   for (const error of [new DOMException('stop', 'AbortError'), new TypeError('bug'), 'a string', undefined, null]) {
     expect(fileFailure('file:///wh', 'k', 'read', error)).toBe(error)
