@@ -10,6 +10,12 @@ export const namesObjects = (from: string): boolean => /^(s3|memory):\/\//i.test
 
 /** @throws {FirnError} `FIRN_USAGE` when some of `from` are objects and others files. */
 export function areObjects(from: readonly string[]): boolean {
+  const foreign = from.find((one) => /^[a-z][a-z0-9+.-]+:\//i.test(one) && !/^(s3:\/\/|memory:\/\/|file:\/)/i.test(one))
+  if (foreign !== undefined) {
+    throw new FirnError('invalid', 'FIRN_USAGE', `--from ${foreign}: nothing is landed from there`, {
+      help: 'give paths of files, file:///folder/ or s3://bucket/prefix/',
+    })
+  }
   const objects = from.filter(namesObjects)
   if (objects.length === 0 || objects.length === from.length) return objects.length > 0
   const file = from.find((one) => !namesObjects(one))

@@ -133,3 +133,11 @@ test('what the settings demand of the own bucket is not asked of a foreign one',
     await new Promise((resolve) => proxy.close(resolve))
   }
 })
+
+test.each(['gs://bucket/prefix/', 's3:/bucket/prefix/', 'https://example.com/a.json'])(
+  '%s is refused as a place, not taken for a file',
+  async (url) => {
+    const outcome = await home.firn(['land', '--from', url], environment())
+    expect([outcome.code, complaint(outcome).error]).toEqual([2, `--from ${url}: nothing is landed from there`])
+  },
+)
