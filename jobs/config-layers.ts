@@ -68,7 +68,10 @@ function readConfigFile(options: LoadConfigOptions): { path: string; values: obj
     return { path, values: nestDottedKeys(values) }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    throw new FirnError('invalid', 'FIRN_CONFIG_INVALID', `${path} is not a JSON object: ${reason}`, { cause: error })
+    throw new FirnError('invalid', 'FIRN_CONFIG_INVALID', `${path} is not a JSON object: ${reason}`, {
+      cause: error,
+      help: 'correct the file, or name another one with --config',
+    })
   }
 }
 

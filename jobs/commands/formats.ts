@@ -18,6 +18,12 @@ export function printsBatches(command: Command): Command {
   return command
 }
 
+/** `config show`, without the name of the program. */
+const fullName = (command: Command): string => {
+  const { parent } = command
+  return parent?.parent == null ? command.name() : `${fullName(parent)} ${command.name()}`
+}
+
 /**
  * Before the work: a run that committed and then could not say so would look like one that failed.
  * @throws {FirnError} `FIRN_USAGE`.
@@ -26,7 +32,7 @@ export function checkFormat(command: Command, output: OutputFormat): void {
   const formats = printable.get(command) ?? DOCUMENT
   if (formats.includes(output)) return
   const last = formats.at(-1)
-  throw new FirnError('invalid', 'FIRN_USAGE', `${command.name()} does not print ${output}`, {
+  throw new FirnError('invalid', 'FIRN_USAGE', `${fullName(command)} does not print ${output}`, {
     help: `use --output ${formats.slice(0, -1).join(', ')} or ${last} (also set by FIRN_OUTPUT and by "output" in firn.config.json)`,
   })
 }

@@ -48,10 +48,15 @@ export async function startHealthServer(options: HealthOptions): Promise<HealthS
     server.listen(port, host)
     await once(server, 'listening')
   } catch (cause) {
-    throw new FirnError('invalid', 'FIRN_LISTEN_FAILED', `cannot listen on ${options.listen}`, {
-      cause,
-      help: 'choose another address with --listen, like 127.0.0.1:9464',
-    })
+    throw new FirnError(
+      'invalid',
+      'FIRN_LISTEN_FAILED',
+      `cannot listen on ${options.listen}: ${(cause as Error).message}`,
+      {
+        cause,
+        help: 'choose another address with --listen, like 127.0.0.1:9464',
+      },
+    )
   }
   // A connection that cannot be accepted, for want of a file descriptor, must not end the jobs.
   server.on('error', () => {})

@@ -16,9 +16,14 @@ export async function writeMetricsFile(path: string, text: string, clock: Clock)
     await rename(partial, path)
   } catch (cause) {
     await rm(partial, { force: true }).catch(() => {}) // the failure to write is what is reported
-    throw new FirnError('failed', 'FIRN_METRICS_FILE', `the metrics file ${path} was not written`, {
-      cause,
-      help: 'check that its folder exists and can be written to',
-    })
+    throw new FirnError(
+      'failed',
+      'FIRN_METRICS_FILE',
+      `the metrics file ${path} was not written: ${(cause as Error).message}`,
+      {
+        cause,
+        help: 'check that its folder exists and can be written to',
+      },
+    )
   }
 }

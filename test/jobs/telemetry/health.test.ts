@@ -49,7 +49,7 @@ test('an address that is taken is an error that names it', async () => {
   const listen = url.replace('http://', '')
   await expect(serve({ listen })).rejects.toMatchObject({
     code: 'FIRN_LISTEN_FAILED',
-    message: expect.stringContaining(listen),
+    message: expect.stringContaining(`${listen}: listen EADDRINUSE`),
   })
 })
 
