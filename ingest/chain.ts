@@ -292,7 +292,7 @@ const dataLoss = ({
     }`,
     {
       detail: { stream, shardId, after },
-      help: 'Nothing was written past the loss. See what can be recovered; then firn land --accept-gap records the gap and goes on.',
+      help: `Nothing was written past the loss. See what can be recovered; then firn land --stream ${stream} --accept-gap records the gap and goes on.`,
     },
   )
 

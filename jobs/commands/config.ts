@@ -5,6 +5,7 @@ import type { CommandContext } from '../context.ts'
 export function configCommand(ctx: CommandContext): Command {
   const show = new Command('show')
     .description('print every setting that holds and where it comes from; secrets are replaced')
+    .addHelpText('after', '\nExample:\n  $ firn config show --warehouse s3://bucket/lake')
     .action(() => {
       const settings = ctx.explainConfig()
       const rows = settings.map(({ setting, value, source }) => ({ setting, value: textOf(value), source }))

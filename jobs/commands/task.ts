@@ -15,6 +15,7 @@ export function taskCommand(ctx: CommandContext): Command {
     .description('run one task of a compaction; prints its result as JSON')
     .argument('<file>', 'the task, JSON')
     .option('--channel', 'the process that started this one says how stores are opened and hears of progress', false)
+    .addHelpText('after', '\nExample:\n  $ firn task run task-0.json --warehouse s3://bucket/lake > result-0.json')
     .action((file: string, flags: { readonly channel: boolean }) => runTask(ctx, file, flags.channel))
   return new Command('task').description('parts of a run, for programs that spread it over processes').addCommand(run)
 }
