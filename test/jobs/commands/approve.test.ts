@@ -70,7 +70,8 @@ test('nothing is done for a dry run, for nothing to do, and without a yes', asyn
 test('work that is planned as it goes says whether there was anything to do', async () => {
   const idle = async (): Promise<FinishedWork> => ({ result: { parts: [] }, text: '', nothingToDo: true })
   const { out, records: written } = await run({ yes: true }, idle)
-  expect([out['nothing_to_do'], written[0]?.['outcome']]).toEqual([true, 'nothing-to-do'])
+  expect(out).toMatchObject({ nothing_to_do: true })
+  expect(written[0]).toMatchObject({ outcome: 'nothing-to-do' })
 })
 
 test('what is done has a result and a record, under one run id', async () => {
