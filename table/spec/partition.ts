@@ -1,4 +1,5 @@
 /** Partition specs and tuples. Spec: "Partitioning". */
+import { createHash } from 'node:crypto'
 import { type JsonObject, JsonReader } from '../format/json.ts'
 import { partitionValueToText } from './partition-text.ts'
 import { primitiveTypeOf, type Schema } from './schema.ts'
@@ -85,7 +86,31 @@ export function partitionPath(spec: PartitionSpec, schema: Schema, tuple: Partit
       const type =
         value === null ? 'string' : transformResultType(field.transform, primitiveTypeOf(schema, field.sourceId))
       const text = partitionValueToText(field.transform, type, value)
-      return `${encodeURIComponent(field.name)}=${encodeURIComponent(text)}`
+      return `${encodeURIComponent(field.name)}=${folderText(text)}`
     })
     .join('/')
+}
+
+/** Names of folders have at most 255 bytes on most file systems, and whole keys 1,024 in S3. */
+const MAX_FOLDER_TEXT = 120
+
+/** The value for people, who read paths; no reader takes values from there, so that a long one may be cut. */
+function folderText(text: string): string {
+  const encoded = encodeURIComponent(text)
+  if (encoded.length <= MAX_FOLDER_TEXT) return encoded
+  const start = encoded.slice(0, MAX_FOLDER_TEXT - 20)
+  // not within the percent-encoded bytes of a character
+  let whole = start.length
+  while (!isWhole(start.slice(0, whole))) whole--
+  const digest = createHash('sha256').update(text).digest('hex').slice(0, 16)
+  return `${start.slice(0, whole)}~${digest}`
+}
+
+function isWhole(encoded: string): boolean {
+  try {
+    decodeURIComponent(encoded)
+    return true
+  } catch {
+    return false
+  }
 }
