@@ -81,8 +81,10 @@ async function run(
     if (signal.reason instanceof Interrupted) signal.reason.endedInOrder()
     return
   }
-  const failures = await runOnce({ ...options, force: kind !== undefined })
-  if (config.output === 'json') ctx.print({ json: records })
+  const failures = await runOnce({ ...options, force: kind !== undefined }).finally(() => {
+    // also after a signal: what was done before is done
+    if (config.output === 'json') ctx.print({ json: records })
+  })
   if (failures.length > 0) throw new AggregateError(failures, `${failures.length} jobs failed`)
 }
 

@@ -57,7 +57,7 @@ export function planJobs(config: Config, flags: RunFlags, choice: JobChoice = {}
   if (kind === undefined) return checkedSome(all)
   const ofKind = all.filter((job) => job.kind === kind)
   if (names.length === 0) return checkedSome(ofKind, kind)
-  return names.flatMap((name) => {
+  return [...new Set(names)].flatMap((name) => {
     const known = ofKind.filter((job) => subjectOf(job) === name)
     if (known.length > 0) return known
     const only = kind === 'land' ? { ...flags, stream: [name] } : { ...flags, table: [name] }
@@ -116,11 +116,29 @@ function allJobs(config: Config, flags: RunFlags, maintainAnyway = false): JobSp
   const maintainCron = asked === undefined ? undefined : checkedCron('maintain', asked)
   const named = flags.table === undefined && maintain.tables.length > 0 ? maintain.tables : undefined
   const maintained = maintainCron === undefined ? [] : (named ?? tables.map(({ table }) => table))
-  return [
+  return withoutRepeats([
     ...streams.map((stream): JobSpec => ({ kind: 'land', cron: landCron, stream, start })),
     ...tables.map((table): JobSpec => ({ kind: 'compact', cron: compactCron, ...table })),
     ...maintained.map((table): JobSpec => ({ kind: 'maintain', cron: maintainCron!, table })),
-  ]
+  ])
+}
+
+/**
+ * What is named twice is one job: the second would only wait for the lease of the first.
+ * @throws {FirnError} `FIRN_CONFIG_INVALID` (invalid) when the two differ.
+ */
+function withoutRepeats(jobs: readonly JobSpec[]): JobSpec[] {
+  const known = new Map<string, JobSpec>()
+  for (const job of jobs) {
+    const name = nameOf(job)
+    const first = known.get(name) ?? job
+    known.set(name, first)
+    if (JSON.stringify(first) === JSON.stringify(job)) continue
+    throw new FirnError('invalid', 'FIRN_CONFIG_INVALID', `${name} is configured twice, and not in the same way`, {
+      help: 'leave one of the two; a table reads several streams when "streams" names them',
+    })
+  }
+  return [...known.values()]
 }
 
 type CompactTarget = Omit<Extract<JobSpec, { kind: 'compact' }>, 'kind' | 'cron'>

@@ -109,7 +109,7 @@ describe('told to end', () => {
   })
 
   /** A scheduler that lands from a Kinesis that takes connections and never says anything. */
-  async function landingFromNobody(): Promise<{ one: FirnProcess; close(): void }> {
+  async function landingFromNobody(args = ['run', 'land', 'S']): Promise<{ one: FirnProcess; close(): void }> {
     const connections = new Set<Socket>()
     const hung = createServer((socket) => {
       connections.add(socket)
@@ -123,7 +123,7 @@ describe('told to end', () => {
       AWS_SECRET_ACCESS_KEY: 'test-secret',
       FIRN_KINESIS__ENDPOINT: `http://127.0.0.1:${(hung.address() as AddressInfo).port}`,
     }
-    const one = startFirn(['run', 'land', 'S'], { ...options, env })
+    const one = startFirn(args, { ...options, env })
     started.push(one)
     await once(hung, 'connection')
     const close = (): void => {
@@ -151,6 +151,17 @@ describe('told to end', () => {
       }
     },
   )
+
+  test('run --once prints what it has records of, also when it is interrupted', async () => {
+    const { one, close } = await landingFromNobody(['run', '--once', 'land', 'S'])
+    try {
+      one.child.kill('SIGTERM')
+      const { code, stdout } = await one.ended
+      expect([code, JSON.parse(stdout)]).toMatchObject([143, [{ job: 'land', outcome: 'interrupted' }]])
+    } finally {
+      close()
+    }
+  })
 
   test('by two signals, it ends at once', async () => {
     const { one, close } = await landingFromNobody()

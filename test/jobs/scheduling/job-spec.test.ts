@@ -34,6 +34,21 @@ describe('planJobs', () => {
     ])
   })
 
+  test('what is named twice is one job, and a mistake when the two differ', () => {
+    const twice = { land: { streams: ['A', 'A'] }, compact: { tables: [{ table: 'n.a' }, { table: 'n.a' }] } }
+    const maintain = { cron: '23 3 * * *', tables: ['n.a', 'n.a'] }
+    expect(planJobs(config({ ...twice, maintain }), {}).map(({ kind }) => kind)).toEqual([
+      'land',
+      'compact',
+      'maintain',
+    ])
+    expect(planJobs(config({}), {}, { kind: 'land', names: ['A', 'A'] })).toHaveLength(1)
+    const differ = ['A', 'B'].map((stream) => ({ table: 'n.a', streams: [stream] }))
+    expect(() => planJobs(config({ compact: { tables: differ } }), {})).toThrow(
+      expect.objectContaining({ code: 'FIRN_CONFIG_INVALID', message: expect.stringContaining('compact n.a') }),
+    )
+  })
+
   test('nothing to run is a usage error that names the flags', () => {
     expect(() => planJobs(config({}), {})).toThrow(
       expect.objectContaining({ code: 'FIRN_NOTHING_CONFIGURED', help: expect.stringContaining('--stream') }),
