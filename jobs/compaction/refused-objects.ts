@@ -43,11 +43,16 @@ export interface RefusedObject extends QuarantineObject {
 
 /**
  * Oldest run first.
+ * @param onDamaged told of JSON manifests of expired runs that cannot be read: nothing can make them again, so that what
+ *   they list does not count until they are restored. Default: such a manifest is thrown.
  * @throws {FirnError} `FIRN_MANIFEST_CORRUPT`, `FIRN_PROPERTY_INVALID` (corrupt): what counts cannot be told.
  */
-export async function refusedObjects(source: RefusedSource): Promise<readonly RefusedObject[]> {
+export async function refusedObjects(
+  source: RefusedSource,
+  onDamaged?: (error: FirnError) => void,
+): Promise<readonly RefusedObject[]> {
   const replayed = replayedOf(source.table.metadata.properties)
-  const manifests = await committedRefusals(source)
+  const manifests = await committedRefusals(source, onDamaged)
   const objects = manifests.flatMap(({ quarantined }) =>
     quarantined.map((object) => ({ ...object, id: quarantineId(object.path) })),
   )
@@ -58,27 +63,60 @@ export async function refusedObjects(source: RefusedSource): Promise<readonly Re
  * JSON manifests with refused records of all runs that main stood on, expired ones too, in the order of their commits.
  * @throws {FirnError} `FIRN_MANIFEST_CORRUPT` (corrupt).
  */
-export async function committedRefusals(source: RefusedSource): Promise<readonly JsonManifest[]> {
+export async function committedRefusals(
+  source: RefusedSource,
+  onDamaged?: (error: FirnError) => void,
+): Promise<readonly JsonManifest[]> {
   const { store, table, tableName, signal } = source
   const { metadata } = table
-  const history = historyOf(metadata).filter(hasRefused)
   const marked = await committedMarks(store, tableName, { signal })
-  const ids = [...new Set([...marked, ...history.map((snapshot) => snapshot.snapshotId)])]
-  const latest = latestExpired(metadata)
-  const manifests: JsonManifest[] = []
-  const read = async (id: SnapshotId, abort: AbortSignal): Promise<JsonManifest | undefined> => {
+  const held = marked.filter((id) => snapshotById(metadata, id) !== undefined)
+  const ids = new Set([
+    ...held,
+    ...historyOf(metadata)
+      .filter(hasRefused)
+      .map(({ snapshotId: id }) => id),
+  ])
+  const manifests = [...(await expiredRefusals(source, marked, onDamaged))]
+  const read = async (id: SnapshotId, abort: AbortSignal): Promise<JsonManifest> => {
     const manifest = await readManifest(store, tableName, id, { signal: abort })
-    if (snapshotById(metadata, id) === undefined) {
-      // another table of this name had runs of its own, as had this one before it was restored from a backup
-      const isOwn = manifest?.table_uuid === metadata.tableUuid && timeOf(manifest) <= latest
-      return isOwn ? manifest : undefined
-    }
     if (manifest === undefined) throw missing(store, manifestKey(tableName, id))
     return manifest
   }
   for await (const manifest of prefetch(ids, read, { depth: CONCURRENCY, signal }))
-    if (manifest !== undefined && manifest.quarantined.length > 0) manifests.push(manifest)
+    if (manifest.quarantined.length > 0) manifests.push(manifest)
   return manifests.sort((a, b) => Number(timeOf(a) - timeOf(b)))
+}
+
+/**
+ * JSON manifests with refused records of the runs that have expired.
+ * @param marked as `committedMarks` gives them.
+ * @param onDamaged as of `refusedObjects`.
+ * @throws {FirnError} `FIRN_MANIFEST_CORRUPT` (corrupt).
+ */
+export async function expiredRefusals(
+  { store, table: { metadata }, tableName, signal }: RefusedSource,
+  marked: readonly SnapshotId[],
+  onDamaged?: (error: FirnError) => void,
+): Promise<readonly JsonManifest[]> {
+  const latest = latestExpired(metadata)
+  const read = async (id: SnapshotId, abort: AbortSignal): Promise<JsonManifest | undefined> => {
+    try {
+      return await readManifest(store, tableName, id, { signal: abort })
+    } catch (error) {
+      if (onDamaged === undefined || !FirnError.is(error, 'FIRN_MANIFEST_CORRUPT')) throw error
+      onDamaged(error)
+      return undefined
+    }
+  }
+  const gone = marked.filter((id) => snapshotById(metadata, id) === undefined)
+  const manifests: JsonManifest[] = []
+  for await (const manifest of prefetch(gone, read, { depth: CONCURRENCY, signal })) {
+    // another table of this name had runs of its own, as had this one before it was restored from a backup
+    const isOwn = manifest?.table_uuid === metadata.tableUuid && timeOf(manifest) <= latest
+    if (isOwn && manifest.quarantined.length > 0) manifests.push(manifest)
+  }
+  return manifests
 }
 
 /** The planned time of runs that reached main grows from one to the next. */

@@ -150,7 +150,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
 
 /** What `replay` would read now. @throws {FirnError} what `replay` throws up to its plan. */
 export async function previewReplay(
-  options: Pick<ReplayOptions, 'store' | 'catalog' | 'table' | 'signal' | keyof ReplayChoice>,
+  options: Pick<ReplayOptions, 'store' | 'catalog' | 'table' | 'signal' | 'log' | keyof ReplayChoice>,
 ): Promise<readonly RefusedObject[]> {
   const table = await options.catalog.loadTable(options.table, { signal: options.signal })
   return choose(options, table, true)
@@ -163,12 +163,18 @@ async function choose(
     signal,
     reasons,
     objects,
-  }: Pick<ReplayOptions, 'store' | 'table' | 'signal' | keyof ReplayChoice>,
+    log,
+  }: Pick<ReplayOptions, 'store' | 'table' | 'signal' | 'log' | keyof ReplayChoice>,
   table: Table,
   mustExist: boolean,
 ): Promise<readonly RefusedObject[]> {
   for (const prefix of reasons ?? []) checkReasonPrefix(prefix)
-  const counting = await refusedObjects({ store, table, tableName, signal })
+  const counting = await refusedObjects({ store, table, tableName, signal }, (error) =>
+    log?.warn(
+      { table: tableName, err: error },
+      'refused records of an expired run do not count: what it lists is damaged',
+    ),
+  )
   const unknown = (objects ?? []).find((id) => !counting.some((object) => object.id === id))
   if (mustExist && unknown !== undefined) {
     throw new FirnError(

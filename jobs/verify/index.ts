@@ -19,6 +19,7 @@ import { replayedOf } from '../compaction/replayed.ts'
 import { datasetOfProperties } from '../datasets/index.ts'
 import { type LiveFile, verifyDataFiles } from './data-files.ts'
 import { verifyDeleteFiles } from './delete-files.ts'
+import { verifyExpiredRefusals } from './expired-refusals.ts'
 import { unbrokenHistory } from './history.ts'
 import { RUN_ID_MEMBER, verifyJsonManifest } from './json-manifest.ts'
 import { verifyRefs } from './pointers.ts'
@@ -191,6 +192,11 @@ async function verifyHead(
     return
   }
   await verifyStaging(warehouse, table.metadata.properties, findings, { signal })
+  await verifyExpiredRefusals(
+    { store: warehouse, table, tableName: table.name, signal },
+    usedUp(table, findings),
+    findings,
+  )
   verifyHistory(warehouse, table, manifests, findings)
 }
 
