@@ -106,7 +106,8 @@ function runProcess(
       else settle(output(), code, killedBy, resolve, reject)
     })
     const message: TaskOptionsMessage = { storeOptions: options.storeOptions ?? {}, tableStoreOptions }
-    child.send(message, () => {}) // one that is dead already is reported by its end
+    // one that is dead already is reported by its end; without file descriptors there is no channel either
+    child.send?.(message, () => {})
   })
 }
 
@@ -145,10 +146,17 @@ function settle(
   }
 }
 
+const SCHEMAS: ReadonlySet<unknown> = new Set(['firn.compaction-result/1', 'firn.task-error/1'])
+
+/** The last line that is one: timers of the operator's module may print after it. */
 function documentOf(text: string): TaskSuccess | TaskFailure | undefined {
-  try {
-    return JSON.parse(text) as TaskSuccess | TaskFailure
-  } catch {
-    return undefined
+  for (const line of text.split('\n').reverse()) {
+    try {
+      const document = JSON.parse(line) as TaskSuccess | TaskFailure | null
+      if (SCHEMAS.has(document?.schema)) return document!
+    } catch {
+      // what a module printed, or a result that is cut
+    }
   }
+  return undefined
 }

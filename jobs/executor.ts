@@ -200,8 +200,11 @@ function runInWorker(
       // by themselves, because `new Worker` refuses those of V8.
       ...(process.execArgv.some((flag) => /^--input[-_]type(=|$)/.test(flag)) ? { execArgv: [] } : {}),
       workerData: input,
+      // what the operator's module prints must not get into the results of this process
+      stdout: true,
       resourceLimits: { maxOldGenerationSizeMb: options.maxHeapMebibytes ?? 4096 },
     })
+    worker.stdout.on('data', (part: Buffer) => process.stderr.write(part))
     const settle = (finish: () => void): void => {
       signal.removeEventListener('abort', abort)
       worker.removeAllListeners()

@@ -157,10 +157,13 @@ export function buildProgram(handle: ContextHandle, { env, cwd, stdout, stderr }
     const sources = { flags: rest, env, cwd, configFile: configFile as string | undefined }
     const config = loadConfig(sources)
     checkFormat(command, config.output)
+    const { signal } = handle.context
     // settings are shown as they are written, and also where a secret cannot be read
     const isShown = command.parent?.name() === 'config'
-    const { signal } = handle.context
-    await handle.activate(isShown ? config : await resolveSecrets(config, { signal }), () => explainConfig(sources))
+    // a part of a run, told by its parent how stores are opened: the parent counts, tells, and needs the secrets
+    const isPart = command.parent?.name() === 'task' && command.opts()['channel'] === true
+    const own = isPart ? { ...config, metricsFile: undefined, lineage: undefined } : config
+    await handle.activate(isShown || isPart ? own : await resolveSecrets(own, { signal }), () => explainConfig(sources))
   })
   return program
 }

@@ -26,17 +26,34 @@ async function runTask(ctx: CommandContext, file: string, channel: boolean): Pro
   const tally = tallyStore()
   try {
     const { runCompactionTask } = await import('../compaction/task.ts')
-    const result = await runCompactionTask(await readTask(file), await contextOf(ctx, parent))
+    const [task, context] = [await readTask(file), await contextOf(ctx, parent)]
+    const result = await withOutputAside(() => runCompactionTask(task, context))
     const success: TaskSuccess = { ...result, telemetry: tally.taken() }
-    ctx.print({ json: success })
+    printDocument(ctx, success)
   } catch (error) {
     const failure: TaskFailure = { schema: 'firn.task-error/1', error: errorToWire(error), telemetry: tally.taken() }
-    ctx.print({ json: failure })
+    printDocument(ctx, failure)
     // a parent reports it itself
     if (parent === undefined) throw error
     ctx.fail(exitCodeOf(error))
   } finally {
     parent?.close()
+  }
+}
+
+/** JSON whatever the format of results is set to: programs read it. */
+const printDocument = (ctx: CommandContext, document: TaskSuccess | TaskFailure): void =>
+  ctx.print({ json: document, text: JSON.stringify(document) })
+
+/** What the operator's module prints goes to standard error: standard output is the result's. */
+async function withOutputAside<T>(work: () => Promise<T>): Promise<T> {
+  const { stdout, stderr } = process
+  const write = stdout.write
+  stdout.write = stderr.write.bind(stderr)
+  try {
+    return await work()
+  } finally {
+    stdout.write = write
   }
 }
 

@@ -41,6 +41,34 @@ describe('firn task run', () => {
     expect(result).toMatchObject({ schema: 'firn.compaction-result/1', recordsRead: 40, rowsAdded: 40 })
   })
 
+  test('prints JSON in whatever form results are printed', async () => {
+    const file = await fileOf('plain.json', { ...task, filePrefix: 'plain' })
+    const { stdout } = await home.firn(['task', 'run', file, '--warehouse', warehouse])
+    expect(JSON.parse(stdout)).toMatchObject({ schema: 'firn.compaction-result/1', recordsRead: 40 })
+  })
+
+  test('leaves metrics file and secrets to the process that started it', async () => {
+    const file = await fileOf('part.json', task)
+    const metrics = home.path('metrics.prom')
+    const env = {
+      ...bareEnvironment(home.dir),
+      FIRN_METRICS_FILE: metrics,
+      FIRN_CATALOG: 'http://127.0.0.1:1',
+      FIRN_CATALOG_TOKEN: `file:${home.path('no such secret')}`,
+    }
+    const args = [BIN, 'task', 'run', file, '--channel', '--warehouse', warehouse, '--output', 'jsonl']
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+    let stdout = ''
+    child.stdout!.on('data', (part: Buffer) => {
+      stdout += part.toString()
+    })
+    child.send({ storeOptions: {} })
+    const [code] = await once(child, 'close')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ rowsAdded: 40 })
+    expect(home.files()).not.toContain('metrics.prom')
+  })
+
   test('prints the error of one that fails, and ends with its code', async () => {
     const file = await fileOf('old.json', { ...task, schema: 'firn.compaction-task/0' })
     const { code, stdout, stderr } = await home.firn([
