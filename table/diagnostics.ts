@@ -11,9 +11,13 @@ import { type Channel, channel } from 'node:diagnostics_channel'
 export interface DiagnosticsChannel<Message> {
   readonly name: string
   readonly hasSubscribers: boolean
-  /** Listeners run at once, in the publisher's call. What one throws ends the process, so none may throw. */
+  /** Listeners run at once, in the publisher's call. */
   publish(message: Message): void
-  /** @returns ends the subscription. */
+  /**
+   * What `listener` throws is a warning of the process, the first time: it must not break what it is told about. (A
+   * listener that was given to `node:diagnostics_channel` itself ends the process.)
+   * @returns ends the subscription.
+   */
   subscribe(listener: (message: Message) => void): () => void
 }
 
@@ -189,9 +193,23 @@ function typed<Message>(name: string): DiagnosticsChannel<Message> {
     },
     publish: (message) => raw.publish(message),
     subscribe: (listener) => {
-      const heard = (message: unknown): void => listener(message as Message)
+      const heard = guarded(name, listener)
       raw.subscribe(heard)
       return () => void raw.unsubscribe(heard)
     },
+  }
+}
+
+/** `listener` of the channel `name`, whose failures are told once and go no further. */
+export function guarded<Message>(name: string, listener: (message: Message) => void): (message: unknown) => void {
+  let isKnown = false
+  return (message) => {
+    try {
+      listener(message as Message)
+    } catch (error) {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      if (!isKnown) process.emitWarning(`a listener of ${name} failed: ${text}`)
+      isKnown = true
+    }
   }
 }

@@ -1,5 +1,6 @@
 /** `firn:run`: the beginning and the end of every recorded run, for whoever counts and reports them. */
 import { type Channel, channel } from 'node:diagnostics_channel'
+import { guarded } from '../../table/diagnostics.ts'
 import type { RunRecord } from '../runs.ts'
 
 export interface RunStart {
@@ -23,7 +24,7 @@ const runChannel: Channel = channel('firn:run')
 
 /** @returns ends the subscription. */
 export function subscribeToRuns(listener: (message: RunMessage) => void): () => void {
-  const heard = (message: unknown): void => listener(message as RunMessage)
+  const heard = guarded('firn:run', listener)
   runChannel.subscribe(heard)
   return () => void runChannel.unsubscribe(heard)
 }

@@ -53,18 +53,19 @@ export async function reportedCommit(
       counts: snapshot === undefined ? undefined : countsOf(snapshot),
       ...end,
     })
+  let outcome: CommitOutcome
   try {
-    const outcome = await commit(tries)
-    const { recovered, state } = outcome
-    const made = change.snapshotId === undefined ? undefined : snapshotById(state.metadata, change.snapshotId)
-    const end = { outcome: 'ok' as const, recovered, totals: totalsOf(state.metadata), errorCode: undefined }
-    if (hasUpdates || recovered) tell(end, made ?? planned)
-    return outcome
+    outcome = await commit(tries)
   } catch (error) {
     const errorCode = FirnError.is(error) ? error.code : undefined
     tell({ outcome: outcomeOf(error), recovered: false, totals: undefined, errorCode }, planned)
     throw error
   }
+  const { recovered, state } = outcome
+  const made = change.snapshotId === undefined ? undefined : snapshotById(state.metadata, change.snapshotId)
+  const end = { outcome: 'ok' as const, recovered, totals: totalsOf(state.metadata), errorCode: undefined }
+  if (hasUpdates || recovered) tell(end, made ?? planned)
+  return outcome
 }
 
 function outcomeOf(error: unknown): CommitMessage['outcome'] {

@@ -1,5 +1,5 @@
 /** Each commit is told of once, whatever its tries and its end. */
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type CommitMessage, commitChannel, type ScanMessage, scanChannel } from '../../../table/diagnostics.ts'
 import { FirnError } from '../../../table/errors.ts'
 import { type Catalog, type ObjectStore, openCatalog, openStore, type Table } from '../../../table/index.ts'
@@ -155,4 +155,25 @@ test('a scan: files that were planned and those that cannot match', async () => 
   expect(scans[1]!.resultDataFiles).toBe(some.length)
   expect(scans[1]!.resultDataFiles + scans[1]!.skippedDataFiles).toBe(all.length)
   expect(some.length).toBeLessThan(all.length)
+})
+
+test('a listener that throws breaks no commit: it is a warning, once, and the others are told', async () => {
+  const warnings: string[] = []
+  const warn = vi.spyOn(process, 'emitWarning').mockImplementation((text) => void warnings.push(String(text)))
+  subscriptions.push(
+    commitChannel.subscribe(() => {
+      throw new Error('out of order')
+    }),
+  )
+  try {
+    const { table } = await filled()
+    const changed = await table.setProperties({ a: 'b' })
+    // what a channel catches by itself ends the process at the next turn
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(changed.metadata.properties['a']).toBe('b')
+    expect(commits.map(({ outcome }) => outcome)).toEqual(['ok', 'ok'])
+    expect(warnings).toEqual([expect.stringMatching(/^a listener of firn:commit failed: Error: out of order\n/)])
+  } finally {
+    warn.mockRestore()
+  }
 })
