@@ -10,6 +10,8 @@ import { subscribeToRuns } from './run-channel.ts'
 export interface ProgressOptions {
   readonly clock: Clock
   readonly terminal: boolean
+  /** Width of the terminal now; `undefined` when it does not tell. */
+  readonly columns?: () => number | undefined
   readonly write: (text: string) => void
 }
 
@@ -27,6 +29,8 @@ const CLEAR_LINE = '\r\u001b[2K'
 /** One stream that lands, or one stage of a compaction. */
 interface Work {
   readonly what: string
+  /** The stream or the table. */
+  readonly subject: string
   readonly startedMillis: number
   shownMillis: number
   /** Done so far; `done` and `total` are bytes or rows. */
@@ -36,7 +40,7 @@ interface Work {
   readonly unit: 'bytes' | 'rows'
 }
 
-export function showProgress({ clock, terminal, write }: ProgressOptions): Progress {
+export function showProgress({ clock, terminal, columns, write }: ProgressOptions): Progress {
   const works = new Map<string, Work>()
   let shown = false
   const clear = (): void => {
@@ -46,11 +50,12 @@ export function showProgress({ clock, terminal, write }: ProgressOptions): Progr
   /** Rows that the reading stage of a table's run found: as many go through the others, but for duplicates. */
   const found = new Map<string, number>()
   const landed = new Map<string, number>()
-  const workOf = (what: string, unit: Work['unit']): Work => {
+  const workOf = (what: string, subject: string, unit: Work['unit']): Work => {
     const known = works.get(what)
     if (known !== undefined) return known
     const now = clock.monotonicMillis()
-    const work: Work = { what, startedMillis: now, shownMillis: now, count: '', done: 0, total: undefined, unit }
+    const times = { startedMillis: now, shownMillis: now }
+    const work: Work = { what, subject, ...times, count: '', done: 0, total: undefined, unit }
     works.set(what, work)
     return work
   }
@@ -58,7 +63,7 @@ export function showProgress({ clock, terminal, write }: ProgressOptions): Progr
     const { table, stage, records, bytes, rows, totalBytes } = message
     // records and bytes move in the stages that read, and stand still in the others
     const reads = stage === 'read'
-    const work = workOf(`compacting ${table}: ${stage}`, reads ? 'bytes' : 'rows')
+    const work = workOf(`compacting ${table}: ${stage}`, table, reads ? 'bytes' : 'rows')
     if (reads) found.set(table, rows)
     work.count = reads ? `${formatCount(records)} records` : `${formatCount(rows)} rows`
     work.done = reads ? bytes : rows
@@ -71,14 +76,16 @@ export function showProgress({ clock, terminal, write }: ProgressOptions): Progr
     work.shownMillis = now
     const line = progressLine(work, now - work.startedMillis)
     clear()
-    write(terminal ? line : `${line}\n`)
+    // a line that the terminal wraps could not be taken away again; some say that they have no columns
+    const width = columns?.() || Number.POSITIVE_INFINITY
+    write(terminal ? line.slice(0, width - 1) : `${line}\n`)
     shown = terminal
   }
   const subscriptions = [
     ingestChannel.subscribe((message) => {
       if (message.kind !== 'chunk') return
       const { stream, records, bytes } = message
-      const work = workOf(`landing ${stream}`, 'bytes')
+      const work = workOf(`landing ${stream}`, stream, 'bytes')
       landed.set(stream, (landed.get(stream) ?? 0) + records)
       work.count = `${formatCount(landed.get(stream) ?? 0)} records`
       work.done += bytes
@@ -87,9 +94,13 @@ export function showProgress({ clock, terminal, write }: ProgressOptions): Progr
     compactionChannel.subscribe((message) => {
       if (message.kind === undefined) moveCompaction(message)
     }),
-    subscribeToRuns(({ phase }) => {
-      if (phase !== 'end') return
-      for (const each of [works, found, landed]) each.clear()
+    subscribeToRuns((message) => {
+      if (message.phase !== 'end') return
+      const { subject } = message.record
+      // others may be in the middle of their work
+      for (const work of [...works.values()]) if (work.subject === subject) works.delete(work.what)
+      found.delete(subject)
+      landed.delete(subject)
       clear()
     }),
   ]

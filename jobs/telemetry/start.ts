@@ -19,7 +19,7 @@ import { logReports } from './report-lines.ts'
 export interface TelemetryOptions {
   readonly config: Config
   readonly clock: Clock
-  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean }
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number }
   readonly warehouse: () => ObjectStore
   readonly catalog: () => Catalog
 }
@@ -120,7 +120,7 @@ async function openLog({ config, clock, stderr }: TelemetryOptions, closing: Clo
   const write = (text: string): void => void stderr.write(text)
   if (quiet || logFormat === 'json') return createLogger({ format: logFormat, level, clock, write })
   const { showProgress } = await import('./progress.ts')
-  const progress = showProgress({ clock, terminal: stderr.isTTY === true, write })
+  const progress = showProgress({ clock, terminal: stderr.isTTY === true, columns: () => stderr.columns, write })
   closing.push(progress.close)
   const writeLine = (line: string): void => {
     progress.clear()

@@ -9,11 +9,11 @@ import { compactionChannel, ingestChannel } from '../../../table/diagnostics.ts'
 let nowMillis = 0
 let written: string[] = []
 let progress: Progress
-const open = (terminal: boolean): void => {
+const open = (terminal: boolean, columns?: number): void => {
   nowMillis = 0
   written = []
   const clock = { ...systemClock, monotonicMillis: () => nowMillis }
-  progress = showProgress({ clock, terminal, write: (text) => void written.push(text) })
+  progress = showProgress({ clock, terminal, columns: () => columns, write: (text) => void written.push(text) })
 }
 afterEach(() => progress.close())
 
@@ -36,10 +36,37 @@ test('on a terminal the line overwrites itself, five times a second at most, and
   expect(lines).toHaveLength(4)
   expect(lines.every((line) => !line.includes('\n'))).toBe(true)
   expect(written.filter((text) => text === '\r\u001b[2K')).toHaveLength(3)
-  run.end({} as RunRecord, true)
+  run.end({ subject: 'Orders' } as RunRecord, true)
   expect(written.at(-1)).toBe('\r\u001b[2K')
   progress.clear()
   expect(written.filter((text) => text === '\r\u001b[2K')).toHaveLength(4)
+})
+
+test.each([1, 20, 40])('on a terminal of %i columns the line does not wrap', (columns) => {
+  open(true, columns)
+  for (nowMillis = 0; nowMillis < 1000; nowMillis += 10) chunk(1, 1000)
+  const lines = written.filter((text) => !text.includes('\u001b'))
+  expect(lines).toHaveLength(4)
+  expect(lines.every((line) => line.length < columns)).toBe(true)
+})
+
+test('the end of one run leaves the numbers of the others as they are', () => {
+  open(false)
+  chunk(100, 1_000_000)
+  beginRun({ job: 'land', subject: 'Clicks', startedAtMillis: 0 }).end({ subject: 'Clicks' } as RunRecord, true)
+  nowMillis = 30_000
+  chunk(100, 1_000_000)
+  expect(written).toEqual(['landing Orders: 200 records, 1.9 MiB, 0.1 MB/s\n'])
+})
+
+test('a run that follows another of the same stream begins at nothing', () => {
+  open(false)
+  chunk(100, 1_000_000)
+  beginRun({ job: 'land', subject: 'Orders', startedAtMillis: 0 }).end({ subject: 'Orders' } as RunRecord, true)
+  chunk(1, 1000)
+  nowMillis = 30_000
+  chunk(1, 1000)
+  expect(written).toEqual(['landing Orders: 2 records, 2.0 KiB, 0.0 MB/s\n'])
 })
 
 test('a compaction whose size is known says how long it will take', () => {
