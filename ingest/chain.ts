@@ -71,6 +71,7 @@ export class ShardChain {
   #file: FilePosition | undefined
   #etag: string | undefined
   #listedAt: Instant
+  #newestArrivalMillis: number
   #records = 0
   #bytes = 0
   #chunks = 0
@@ -88,6 +89,7 @@ export class ShardChain {
     this.#position = shard.lastChunk?.last ?? START_POSITION
     this.#ended = shard.lastChunk?.ended ?? false
     this.#listedAt = listedAt
+    this.#newestArrivalMillis = shard.lastChunk?.maxArrivalMillis ?? 0
     this.#onProgress = onProgress
   }
 
@@ -98,6 +100,11 @@ export class ShardChain {
 
   get ended(): boolean {
     return this.#ended
+  }
+
+  /** Of the records in the chain, as far as the run saw their chunks; 0 when it saw none. */
+  get newestArrivalMillis(): number {
+    return this.#newestArrivalMillis
   }
 
   /** A gap was seen that no chunk carries yet. */
@@ -169,6 +176,7 @@ export class ShardChain {
         this.#records += rows.count
         this.#bytes += gathered.dataBytes
         this.#position = last
+        this.#newestArrivalMillis = Math.max(this.#newestArrivalMillis, maxArrivalMillis)
         gathered.clear()
         this.#onProgress?.(this.progress)
       }
@@ -261,6 +269,7 @@ export class ShardChain {
     if (this.#etag !== undefined && winner.etag !== this.#etag)
       throw objectChanged(this.shardId, this.#etag, winner.etag)
     this.#position = winner.last
+    this.#newestArrivalMillis = Math.max(this.#newestArrivalMillis, winner.maxArrivalMillis ?? 0)
     this.#rows?.dropThrough(winner.last)
     if (winner.gap) this.#gap = false
     if (!winner.ended) return

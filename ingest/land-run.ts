@@ -1,7 +1,7 @@
 /** What a landing run knows: where every chain stood when it was listed, and what became of each shard since. */
 import { newRunId } from '../table/clock.ts'
 import { FirnError } from '../table/errors.ts'
-import type { EpochMillis } from '../table/ids.ts'
+import { type EpochMillis, epochMillis } from '../table/ids.ts'
 import { type ChainContext, defaultChunkLimits, type Instant, instantOf, ShardChain } from './chain.ts'
 import type { ChunkMeta } from './chunk.ts'
 import { type Consequence, forEachBounded } from './for-each-bounded.ts'
@@ -165,3 +165,27 @@ async function hasEnded(run: Run, shard: SourceShard): Promise<boolean> {
     return false // its last chunk cannot be read, as its own turn will say
   }
 }
+
+/**
+ * Until when the shard is known to have lost nothing. One that was never begun had no record while a parent was open;
+ * and as long as a parent is listed, nothing of it can have passed the retention.
+ * @returns `undefined`: nothing is known, or nothing can be lost.
+ */
+export function knownUntil(
+  run: Run,
+  shard: SourceShard,
+  listed: ReadonlySet<string> | undefined,
+): EpochMillis | undefined {
+  const own = run.caughtUp.get(shard.shardId)
+  if (!isUnread(run, shard)) return own
+  if (listed !== undefined && shard.parents.some((parent) => listed.has(parent))) return undefined
+  const times = shard.parents.map((parent) =>
+    Math.max(run.caughtUp.get(parent) ?? 0, run.states.get(parent)?.chain.newestArrivalMillis ?? 0),
+  )
+  const newest = Math.max(own ?? 0, ...times)
+  return newest === 0 ? undefined : epochMillis(newest)
+}
+
+/** No record of it is in its chain. */
+export const isUnread = (run: Run, { shardId }: SourceShard): boolean =>
+  !run.heads.has(shardId) && (run.states.get(shardId)?.chain.position ?? START_POSITION) === START_POSITION

@@ -10,7 +10,16 @@ import type { ChainProgress, ChunkLimits } from './chain.ts'
 import type { ChunkMeta } from './chunk.ts'
 import { type Consequence, forEachBounded } from './for-each-bounded.ts'
 import type { LandBudget, LandEnd } from './land-limits.ts'
-import { loadHeads, openRun, type Run, readyShards, type ShardState, stateOf } from './land-run.ts'
+import {
+  isUnread,
+  knownUntil,
+  loadHeads,
+  openRun,
+  type Run,
+  readyShards,
+  type ShardState,
+  stateOf,
+} from './land-run.ts'
 import { START_POSITION } from './positions.ts'
 import type { RecordSource, ResumePoint, SourceCounts, SourcePage, SourceShard } from './source.ts'
 import { readChunkMeta, type StreamIncarnation } from './staging.ts'
@@ -105,13 +114,14 @@ async function landShards(run: Run, listed: readonly SourceShard[]): Promise<rea
     const ready = await readyShards(run, shards)
     if (ready.length === 0) break
     let anyEnded = false
+    const listedIds = new Set(shards.map(({ shardId }) => shardId))
     await forEachShard(run, ready, async (shard, shardSignal) => {
       if (limits.over) {
         limits.cutShort()
         return
       }
       run.tried.add(shard.shardId)
-      if (await landShard(run, shard, shardSignal)) anyEnded = true
+      if (await landShard(run, shard, listedIds, shardSignal)) anyEnded = true
     })
     if (limits.over) {
       if (anyEnded) limits.cutShort() // its children
@@ -146,7 +156,12 @@ async function forEachShard<T extends { readonly shardId: string }>(
 }
 
 /** @returns true when the shard's end was reached by this run. */
-async function landShard(run: Run, shard: SourceShard, signal: AbortSignal): Promise<boolean> {
+async function landShard(
+  run: Run,
+  shard: SourceShard,
+  listed: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<boolean> {
   const state = await stateOf(run, shard)
   const { chain } = state
   if (chain.ended) {
@@ -160,7 +175,7 @@ async function landShard(run: Run, shard: SourceShard, signal: AbortSignal): Pro
     after: chain.position,
     start: run.start,
     lastChunk: state.lastChunk,
-    caughtUpMillis: run.caughtUp.get(shard.shardId),
+    caughtUpMillis: knownUntil(run, shard, listed),
     untilMillis: run.startedMillis,
   }
   try {
@@ -275,8 +290,15 @@ async function noteCaughtUp(run: Run, shards: readonly SourceShard[]): Promise<v
   const listed = new Set(shards.map((shard) => shard.shardId))
   const keep = (shardId: string): boolean =>
     run.states.get(shardId)?.chain.ended !== true && (listed.has(shardId) || !run.heads.has(shardId))
-  if (run.reached.size === 0 && [...run.caughtUp.keys()].every(keep)) return
-  await writeCaughtUp(store, run.context.incarnation, run.reached, { clock, keep, signal })
+  const times = new Map(run.reached)
+  // A shard that was not begun is remembered by what is known of its parents, which are forgotten when they have ended.
+  for (const shard of shards) {
+    const millis = isUnread(run, shard) && keep(shard.shardId) ? knownUntil(run, shard, undefined) : undefined
+    if (millis !== undefined && !times.has(shard.shardId)) times.set(shard.shardId, millis)
+  }
+  const isNews = [...times].some(([shardId, millis]) => millis > (run.caughtUp.get(shardId) ?? 0))
+  if (!isNews && [...run.caughtUp.keys()].every(keep)) return
+  await writeCaughtUp(store, run.context.incarnation, times, { clock, keep, signal })
 }
 
 function summarize(run: Run): LandResult {

@@ -135,6 +135,49 @@ describe('a stream that forgets as AWS does, without a word', () => {
     ])
   })
 
+  /** Shard 0 is read to its end by a run whose budget leaves nothing for its children 1 and 2. */
+  async function childrenUnread(): Promise<World> {
+    const w = world(1, forgetful)
+    w.put(0, 0, 3)
+    await w.land()
+    w.put(0, 3, 1)
+    w.kinesis.splitShard(STREAM, SHARD(0))
+    w.put(1, 4, 2)
+    w.put(2, 6, 2)
+    expect(await w.land({ budget: { maxRecords: 1 } })).toMatchObject({ records: 1, endedBy: 'budget' })
+    return w
+  }
+
+  test('is noticed in shards that no run had begun: their parents had been read', async () => {
+    const w = await childrenUnread()
+    w.clock.advance(DAY + HOUR)
+    w.put(1, 8, 1)
+    w.put(2, 9, 1)
+    expect((await w.land()).gaps.map(({ shardId }) => shardId)).toEqual([SHARD(1), SHARD(2)])
+    expect(sorted(await w.texts())).toEqual([...numbered(0, 4), ...numbered(8, 10)])
+  })
+
+  test('is noticed of such shards when they are gone themselves', async () => {
+    const w = await childrenUnread()
+    w.kinesis.splitShard(STREAM, SHARD(1)) // 3, 4
+    w.clock.advance(DAY + HOUR)
+    expect((await w.land()).gaps.map(({ shardId }) => shardId)).toEqual([SHARD(1)])
+    expect((await w.land()).gaps).toEqual([])
+  })
+
+  test('is not suspected of children while a parent is listed: all that they got is still there', async () => {
+    const w = world(1, forgetful)
+    w.put(0, 0, 3)
+    await w.land()
+    w.clock.advance(DAY)
+    w.put(0, 3, 1)
+    w.kinesis.splitShard(STREAM, SHARD(0))
+    w.put(1, 4, 1)
+    w.clock.advance(HOUR)
+    expect((await w.land()).gaps.map(({ shardId }) => shardId)).toEqual([SHARD(0)])
+    expect(sorted(await w.texts())).toEqual(numbered(0, 5))
+  })
+
   test('loses nothing in the first run: it begins at the oldest record there is', async () => {
     const w = world(1, forgetful)
     w.put(0, 0, 3)
