@@ -4,6 +4,9 @@ import { KEY_BYTES } from './exchange/key-table.ts'
 
 const MIB = 1024 * 1024
 
+/** What a row takes beside its values while rows are deduplicated, ordered and listed by their keys. */
+export const ROW_OVERHEAD_BYTES = 192
+
 export const DEFAULT_MEMORY_LIMIT_BYTES: number = 1024 * MIB
 
 /**
@@ -24,6 +27,11 @@ const RECORD_BYTES_PER_INPUT_BYTE = 20
 const MAX_BLOCK_BYTES = MIB
 const MIN_BLOCK_BYTES = 128 * 1024
 const WANTED_FAN_IN = 64
+/**
+ * Rows that are deduplicated or sorted at once are listed in the JavaScript heap, by maps of at most 2^24 entries: each
+ * row counts as `ROW_OVERHEAD_BYTES` at least, so there are never that many. Larger runs would not be merged faster.
+ */
+const MAX_ROWS_BYTES: number = 2 ** 24 * ROW_OVERHEAD_BYTES
 
 /** Plain numbers, part of a task. */
 export interface TaskBudget {
@@ -72,8 +80,8 @@ export function taskBudget(limitBytes: number, input: BudgetInput): TaskBudget {
   const whileWriting = free - file
   const mergeBytes = Math.floor(whileWriting * 0.6)
   return {
-    residentBytes: Math.floor(whileWriting * 0.6),
-    runBytes: Math.floor(free * 0.5),
+    residentBytes: Math.min(MAX_ROWS_BYTES, Math.floor(whileWriting * 0.6)),
+    runBytes: Math.min(MAX_ROWS_BYTES, Math.floor(free * 0.5)),
     blockBytes: Math.max(MIN_BLOCK_BYTES, Math.min(MAX_BLOCK_BYTES, Math.floor(mergeBytes / WANTED_FAN_IN))),
     mergeBytes,
     tableEntries: Math.max(1024, Math.floor((free * 0.4) / KEY_BYTES)),

@@ -3,6 +3,7 @@ import { columnsOf, type DatasetDefinition, parseDataset } from '../../datasets/
 import { createEnricher, type EnrichedRows, type Enricher } from '../enrich.ts'
 import { loadEnrichment } from '../enrichment.ts'
 import { type Gap, type InputCounts, readInputs } from '../inputs.ts'
+import { ROW_OVERHEAD_BYTES } from '../memory.ts'
 import { type QuarantineObject, quarantineWriter } from '../quarantine.ts'
 import type { CompactionTask, TaskContext } from '../task.ts'
 
@@ -25,9 +26,6 @@ export interface ReadOutcome {
   /** What was not handed to `onFull`. */
   readonly rest: CollectedRows
 }
-
-/** What a row takes beside its values while rows are deduplicated, ordered and listed by their keys. */
-const ROW_OVERHEAD_BYTES = 192
 
 /** @param onFull takes rows when they exceed what it says they may take. */
 export async function readStage(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type BudgetInput, taskBudget } from '../../../jobs/compaction/memory.ts'
+import { type BudgetInput, ROW_OVERHEAD_BYTES, taskBudget } from '../../../jobs/compaction/memory.ts'
 import { FirnError } from '../../../table/index.ts'
 import { articleRecords, memoryWarehouse, runCompaction, stage } from './fixture.ts'
 
@@ -44,6 +44,13 @@ describe('the memory limit', () => {
     expect(needOf(() => taskBudget(need, of(128 * MIB, 10_000 * MIB, 3)))).toBe(3 * need)
     const [one, third] = [taskBudget(3 * need, of(128 * MIB, 1e10)), taskBudget(3 * need, of(128 * MIB, 1e10, 3))]
     expect(third.runBytes).toBeLessThan(one.runBytes)
+  })
+
+  it('however large, collects no more rows at once than a map holds', () => {
+    const { residentBytes, runBytes } = taskBudget(1024 * 1024 * MIB, of(128 * MIB, 1e12))
+    const maxRows = Math.max(residentBytes, runBytes) / ROW_OVERHEAD_BYTES
+    expect(maxRows).toBeLessThanOrEqual(2 ** 24)
+    expect(maxRows).toBeGreaterThan(1e7)
   })
 
   it('is said to the one who gave it before anything is read', async () => {
