@@ -7,6 +7,7 @@ import { expireTable } from './expire-table.ts'
 import type { RemovedManifests } from './json-manifests.ts'
 import type { PreparedWork, TableWork } from './prepared.ts'
 import { isClean, planReplayedCleanup, type ReplayedCleanup } from './replayed-cleanup.ts'
+import { cutoffByStoreClock } from './store-clock.ts'
 
 export interface ExpireWorkOptions {
   readonly olderThan?: EpochMillis | undefined
@@ -19,12 +20,13 @@ export interface ExpireWorkOptions {
   readonly preview: boolean
 }
 
-/** @throws {FirnError} as `planExpire`. */
+/** @throws {FirnError} as `planExpire`; the run, `FIRN_CLOCK_SKEW` (invalid) on a machine minutes ahead of the store. */
 export async function prepareExpire(
   { store, table, tableName, clock, log, signal, commitSignal }: TableWork,
   options: ExpireWorkOptions,
 ): Promise<PreparedWork> {
   const { olderThan, retainLast, snapshotIds, cleanMetadata, graceMillis, preview } = options
+  const plannedAtMillis = clock.nowMillis()
   const plan = planExpire(table, { olderThan, retainLast, snapshotIds, cleanExpiredMetadata: cleanMetadata }, clock)
   const warehouse = { store, table, tableName, signal }
   const left = await planReplayedCleanup(warehouse)
@@ -38,6 +40,8 @@ export async function prepareExpire(
     nothingToDo: isIdle && !cleanMetadata && isClean(left),
     question: 'Remove them?',
     run: async () => {
+      // what is said by name is meant, whatever the time
+      if (snapshotIds === undefined && !isIdle) await assertClock({ store, signal }, plannedAtMillis)
       const onRemoved = (ids: readonly SnapshotId[]): void =>
         log.info({ table: tableName, snapshots: ids.length }, 'the snapshots are removed, freeing their files')
       const expired = await expireTable({ ...warehouse, commitSignal, plan, graceMillis, clock, onRemoved })
@@ -52,6 +56,14 @@ export async function prepareExpire(
       }
     },
   }
+}
+
+/**
+ * By a clock that jumped ahead, every snapshot is old.
+ * @throws {FirnError} `FIRN_CLOCK_SKEW` (invalid).
+ */
+async function assertClock({ store, signal }: Pick<TableWork, 'store' | 'signal'>, now: EpochMillis): Promise<void> {
+  await cutoffByStoreClock(store, { plannedAtMillis: now, olderThanMillis: now }, { signal })
 }
 
 /** Of snapshots that expired before, where the run died then. */

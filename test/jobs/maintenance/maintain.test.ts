@@ -5,8 +5,9 @@ import { loadConfig } from '../../../jobs/config.ts'
 import { type MaintainOptions, maintain, maintainWork, previewMaintain } from '../../../jobs/maintenance/maintain.ts'
 import { recordRun } from '../../../jobs/runs.ts'
 import { FirnError } from '../../../table/errors.ts'
+import { epochMillis } from '../../../table/ids.ts'
 import { TABLE } from '../compaction/fixture.ts'
-import { type AgedWarehouse, agedWarehouse } from './prune/aged-warehouse.ts'
+import { type AgedWarehouse, agedWarehouse, DAY } from './prune/aged-warehouse.ts'
 
 const log = pino({ level: 'silent' })
 
@@ -140,4 +141,17 @@ test('a table that is not there is said before anything else, and an abort ends 
   const abort = new AbortController()
   const onBegin = (): void => abort.abort(new FirnError('failed', 'FIRN_STOPPED', 'stopped'))
   await expect(maintain({ ...optionsOf(warehouse), onBegin, signal: abort.signal })).rejects.toThrow('stopped')
+})
+
+test('on a machine whose clock is ahead of the store nothing expires, though by its time all is old', async () => {
+  const fresh = agedWarehouse()
+  for (let end = 3; end <= 36; end += 3) {
+    await fresh.land(end)
+    await fresh.compact()
+  }
+  const clock = { ...fresh.clock, nowMillis: () => epochMillis(fresh.clock.nowMillis() + 100 * DAY) }
+  const { result, exitCode } = await maintain({ ...optionsOf(fresh), clock, only: ['expire'] })
+  expect(exitCode).toBe(2)
+  expect(result.parts).toMatchObject([{ part: 'expire', outcome: 'failed', errors: [{ code: 'FIRN_CLOCK_SKEW' }] }])
+  expect((await fresh.load()).metadata.snapshots).toHaveLength(12)
 })
