@@ -9,7 +9,7 @@ import { dataFileFromJson, type FileChange, type Table } from '../../table/index
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
 import { averagesOf, mergeAverages, NO_AVERAGES } from './averages.ts'
 import type { Replacement } from './existing/existing-rows.ts'
-import { type JsonManifest, writeManifest } from './manifest.ts'
+import { type JsonManifest, REPLACED_MEMBER, writeManifest } from './manifest.ts'
 import { manifestFile, utcMicros } from './manifest-file.ts'
 import type { CompactionPlan } from './plan.ts'
 import {
@@ -170,7 +170,7 @@ export async function commitRun(commit: RunCommit): Promise<CommittedRun> {
       'firn.records-read': String(totals.recordsRead),
       'firn.records-quarantined': String(quarantinedRows(totals)),
       'firn.records-duplicate': String(totals.duplicates),
-      ...(totals.replacement === undefined ? {} : { 'firn.rows-replaced': String(totals.replacement.replacedRows) }),
+      ...(totals.replacement === undefined ? {} : { [REPLACED_MEMBER]: String(totals.replacement.replacedRows) }),
       'firn.gaps': String(lateStarts + totals.gaps.length),
       ...(moves.kind === 'replayed' ? { [REPLAYED_MEMBER]: String(moves.objects.length) } : {}),
     },

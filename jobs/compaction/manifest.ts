@@ -96,6 +96,9 @@ export function plainManifest(
   }
 }
 
+/** Member of the summary of a run that was held against the table's rows: how many of them went. */
+export const REPLACED_MEMBER = 'firn.rows-replaced'
+
 export const manifestKey = (table: string, id: SnapshotId | string): string => `_manifests/${table}/${id}.json`
 
 /** @throws {FirnError} `FIRN_PRECONDITION_FAILED`: snapshot ids are random, two manifests of one id are a fault. */

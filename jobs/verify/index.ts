@@ -22,6 +22,7 @@ import { verifyDeleteFiles } from './delete-files.ts'
 import { verifyExpiredRefusals } from './expired-refusals.ts'
 import { unbrokenHistory } from './history.ts'
 import { RUN_ID_MEMBER, verifyJsonManifest } from './json-manifest.ts'
+import { verifyKeys } from './keys.ts'
 import { verifyRefs } from './pointers.ts'
 import { type Checked, Findings, type Problem } from './problems.ts'
 import {
@@ -84,6 +85,7 @@ export async function verifyTable(options: VerifyOptions): Promise<VerifyResult>
   if (dataset === undefined) findings.skipped.push('computed columns: the table has no dataset definition')
   const schema = currentSchema(table.metadata)
   await verifyDataFiles(await withDigests(options, [...files.values()]), { table, schema, dataset, findings, signal })
+  await verifyKeys({ table, selector: whole ? undefined : selector, dataset, findings, signal })
   await verifyDeleteFiles(table, [...deleteFiles.values()], findings, { signal })
   if (whole) await verifyHead(options, manifests, findings)
   const { problems, checked, skipped } = findings

@@ -1,7 +1,7 @@
 /** JSON manifests against the Avro manifests, which are the truth. */
 import { FirnError } from '../../table/errors.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
-import { type JsonManifest, manifestKey, readManifest } from '../compaction/manifest.ts'
+import { type JsonManifest, manifestKey, REPLACED_MEMBER, readManifest } from '../compaction/manifest.ts'
 import type { Findings } from './problems.ts'
 import type { SnapshotContents } from './snapshots.ts'
 
@@ -99,6 +99,9 @@ function compareRecords(
   if (claimed !== undefined && claimed !== String(refused))
     mismatch(`it lists ${refused} quarantined records, the snapshot's summary says ${claimed}`)
   if (records === null) return
+  const replaced = summary[REPLACED_MEMBER]
+  if (replaced !== undefined && replaced !== String(records.replaced))
+    mismatch(`${records.replaced} rows replaced, the snapshot's summary says ${replaced}`)
   const rows = added.reduce((sum, file) => sum + file.rows, 0)
   const { read, quarantined, duplicates, kept = 0 } = records
   if (quarantined !== refused) mismatch(`${quarantined} records quarantined, but its objects hold ${refused}`)

@@ -41,6 +41,8 @@ const NEXT_STEPS: Readonly<Record<ProblemCode, string>> = {
   feature:
     'the column was computed by another version: the rows have to be compacted again, see firn rollback --reprocess',
   'compacted-at': 'delta reads of the next run leave these rows out: find out whose clock was ahead',
+  'key-repeated':
+    'another writer added rows of keys that were there: firn delete takes them out; a record of the key that is compacted leaves one row too',
   'json-manifest-missing':
     'firn verify <table> --repair makes it again, once the manifests of its snapshot can be read',
   'json-manifest-mismatch':

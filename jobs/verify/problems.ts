@@ -40,6 +40,8 @@ export type ProblemCode =
   | 'feature'
   /** A row claims to be newer than the newest run. */
   | 'compacted-at'
+  /** A table that keeps one row of each key has several of one. */
+  | 'key-repeated'
   | 'json-manifest-missing'
   /** The JSON manifest and the Avro manifests of a snapshot do not agree. */
   | 'json-manifest-mismatch'

@@ -8,7 +8,7 @@ import { zstdDecompress } from 'node:zlib'
 import type { Clock } from '../../table/clock.ts'
 import { type DataFile, describeParquet, keyOfPath, ROLLED_BACK_TO, type Table } from '../../table/index.ts'
 import { type AbortableOptions, getIfExists, type ObjectStore } from '../../table/io/object-store.ts'
-import { type JsonManifest, type ManifestFile, plainManifest } from '../compaction/manifest.ts'
+import { type JsonManifest, type ManifestFile, plainManifest, REPLACED_MEMBER } from '../compaction/manifest.ts'
 import { manifestFile, utcMicros, type WrittenDetails } from '../compaction/manifest-file.ts'
 import { QUARANTINE_NUMBERS } from '../compaction/process.ts'
 import type { QuarantinedRecord, QuarantineObject } from '../compaction/quarantine.ts'
@@ -143,14 +143,17 @@ function recordsOf(
   added: readonly ManifestFile[],
   damaged: Partial<JsonManifest> | undefined,
 ): JsonManifest['records'] {
-  return {
-    // no other place has it
-    kinesis_records: damaged?.records?.kinesis_records ?? (null as unknown as number),
-    read: Number(summary['firn.records-read']),
-    added: added.reduce((sum, { rows }) => sum + rows, 0),
-    quarantined: Number(summary['firn.records-quarantined'] ?? 0),
-    duplicates: Number(summary['firn.records-duplicate'] ?? 0),
-  }
+  const read = Number(summary['firn.records-read'])
+  const quarantined = Number(summary['firn.records-quarantined'] ?? 0)
+  const duplicates = Number(summary['firn.records-duplicate'] ?? 0)
+  const rows = added.reduce((sum, file) => sum + file.rows, 0)
+  // no other place has it
+  const kinesis_records = damaged?.records?.kinesis_records ?? (null as unknown as number)
+  const replaced = summary[REPLACED_MEMBER]
+  if (replaced === undefined) return { kinesis_records, read, added: rows, quarantined, duplicates }
+  // files that lost rows were written anew: what did not come from the records was there before
+  const news = read - quarantined - duplicates
+  return { kinesis_records, read, added: news, quarantined, duplicates, replaced: Number(replaced), kept: rows - news }
 }
 
 function lostOf(

@@ -7,10 +7,9 @@ import { expireTable } from '../../../jobs/maintenance/expire-table.ts'
 import { planRollback, runRollback } from '../../../jobs/maintenance/rollback.ts'
 import { verifyTable } from '../../../jobs/verify/index.ts'
 import { newRunId } from '../../../table/clock.ts'
-import { openCatalog, planExpire, snapshotId } from '../../../table/index.ts'
-import { dropMemoryStore } from '../../../table/io/memory.ts'
+import { planExpire, snapshotId } from '../../../table/index.ts'
 import type { ObjectStore } from '../../../table/io/object-store.ts'
-import { unsteady } from '../../ingest/unsteady-store.ts'
+import { killedEverywhere } from './crash-support.ts'
 import { loadTable, memoryWarehouse, runCompaction, stage, TABLE, type TestShard, type Warehouse } from './fixture.ts'
 import { idsOf, refusedIds, runReplay, setLargestRecord, sized } from './replay-support.ts'
 
@@ -46,61 +45,6 @@ async function expectWhole(
     problems.filter(({ code }) => code !== 'version-hint-stale'),
     message,
   ).toEqual([])
-}
-
-const close = ({ store }: Warehouse): void => dropMemoryStore(store.url.slice('memory://'.length))
-
-/** The same warehouse through a store that does as it is told. */
-function through(warehouse: Warehouse, around: Parameters<typeof unsteady>[1]): Warehouse {
-  const store = unsteady(warehouse.store, around)
-  return { ...warehouse, store, catalog: openCatalog(store, { clock: warehouse.clock }) }
-}
-
-/** Every request counted, and none served from the one at which the process dies on. */
-function dying(warehouse: Warehouse, at: number, when: 'before' | 'after'): Warehouse {
-  let request = 0
-  return through(warehouse, async (_name, call) => {
-    request++
-    if (request > at || (request === at && when === 'before')) throw new Error('killed')
-    const result = await call()
-    if (request >= at) throw new Error('killed')
-    return result
-  })
-}
-
-async function requestsOf(
-  make: () => Promise<Warehouse>,
-  run: (warehouse: Warehouse) => Promise<unknown>,
-): Promise<number> {
-  let requests = 0
-  const warehouse = await make()
-  await run(
-    through(warehouse, (_name, call) => {
-      requests++
-      return call()
-    }),
-  )
-  close(warehouse)
-  return requests
-}
-
-/** `run` killed at every request, both before and after it takes effect, then `after`. */
-async function killedEverywhere(
-  make: () => Promise<Warehouse>,
-  run: (warehouse: Warehouse) => Promise<unknown>,
-  after: (warehouse: Warehouse, message: string) => Promise<void>,
-): Promise<void> {
-  const requests = await requestsOf(make, run)
-  expect(requests).toBeGreaterThan(8)
-  for (let at = 1; at <= requests; at++) {
-    for (const when of ['before', 'after'] as const) {
-      const warehouse = await make()
-      // what dies after its commit may not notice
-      await run(dying(warehouse, at, when)).catch(() => undefined)
-      await after(warehouse, `${when} request ${at} of ${requests}`)
-      close(warehouse)
-    }
-  }
 }
 
 describe('a replay that dies', () => {

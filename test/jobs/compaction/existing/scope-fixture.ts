@@ -1,9 +1,20 @@
 /** Tables with one row a key, their histories, and what the rows must be: computed from all records at once. */
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type CompactOptions, type CompactResult, compact } from '../../../../jobs/compaction/index.ts'
 import { originText } from '../../../../jobs/compaction/origin.ts'
 import { type DatasetDefinition, parseDataset } from '../../../../jobs/datasets/index.ts'
-import { inlineExecutor } from '../../../../jobs/executor.ts'
-import { compareStrings } from '../../../../table/index.ts'
+import { type Executor, inlineExecutor } from '../../../../jobs/executor.ts'
+import { newRunId } from '../../../../table/clock.ts'
+import {
+  compareStrings,
+  createDataFileWriter,
+  currentSchema,
+  defaultSpec,
+  planRewrite,
+  runRewrite,
+} from '../../../../table/index.ts'
+import { batchOf } from '../../../table/support.ts'
 import { loadTable, NOON, rowsOf, stage, TABLE, type TestRecord, type Warehouse } from '../fixture.ts'
 
 export const CREATED = 7
@@ -96,3 +107,50 @@ export const runScoped = (
     executor: inlineExecutor(store),
     ...options,
   })
+
+/** Rows of another writer: without an order, or with one of its own. */
+export async function appendForeign(
+  warehouse: Warehouse,
+  rows: readonly { readonly id: string; readonly value: string; readonly origin?: string | null }[],
+): Promise<void> {
+  const table = await loadTable(warehouse)
+  const { metadata, store, location } = table
+  const schema = currentSchema(metadata)
+  const writer = createDataFileWriter({
+    store,
+    location,
+    schema,
+    spec: defaultSpec(metadata),
+    partition: [],
+    sortOrderId: 0,
+    fileNamePrefix: `foreign-${newRunId(warehouse.clock)}`,
+    targetFileSizeBytes: 1e6,
+  })
+  const values = rows.map(({ id, value, origin = '' }) => ({ id, value, word_count: 1, origin, compacted_at: 0n }))
+  await writer.write(batchOf(schema, values))
+  await table.append((await writer.close()).map(({ dataFile }) => dataFile))
+}
+
+/** `meanwhile` happens once, after stage `stage` of the run (1: read, 2: compared, 3: written). */
+export function disturbed(warehouse: Warehouse, stage: number, meanwhile: () => Promise<unknown>, times = 1): Executor {
+  const inline = inlineExecutor(warehouse.store)
+  let stages = 0
+  let left = times
+  return {
+    run: async (...args) => {
+      const results = await inline.run(...args)
+      if (++stages >= stage && left > 0) {
+        stages = 0
+        left--
+        await meanwhile()
+      }
+      return results
+    },
+  }
+}
+
+export async function rewriteAll(warehouse: Warehouse): Promise<void> {
+  const table = await loadTable(warehouse)
+  const plan = await planRewrite(table, { rewriteAll: true })
+  await runRewrite(table, plan, { runId: newRunId(warehouse.clock), spillFolder: join(tmpdir(), 'firn-scope-rewrite') })
+}
