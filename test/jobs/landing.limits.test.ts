@@ -63,7 +63,7 @@ test('a loss fails run after run with --fail-on-data-loss, until --accept-gap re
     expect({ exit: outcome.code, ...complaint(outcome) }).toMatchObject({
       ...{ exit: 1, code: 'FIRN_DATA_LOSS' },
       error: expect.stringContaining(`records of shard ${SHARD} of stream Orders after `),
-      help: expect.stringContaining('firn land --accept-gap'),
+      help: expect.stringContaining('firn land --stream Orders --accept-gap'),
     })
     expect(lastRun()).toMatchObject({ outcome: 'failed', error: { code: 'FIRN_DATA_LOSS' } })
   }
@@ -87,7 +87,7 @@ test('a budget of flags, variables or settings ends the run with exit code 0, an
   expect((await land('--max-duration', '10m', '--max-records', '1000', '--max-bytes', '1GB')).json).toMatchObject({
     ...{ records: 7, ended_by: 'tip' },
   })
-  expect(complaint(await land('--shard-concurrency', '65'))).toMatchObject({ code: 'FIRN_INVALID_OPTION' })
+  expect(complaint(await land('--shard-concurrency', '65'))).toMatchObject({ code: 'FIRN_USAGE' })
   writeFileSync(home.path('firn.config.json'), '{"run":{"land":{"maxBytes":"lots"}}}')
   expect(complaint(await land())).toMatchObject({
     code: 'FIRN_CONFIG_INVALID',
