@@ -162,14 +162,7 @@ describe('the rows of a table with one row a key', () => {
         const [stream, shardId] = SHARDS[shard]!
         return version(id, `${sequence}`, sequence, { stream, shard: shardId, arrivalMillis: NOON + arrival })
       }
-      const history = [
-        at('x', 1, 0, 5),
-        at('x', 2, 2, 5),
-        at('y', 3, 1, 1),
-        at('x', 4, 1, 5),
-        at('y', 5, 0, 0),
-        at('y', 6, 2, 1),
-      ]
+      const history = [at('x', 1, 0, 5), at('x', 2, 2, 5), at('y', 3, 1, 1), at('x', 4, 1, 5), at('y', 5, 2, 1)]
       const expected = keep === 'latest' ? ['x=2', 'y=5'] : ['x=1', 'y=3']
       expect(expectedRows(history, keep)).toEqual(expected)
       for (let cuts = 0; cuts < 2 ** history.length; cuts++) {
