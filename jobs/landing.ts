@@ -156,7 +156,9 @@ const END_NOTES: Readonly<Record<LandResult['endedBy'], string>> = {
 }
 
 /** What a person reads after `firn land`. */
-export function landText(result: LandResult): string {
+export function landText(result: LandResult, { dryRun = false }: { readonly dryRun?: boolean } = {}): string {
+  const landed = dryRun ? 'would land' : 'landed'
+  const end = dryRun ? 'dry run: nothing was stored\n' : ''
   const gaps = result.gaps.map(
     ({ shardId, after }) =>
       `warning: records after ${after} of shard ${readable(shardId)} were lost before they could be read\n`,
@@ -164,8 +166,8 @@ export function landText(result: LandResult): string {
   const notes = gaps.join('') + pendingText(result) + END_NOTES[result.endedBy]
   const shards = plural(result.shards.length, 'shard')
   if (result.records === 0 && result.endedBy !== 'tip')
-    return `${notes}landed nothing of ${result.stream} (${shards})\n`
-  if (result.records === 0) return `${notes}nothing to do: ${result.stream} has nothing new (${shards})\n`
+    return `${notes}${landed} nothing of ${result.stream} (${shards})\n${end}`
+  if (result.records === 0) return `${notes}nothing to do: ${result.stream} has nothing new (${shards})\n${end}`
   const read = result.shards.filter((shard) => shard.records > 0)
   const rows = read.slice(0, MAX_LINES).map((shard) => ({
     shard: readable(shard.shardId),
@@ -175,8 +177,8 @@ export function landText(result: LandResult): string {
     ended: shard.ended,
   }))
   const more = read.length > rows.length ? `and ${plural(read.length - rows.length, 'more shard')}\n` : ''
-  const head = `landed ${plural(result.records, 'record')} (${formatBytes(result.bytes)}) of ${result.stream} in ${plural(result.chunks, 'chunk')}, ${shards}\n`
-  return head + notes + renderTable(rows) + more
+  const head = `${landed} ${plural(result.records, 'record')} (${formatBytes(result.bytes)}) of ${result.stream} in ${plural(result.chunks, 'chunk')}, ${shards}\n`
+  return head + notes + renderTable(rows) + more + end
 }
 
 /** A last line without its end is not a record yet: a writer may be in the middle of it. */

@@ -62,7 +62,7 @@ async function land(ctx: CommandContext, flags: LandFlags): Promise<void> {
   const landing = { target, config, clock, log, signal, ...asked }
   if (flags.dryRun) {
     const result = await runLanding({ store: dryRunStore(ctx.warehouse()), ...landing })
-    ctx.print({ json: { ...landJson(result), dry_run: true }, text: `dry run, nothing stored: ${landText(result)}` })
+    ctx.print({ json: { ...landJson(result), dry_run: true }, text: landText(result, { dryRun: true }) })
     return
   }
   const store = ctx.warehouse()

@@ -62,7 +62,15 @@ export async function resolveDataset(
   try {
     json = JSON.parse(text)
   } catch (cause) {
-    throw new FirnError('invalid', 'FIRN_DATASET_INVALID', `dataset definition ${nameOrFile} is not JSON`, { cause })
+    throw new FirnError(
+      'invalid',
+      'FIRN_DATASET_INVALID',
+      `dataset definition ${nameOrFile} is not JSON: ${(cause as Error).message}`,
+      {
+        cause,
+        help: 'correct the file',
+      },
+    )
   }
   return parseDataset(json, nameOrFile)
 }

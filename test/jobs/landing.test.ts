@@ -42,6 +42,8 @@ describe('a last line that is not ended', () => {
 
   test('is not worth a line where there is none', () => {
     expect(landText(result([shard(file)]))).toBe('nothing to do: files has nothing new (1 shard)\n')
+    const dry = landText(result([shard(file, { records: 2 })], { records: 2 }), { dryRun: true })
+    expect(dry).toMatch(/^would land 2 records [\s\S]*dry run: nothing was stored\n$/)
   })
 
   test('of more files than a screen has lines is summed up', () => {

@@ -218,7 +218,7 @@ describe('what a variable does', () => {
 
   test.each([
     ['init', ['init', 'news.other', '--dataset', 'articles'], 'would create'],
-    ['land', ['land', '--from', 'more.ndjson'], 'dry run, nothing stored'],
+    ['land', ['land', '--from', 'more.ndjson'], 'dry run: nothing was stored'],
     ['compact', ['compact', 'news.articles'], 'dry run'],
     ['tag', ['tag', 'news.articles', 'first'], 'would tag'],
     ['run', ['run', '--once', '--stream', 'S', '--table', 'news.articles'], '*/5 * * * *'],
