@@ -62,12 +62,29 @@ function isFull(error: unknown): boolean {
   return false
 }
 
+/** The run waits for the removal: many tasks leave thousands of objects. */
+const DELETES_AT_ONCE = 16
+
 /** Removes every object of the run, as far as that can be done: what is left is removed by maintenance, days later. */
 export async function removeExchange(place: ExchangePlace, warehouse: ObjectStore): Promise<void> {
+  // the run has its result, or a better error than one of these
+  if (place.kind === 'folder') await rm(place.path, { recursive: true, force: true }).catch(() => {})
+  else await removeAll(warehouse, place.prefix).catch(() => {})
+}
+
+/** Goes on after an object that cannot be deleted. */
+async function removeAll(store: ObjectStore, prefix: string): Promise<void> {
+  const open = new Set<Promise<void>>()
   try {
-    if (place.kind === 'folder') await rm(place.path, { recursive: true, force: true })
-    else for await (const { key } of warehouse.list(place.prefix)) await warehouse.delete(key)
-  } catch {
-    // the run has its result, or a better error than this one
+    for await (const { key } of store.list(prefix)) {
+      const deleted: Promise<void> = store
+        .delete(key)
+        .catch(() => {})
+        .finally(() => open.delete(deleted))
+      open.add(deleted)
+      if (open.size >= DELETES_AT_ONCE) await Promise.race(open)
+    }
+  } finally {
+    await Promise.all(open)
   }
 }

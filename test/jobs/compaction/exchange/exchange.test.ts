@@ -45,6 +45,30 @@ describe('an exchange', () => {
     await expect(exchange.get('a', { start: 2, end: 10 }, {})).rejects.toMatchObject({ code: 'FIRN_SPILL_CORRUPT' })
   })
 
+  it('is removed many objects at a time, but for those that cannot be', async () => {
+    const store = memory('many')
+    for (let n = 0; n < 60; n++) await store.put(`_spill/r1/1/${n}`, new Uint8Array(1))
+    let [open, most] = [0, 0]
+    const slow: ObjectStore = {
+      ...store,
+      url: store.url,
+      list: store.list.bind(store),
+      delete: async (key) => {
+        most = Math.max(most, ++open)
+        await new Promise(setImmediate)
+        open--
+        if (key.endsWith('/7')) throw new Error('down')
+        await store.delete(key)
+      },
+    }
+    await removeExchange({ kind: 'warehouse', prefix: '_spill/r1/1/' }, slow)
+    expect(most).toBe(16)
+    expect(open).toBe(0)
+    const left: string[] = []
+    for await (const { key } of store.list('')) left.push(key)
+    expect(left).toEqual(['_spill/r1/1/7'])
+  })
+
   it('is removed as far as it can be, without a word', async () => {
     const store = memory('gone')
     for (const key of ['_spill/r1/1/a', '_spill/r1/1/b', '_spill/r1/2/a', '_spill/r10/1/a'])
