@@ -77,14 +77,22 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   if (config.lineage !== undefined) closing.push(await openLineage(options, config.lineage, log))
   const finish = async (): Promise<void> => {
     const failures: unknown[] = []
-    for (const close of closing.splice(0).reverse()) {
-      await Promise.resolve(close()).catch((error: unknown) => failures.push(error))
+    const attempt = async (work: () => void | Promise<void>): Promise<void> => {
+      try {
+        await work()
+      } catch (error) {
+        failures.push(error)
+      }
     }
+    const write = async (): Promise<void> => {
+      const [file, sink] = [config.metricsFile, prometheus]
+      if (file !== undefined && sink !== undefined) await writeFile(file, sink, clock)
+    }
+    // before and after: a collector that does not answer may take what is left of the time after a signal
+    await attempt(write)
+    for (const close of closing.splice(0).reverse()) await attempt(close)
     recorder?.close()
-    if (config.metricsFile !== undefined && prometheus !== undefined) {
-      const { writeMetricsFile } = await import('./metrics-file.ts')
-      await writeMetricsFile(config.metricsFile, await prometheus.text(), clock)
-    }
+    await attempt(write)
     if (failures.length > 0) throw failures[0]
   }
   return {
@@ -97,6 +105,11 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
     },
     close: () => finish().catch((error: unknown) => log.warn({ err: error }, 'not everything could be told')),
   }
+}
+
+async function writeFile(path: string, sink: PrometheusSink, clock: Clock): Promise<void> {
+  const { writeMetricsFile } = await import('./metrics-file.ts')
+  await writeMetricsFile(path, await sink.text(), clock)
 }
 
 /** `work`, or its time is up; what it throws is thrown. */
