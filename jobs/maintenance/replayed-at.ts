@@ -72,10 +72,16 @@ export async function usedUpAt(
   return ids
 }
 
-/** Nothing has expired that main stood on after `target`: expiry cuts the log of main behind what it removes. */
+/**
+ * Nothing has expired that main stood on after `target`: expiry cuts the log of main behind what it removes. The log's
+ * times may be those of a catalog with another clock, so the numbers of snapshots have a say too.
+ */
 function isWholeSince(metadata: TableMetadata, target: SnapshotId, head: SnapshotId): boolean {
-  const [first] = metadata.snapshotLog
-  if (first !== undefined && first.timestampMillis > snapshotById(metadata, target)!.timestampMillis) return false
+  const { snapshots, snapshotLog, lastSequenceNumber } = metadata
+  const { sequenceNumber, timestampMillis } = snapshotById(metadata, target)!
+  const later = snapshots.filter((each) => each.sequenceNumber > sequenceNumber)
+  const isCut = (snapshotLog[0]?.timestampMillis ?? 0) > timestampMillis
+  if (isCut && later.length < lastSequenceNumber - sequenceNumber) return false
   return [...lineOf(metadata, head)].includes(target)
 }
 
