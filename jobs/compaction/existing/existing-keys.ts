@@ -1,6 +1,14 @@
 /** Keys and origins of rows of the table, as entries of the exchange. Other columns are not read. */
 import type { Data, RecordBatch } from 'apache-arrow'
-import { bytesAt, type FileScanTask, isValidAt, openFileTask, prefetch, type Table } from '../../../table/index.ts'
+import {
+  bytesAt,
+  type FileScanTask,
+  isValidAt,
+  openFileTask,
+  prefetch,
+  type Table,
+  type TaskReader,
+} from '../../../table/index.ts'
 import type { AbortableOptions } from '../../../table/io/object-store.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { KeyEntries, type KeyObject, keyDigest } from '../exchange/key-entries.ts'
@@ -9,8 +17,9 @@ import type { KeyFilter } from './key-filter.ts'
 
 /** Of the exchange, about: what is collected before it is written. */
 const ENTRIES_PER_OBJECT = 100_000
-/** Row groups read at once. */
+/** Row groups read at once, and files opened ahead. */
 const DEPTH = 3
+const FILES_DEPTH = 6
 
 /** Lower than every origin, and taken for those that have none: rows of other writers are the oldest. */
 export const NO_ORIGIN = ' '
@@ -48,8 +57,11 @@ export async function readExistingKeys(options: ExistingKeysOptions): Promise<re
     count = 0
   }
   const schema = table.schemaFor()
-  for (const file of files) {
-    const reader = await openFileTask(table.store, table.location, file.task, schema, { signal })
+  const open = async (file: FileToRead, abort: AbortSignal): Promise<readonly [FileToRead, TaskReader]> => [
+    file,
+    await openFileTask(table.store, table.location, file.task, schema, { signal: abort }),
+  ]
+  for await (const [file, reader] of prefetch(files, open, { depth: FILES_DEPTH, signal })) {
     const read = (group: number, abort: AbortSignal): Promise<RecordBatch> =>
       reader.read(group, { columns: [columns.key, columns.origin], signal: abort })
     for await (const batch of prefetch(reader.rowGroupRows.keys(), read, { depth: DEPTH, signal })) {
