@@ -138,7 +138,8 @@ class RetentionWatch {
   }
 
   #isPast(): boolean {
-    const { clock, retentionMillis } = this.#read
+    const { clock, from } = this.#read
+    const retentionMillis = Math.min(this.#read.retentionMillis, from.retentionMillis ?? Number.POSITIVE_INFINITY)
     return this.#knownMillis > 0 && retentionMillis > 0 && clock.nowMillis() - this.#knownMillis > retentionMillis
   }
 }

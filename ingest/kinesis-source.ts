@@ -66,7 +66,7 @@ export function kinesisSource(options: KinesisSourceOptions): RecordSource {
       const description = await describeReadable(api, stream, clock, { signal, onThrottled })
       retentionMillis = description.retentionMillis
       created = createdSeconds(description)
-      return { created }
+      return { created, retentionMillis }
     },
     resolveStart: async (wanted, { nowMillis, signal }) => {
       if (wanted.type === 'TRIM_HORIZON') return wanted

@@ -12,7 +12,7 @@ import { isEverywhere, ShardFailures } from './shard-failures.ts'
 import type { SourceCounts, SourceShard, StreamStart } from './source.ts'
 import { type ChunkRef, checkStreamName, listChunks, readChunkMeta, type StreamIncarnation } from './staging.ts'
 import { ensureStart } from './stream-start.ts'
-import { readCaughtUp } from './stream-state.ts'
+import { readCaughtUp, readRetention } from './stream-state.ts'
 
 /** What is known of a shard during the run. */
 export interface ShardState {
@@ -36,6 +36,8 @@ export interface Run {
   /** Last chunk of every chain, as listed at the run's start. */
   readonly heads: ReadonlyMap<string, ChunkRef>
   readonly caughtUp: ReadonlyMap<string, EpochMillis>
+  /** Of the stream: now, and when it was last read to its tip; 0 and `undefined`: not known. */
+  readonly retention: { readonly nowMillis: number; readonly thenMillis: number | undefined }
   readonly states: Map<string, ShardState>
   /** Shards that reached their tip in this run. */
   readonly reached: Map<string, EpochMillis>
@@ -59,12 +61,13 @@ export async function openRun(options: LandOptions): Promise<Run> {
   reading?.throwIfAborted()
   const startedMillis = clock.nowMillis()
   const stream = checkStreamName(source.stream)
-  const { created } = await source.open({ signal: reading })
+  const { created, retentionMillis = 0 } = await source.open({ signal: reading })
   const incarnation: StreamIncarnation = { stream, created }
   const start = await ensureStart(store, incarnation, source, { nowMillis: startedMillis, signal: reading })
   const caughtUp = source.listsEveryShard
     ? await readCaughtUp(store, incarnation, { signal })
     : new Map<string, EpochMillis>()
+  const thenMillis = source.listsEveryShard ? await readRetention(store, incarnation, { signal }) : undefined
   const listedAt = instantOf(clock)
   const heads = new Map<string, ChunkRef>()
   for (const ref of await listChunks(store, incarnation, { signal })) heads.set(ref.shardId, ref)
@@ -88,6 +91,7 @@ export async function openRun(options: LandOptions): Promise<Run> {
     listedAt,
     heads,
     caughtUp,
+    retention: { nowMillis: retentionMillis, thenMillis },
     states: new Map<string, ShardState>(),
     reached: new Map<string, EpochMillis>(),
     tried: new Set<string>(),

@@ -23,7 +23,7 @@ import {
 import { START_POSITION } from './positions.ts'
 import type { RecordSource, ResumePoint, SourceCounts, SourcePage, SourceShard } from './source.ts'
 import { readChunkMeta, type StreamIncarnation } from './staging.ts'
-import { writeCaughtUp } from './stream-state.ts'
+import { writeCaughtUp, writeRetention } from './stream-state.ts'
 
 export interface LandOptions extends AbortableOptions {
   /** The warehouse's root. */
@@ -176,6 +176,7 @@ async function landShard(
     start: run.start,
     lastChunk: state.lastChunk,
     caughtUpMillis: knownUntil(run, shard, listed),
+    retentionMillis: run.retention.thenMillis,
     untilMillis: run.startedMillis,
   }
   try {
@@ -296,9 +297,22 @@ async function noteCaughtUp(run: Run, shards: readonly SourceShard[]): Promise<v
     const millis = isUnread(run, shard) && keep(shard.shardId) ? knownUntil(run, shard, undefined) : undefined
     if (millis !== undefined && !times.has(shard.shardId)) times.set(shard.shardId, millis)
   }
+  await noteRetention(run, shards)
   const isNews = [...times].some(([shardId, millis]) => millis > (run.caughtUp.get(shardId) ?? 0))
   if (!isNews && [...run.caughtUp.keys()].every(keep)) return
   await writeCaughtUp(store, run.context.incarnation, times, { clock, keep, signal })
+}
+
+/** A shorter retention holds for everybody at once, a longer one for a shard that was at its tip since. */
+async function noteRetention(run: Run, shards: readonly SourceShard[]): Promise<void> {
+  const { nowMillis, thenMillis = Number.POSITIVE_INFINITY } = run.retention
+  const { store, signal } = run.options
+  if (nowMillis <= 0 || nowMillis === thenMillis) return
+  const isDone = ({ shardId }: SourceShard): boolean =>
+    run.reached.has(shardId) || run.states.get(shardId)?.chain.ended === true
+  if (nowMillis < thenMillis || shards.every(isDone)) {
+    await writeRetention(store, run.context.incarnation, nowMillis, { signal })
+  }
 }
 
 function summarize(run: Run): LandResult {

@@ -32,6 +32,8 @@ export interface ResumePoint {
   readonly lastChunk: ChunkMeta | undefined
   /** When the shard was last read to its tip, if it is known. */
   readonly caughtUpMillis: EpochMillis | undefined
+  /** The shortest retention that may have held since `caughtUpMillis`. */
+  readonly retentionMillis?: number | undefined
   /** Stop once the shard was read up to this time. */
   readonly untilMillis: EpochMillis
 }
@@ -75,8 +77,11 @@ export interface RecordSource {
    * its tail. Files come and go as the caller names them.
    */
   readonly listsEveryShard: boolean
-  /** Checks that the source is there. @returns creation time, epoch seconds. */
-  open(options?: AbortableOptions): Promise<{ readonly created: number }>
+  /**
+   * Checks that the source is there. @returns creation time, epoch seconds; for how long records are kept, where
+   * that is limited.
+   */
+  open(options?: AbortableOptions): Promise<{ readonly created: number; readonly retentionMillis?: number }>
   /**
    * Make the start of a first run final before it is stored: LATEST becomes a time, and the source takes it. Without
    * this method LATEST is `nowMillis`, the run's start.

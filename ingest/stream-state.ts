@@ -1,5 +1,6 @@
 /**
- * Small objects beside the chunks of a stream: when each shard was last read to its tip, and which tables read it.
+ * Small objects beside the chunks of a stream: when each shard was last read to its tip, what the retention was then, and
+ * which tables read it.
  * (stream-start.ts has a third one, where the stream began.)
  */
 import { type Clock, fullJitterMillis } from '../table/clock.ts'
@@ -61,6 +62,36 @@ function parseCaughtUp(bytes: Uint8Array, name: string): Map<string, EpochMillis
   })
   return new Map(entries)
 }
+
+/**
+ * The retention of the stream when all of its shards were last at their tip, milliseconds: raised since, it does not
+ * bring back what had passed it. `undefined` before the first run ended.
+ */
+export async function readRetention(
+  store: ObjectStore,
+  incarnation: StreamIncarnation,
+  options: AbortableOptions = {},
+): Promise<number | undefined> {
+  const key = retentionKey(incarnation)
+  const stored = await getIfExists(store, key, options)
+  if (stored === undefined) return undefined
+  const name = `${store.url}/${key}`
+  const millis = decodeJson(stored.bytes, name)['millis']
+  if (typeof millis === 'number' && millis > 0) return millis
+  throw corruptState(name, `"millis" is ${JSON.stringify(millis)}, expected a number above 0`)
+}
+
+/** The last writer stays: both have just asked the stream. */
+export async function writeRetention(
+  store: ObjectStore,
+  incarnation: StreamIncarnation,
+  millis: number,
+  options: AbortableOptions = {},
+): Promise<void> {
+  await store.put(retentionKey(incarnation), encodeJson({ millis }), options)
+}
+
+const retentionKey = (incarnation: StreamIncarnation): string => `${incarnationPrefix(incarnation)}retention.json`
 
 /**
  * Note that a table reads the stream. Idempotent; a table that moved, or was made again in the warehouse's folders,

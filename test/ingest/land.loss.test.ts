@@ -135,6 +135,36 @@ describe('a stream that forgets as AWS does, without a word', () => {
     ])
   })
 
+  test('is noticed though the retention was raised after the loss; later runs go by the new one', async () => {
+    const w = world(2, forgetful)
+    const raised: KinesisApi = new Proxy(w.kinesis, {
+      get: (target, name) => {
+        const member = Reflect.get(target, name)
+        if (name !== 'describeStream') return typeof member === 'function' ? member.bind(target) : member
+        return async (stream: string) => ({ ...(await target.describeStream(stream)), retentionMillis: 7 * DAY })
+      },
+    })
+    w.put(0, 0, 3)
+    await w.land()
+    w.put(0, 3, 3)
+    w.clock.advance(DAY + HOUR)
+    w.put(0, 6, 1)
+    w.put(1, 7, 1)
+    // a run that ends early does not make the others forget
+    const cut = await w.land({ client: raised, budget: { maxRecords: 1 }, shardConcurrency: 1 })
+    const rest = await w.land({ client: raised })
+    expect([...cut.gaps, ...rest.gaps].map(({ shardId }) => shardId).toSorted()).toEqual([SHARD(0), SHARD(1)])
+    w.put(0, 8, 1)
+    await w.land({ client: raised })
+    w.clock.advance(DAY + HOUR)
+    w.put(0, 9, 1)
+    expect(await w.land({ client: raised })).toMatchObject({ gaps: [] })
+    expect((await w.land()).gaps).toEqual([])
+    w.clock.advance(DAY + HOUR)
+    w.put(0, 10, 1)
+    expect(await w.land()).toMatchObject({ gaps: [{ shardId: SHARD(0) }] })
+  })
+
   /** Shard 0 is read to its end by a run whose budget leaves nothing for its children 1 and 2. */
   async function childrenUnread(): Promise<World> {
     const w = world(1, forgetful)
