@@ -120,7 +120,7 @@ export async function landingWork(options: LandOptions): Promise<WorkResult<Land
   // A gap that was recorded, or a run that was cut, is news even without a record.
   const isNothing = value.chunks === 0 && value.endedBy === 'tip'
   const outcome = isNothing ? 'nothing-to-do' : 'ok'
-  return { value, json: landJson(value), outcome, text: landText(value) }
+  return { value, json: landJson(value), outcome, text: landText(value), isCut: value.endedBy === 'stop' }
 }
 
 /** The JSON result of `firn land`. */

@@ -74,6 +74,7 @@ export interface RecordedRun<T> {
   readonly text: string
   /** What the work threw. */
   readonly error: unknown
+  readonly isCut: boolean
 }
 
 export interface RecordRunOptions {
@@ -103,6 +104,8 @@ export interface WorkResult<T> {
   readonly runId?: RunId
   /** What failed of work that went on with the rest of it: the run has failed, and still has a result. */
   readonly failure?: Error | undefined
+  /** True when a signal ended it at a safe point, with more to do. */
+  readonly isCut?: boolean
 }
 
 /**
@@ -148,7 +151,7 @@ export async function recordRun<T>(
   const isRefused = FirnError.is(error) && (error.kind === 'invalid' || error.kind === 'not-found')
   if (hasBegun || !isRefused) await writeQuietly(options, record)
   observed.end(record, hasBegun || !isRefused)
-  return { record, result: done?.value, text: done?.text ?? '', error }
+  return { record, result: done?.value, text: done?.text ?? '', error, isCut: done?.isCut === true }
 }
 
 /** The record of a run that was not begun; for printing and counting. */

@@ -5,6 +5,7 @@ import type { EpochMillis, RunId } from '../../table/ids.ts'
 import type { ObjectStore } from '../../table/io/object-store.ts'
 import { exitCodeOf } from '../exit.ts'
 import {
+  type RecordedRun,
   type RecordRunOptions,
   type RunRecord,
   recordRun,
@@ -160,7 +161,7 @@ async function runUnder(
       runner(job, { store, begun, signal, last, runId }),
     )
   })
-  const done = slot !== undefined && recorded !== undefined && isDone(recorded.record, recorded.error)
+  const done = slot !== undefined && recorded !== undefined && isDone(recorded)
   const tidy = lastSignal(last, RELEASE_MILLIS, clock)
   await lease.release({ signal: tidy.signal, lastSlot: done ? slot : undefined })
   tidy.release()
@@ -177,7 +178,7 @@ const RELEASE_MILLIS = 5000
 const TRY_AGAIN = 3
 
 /** Whether the same run, begun again at once by another process, would only end in the same way. */
-function isDone({ outcome }: RunRecord, error: unknown): boolean {
-  if (outcome === 'interrupted') return false
+function isDone({ record, error, isCut }: RecordedRun<unknown>): boolean {
+  if (record.outcome === 'interrupted' || isCut) return false
   return error === undefined || exitCodeOf(error) !== TRY_AGAIN
 }

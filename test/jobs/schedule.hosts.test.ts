@@ -271,6 +271,20 @@ describe('the end at a signal', () => {
     expect(await leaseOf('compact.n.t')).toMatchObject({ released: true, last_slot: '2026-03-01T11:07:00.000Z' })
   })
 
+  test('a landing that ended at a safe point with more to read notes no slot: a host that stands by goes on with it', async () => {
+    const one = createHost(world, store, [land('S')], async (_job, { signal }) => {
+      await one.options.clock.sleep(3_600_000, signal).catch(() => {})
+      return { ...done, isCut: true }
+    })
+    const forever = one.forever()
+    await pass(1000)
+    one.stop.abort(STOP)
+    await pass(1000)
+    expect(await forever).toEqual({ interrupted: false })
+    expect(one.outcomes()).toEqual(['S: ok'])
+    expect(await leaseOf('land.S')).toMatchObject({ released: true, last_slot: null })
+  })
+
   test('a run that heeds the signal is recorded as interrupted, and its lease is free without its slot', async () => {
     const one = createHost(world, store, jobs, async (_job, { signal }) => {
       await one.options.clock.sleep(3_600_000, signal)
