@@ -3,9 +3,11 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { DATASET_PROPERTY } from '../../../../jobs/datasets/table-layout.ts'
 import { inlineExecutor } from '../../../../jobs/executor.ts'
+import { isNoRollback, planRollback, runRollback } from '../../../../jobs/maintenance/rollback.ts'
 import { verifyTable } from '../../../../jobs/verify/index.ts'
+import { newRunId } from '../../../../table/clock.ts'
 import { closeWarehouse } from '../crash-support.ts'
-import { loadTable, memoryWarehouse, NOON, type Warehouse } from '../fixture.ts'
+import { loadTable, memoryWarehouse, NOON, TABLE, type Warehouse } from '../fixture.ts'
 import { runReplay } from '../replay-support.ts'
 import { squeezed } from '../staged-fixture.ts'
 import {
@@ -45,7 +47,7 @@ const versionsOf = (drafts: readonly Draft[]): Version[] =>
   drafts.map(({ shard, id, arrival, isLarge }, index) => {
     const [stream, shardId] = SHARDS[shard]!
     const value = isLarge ? `${index}-${'x'.repeat(2000)}` : `${index}`
-    return version(id, value, index + 1, { stream, shard: shardId, arrivalMillis: NOON + arrival })
+    return version(id, value, index + 2, { stream, shard: shardId, arrivalMillis: NOON + arrival })
   })
 
 type Step =
@@ -59,6 +61,8 @@ type Step =
       readonly maxReadBytes: number | undefined
     }
   | { readonly kind: 'rewrite' | 'replay' | 'allow' }
+  /** Back to one of the snapshots, whose later records are compacted again. */
+  | { readonly kind: 'back'; readonly to: number }
 
 const runStep = fc.record({
   kind: fc.constant('run' as const),
@@ -74,12 +78,23 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ kind: fc.constantFrom('rewrite' as const, 'replay' as const, 'allow' as const) }),
   },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('back' as const), to: fc.nat() }) },
 )
 
 async function allowLarge(warehouse: Warehouse): Promise<void> {
   const table = await loadTable(warehouse)
   const dataset = JSON.parse(table.metadata.properties[DATASET_PROPERTY]!) as object
   await table.setProperties({ [DATASET_PROPERTY]: JSON.stringify({ ...dataset, maxRecordBytes: 10_000 }) })
+}
+
+async function goBack(warehouse: Warehouse, to: number): Promise<void> {
+  const { store, clock } = warehouse
+  const table = await loadTable(warehouse)
+  const { snapshots } = table.metadata
+  if (snapshots.length === 0) return
+  const options = { store, table, tableName: TABLE }
+  const plan = await planRollback(options, snapshots[to % snapshots.length]!, { reprocess: true })
+  if (!isNoRollback(plan)) await runRollback({ ...options, clock, runId: newRunId(clock) }, plan)
 }
 
 async function runOf(
@@ -94,7 +109,7 @@ async function runOf(
 }
 
 async function exists(warehouse: Warehouse): Promise<boolean> {
-  return (await warehouse.catalog.loadTable('news.articles').catch(() => undefined)) !== undefined
+  return (await warehouse.catalog.loadTable(TABLE).catch(() => undefined)) !== undefined
 }
 
 /** All steps, then what is left of the history, and a replay of what was refused. */
@@ -108,7 +123,7 @@ async function live(
   const warehouse = memoryWarehouse()
   // a stream of which nothing is staged cannot be compacted
   const opening = SHARDS.map(([stream, shard], index) =>
-    version(`opening-${index}`, 'first', 0, { stream, shard, arrivalMillis: NOON }),
+    version(`opening-${index}`, 'first', 1, { stream, shard, arrivalMillis: NOON }),
   )
   const all = [...opening, ...versions]
   let landed = opening.length
@@ -121,6 +136,7 @@ async function live(
     } else if (await exists(warehouse)) {
       if (each.kind === 'allow') await allowLarge(warehouse)
       else if (each.kind === 'replay') await runReplay(warehouse)
+      else if (each.kind === 'back') await goBack(warehouse, each.to)
       else await rewriteAll(warehouse)
     }
   }
@@ -135,11 +151,13 @@ async function live(
     expect(problems.filter(({ code }) => code !== 'json-manifest-missing')).toEqual([])
   }
   closeWarehouse(warehouse)
-  return rows.filter((row) => !row.startsWith('opening-'))
+  const openings = rows.filter((row) => row.startsWith('opening-'))
+  expect(openings).toHaveLength(SHARDS.length)
+  return rows.filter((row) => !openings.includes(row))
 }
 
 describe('the rows of a table with one row a key', () => {
-  it('are those of its whole history, whatever the runs, their order, tasks, rewrites and replays', async () => {
+  it('are those of its whole history, whatever the runs, their order, tasks, rewrites, replays and ways back', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(draft, { minLength: 1, maxLength: 24 }),
@@ -160,7 +178,7 @@ describe('the rows of a table with one row a key', () => {
     async (keep) => {
       const at = (id: string, sequence: number, shard: number, arrival: number): Version => {
         const [stream, shardId] = SHARDS[shard]!
-        return version(id, `${sequence}`, sequence, { stream, shard: shardId, arrivalMillis: NOON + arrival })
+        return version(id, `${sequence}`, sequence + 1, { stream, shard: shardId, arrivalMillis: NOON + arrival })
       }
       const history = [at('x', 1, 0, 5), at('x', 2, 2, 5), at('y', 3, 1, 1), at('x', 4, 1, 5), at('y', 5, 2, 1)]
       const expected = keep === 'latest' ? ['x=2', 'y=5'] : ['x=1', 'y=3']
