@@ -3,7 +3,6 @@
  * aggregates, enriches, deduplicates, sorts, writes. Commits nothing.
  */
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { compactionChannel } from '../../table/diagnostics.ts'
 import { FirnError } from '../../table/errors.ts'
 import type { EpochMicros, RunId } from '../../table/ids.ts'
@@ -27,7 +26,13 @@ import {
 } from '../datasets/index.ts'
 import type { Executor, OnProgress } from '../executor.ts'
 import { checkBadRatio, type RunTotals, totalsOf } from './commit.ts'
-import { type ExchangePlace, openExchange, removeExchange } from './exchange/exchange.ts'
+import {
+  type ExchangePlace,
+  openExchange,
+  removeAbandoned,
+  removeExchange,
+  spillFolderOf,
+} from './exchange/exchange.ts'
 import { type ExistingRows, openExisting } from './existing/existing-rows.ts'
 import { DEFAULT_MEMORY_LIMIT_BYTES, taskBudget } from './memory.ts'
 import type { PlannedInput } from './plan.ts'
@@ -83,6 +88,7 @@ export async function processInputs(request: ProcessRequest): Promise<RunTotals>
   const run: RunTasks = (tasks, stage) =>
     executor.run(tasks, { signal, tableStoreOptions, onProgress: progress?.(stage) })
   try {
+    if (task.exchange.kind === 'folder') await removeAbandoned(task.exchange.path)
     const existing = await existingRows(request, task)
     const isWhole = existing === undefined && shares.length <= 1
     const { results, replacement } = isWhole
@@ -167,5 +173,5 @@ function taskOf(request: ProcessRequest, ownStore: boolean, tasks: number): Comp
 /** One task keeps its rows on the local disk; several meet in the warehouse, unless a folder is named that all see. */
 function exchangePlace({ runId, plans, spillFolder }: ProcessRequest, tasks: number): ExchangePlace {
   if (tasks > 1 && spillFolder === undefined) return { kind: 'warehouse', prefix: `_spill/${runId}/${plans}/` }
-  return { kind: 'folder', path: join(spillFolder ?? tmpdir(), `firn-spill-${runId}-${plans}`) }
+  return { kind: 'folder', path: spillFolderOf(spillFolder ?? tmpdir(), runId, plans) }
 }

@@ -2,7 +2,8 @@
  * Where stages of a run leave what the next one reads: a folder of the local disk for one process, `_spill/` of the
  * warehouse for tasks that may run anywhere. Objects, written once and read by ranges; gone when the run ends.
  */
-import { rm } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { FirnError } from '../../../table/errors.ts'
 import { type AbortableOptions, type ByteRange, type ObjectStore, subStore } from '../../../table/io/object-store.ts'
@@ -86,5 +87,35 @@ async function removeAll(store: ObjectStore, prefix: string): Promise<void> {
     }
   } finally {
     await Promise.all(open)
+  }
+}
+
+const FOLDER_PREFIX = 'firn-spill-'
+const FOLDER_NAME = /^firn-spill-[0-9a-f]{16}-\d+$/
+/** Longer than a run goes without spilling anything. */
+const ABANDONED_AFTER_MILLIS = 86_400_000
+
+/** A run's folder in `parent`. @param plans number of its plan. */
+export const spillFolderOf = (parent: string, runId: string, plans: number): string =>
+  join(parent, `${FOLDER_PREFIX}${runId}-${plans}`)
+
+/**
+ * Removes what runs left beside the folder `own` that were killed, after a day: else they would fill the disk one by
+ * one. What time it is, the disk says, which dated them too.
+ */
+export async function removeAbandoned(own: string): Promise<void> {
+  const parent = dirname(own)
+  const names = await readdir(parent).catch(() => [])
+  const others = names.filter((name) => FOLDER_NAME.test(name)).map((name) => join(parent, name))
+  if (others.length === 0) return
+  try {
+    await mkdir(own, { recursive: true })
+    const now = (await stat(own)).mtimeMs
+    for (const path of others) {
+      const { mtimeMs } = await stat(path)
+      if (now - mtimeMs > ABANDONED_AFTER_MILLIS) await rm(path, { recursive: true, force: true })
+    }
+  } catch {
+    // of another user, or removed by another run at this moment: the next run tries again
   }
 }

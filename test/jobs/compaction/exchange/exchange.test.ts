@@ -1,5 +1,13 @@
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { exchangeOn, removeExchange } from '../../../../jobs/compaction/exchange/exchange.ts'
+import {
+  exchangeOn,
+  removeAbandoned,
+  removeExchange,
+  spillFolderOf,
+} from '../../../../jobs/compaction/exchange/exchange.ts'
 import { FirnError, type ObjectStore, openStore } from '../../../../table/index.ts'
 
 const memory = (name: string): ObjectStore => openStore(`memory://exchange-${process.pid}-${name}`)
@@ -84,5 +92,25 @@ describe('an exchange', () => {
       delete: async () => Promise.reject(new Error('down')),
     }
     await removeExchange({ kind: 'warehouse', prefix: '_spill/' }, broken)
+  })
+
+  it('leaves no folder of a killed run for longer than a day, and no other folder without one', async () => {
+    const parent = await mkdtemp(join(tmpdir(), 'firn-abandoned-'))
+    const now = Date.now()
+    const folder = async (path: string, ageHours: number): Promise<void> => {
+      await mkdir(path)
+      await writeFile(join(path, 'run-0-0-0.blocks'), 'x')
+      await utimes(path, new Date(now - ageHours * 3_600_000), new Date(now - ageHours * 3_600_000))
+    }
+    await folder(spillFolderOf(parent, '0123456789abcdef', 1), 25)
+    await folder(spillFolderOf(parent, '0123456789abcde0', 12), 23)
+    await folder(join(parent, 'firn-spill-of-mine'), 2500)
+    const own = spillFolderOf(parent, '0123456789abcde1', 1)
+    await removeAbandoned(own)
+    await removeExchange({ kind: 'folder', path: own }, memory('none'))
+    expect(await readdir(parent)).toEqual(['firn-spill-0123456789abcde0-12', 'firn-spill-of-mine'])
+    await removeAbandoned(spillFolderOf(join(parent, 'absent'), '0123456789abcdef', 1))
+    expect(await readdir(parent)).not.toContain('absent')
+    await rm(parent, { recursive: true })
   })
 })
