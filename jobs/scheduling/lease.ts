@@ -31,6 +31,8 @@ export interface LeaseOptions extends AbortableOptions {
    * give up as soon as the holder is seen to live.
    */
   readonly wait: boolean
+  /** Called once, before the first wait: somebody who may be dead has it. `leftMillis`: until it is ours if so. */
+  readonly onWait?: ((holder: { readonly owner: string; readonly leftMillis: number }) => void) | undefined
 }
 
 /** A lease that is ours. */
@@ -70,6 +72,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Acquisition> 
   const signal = options.signal ?? new AbortController().signal
   const key = leaseKey(options.name)
   const watch: Watch = { identity: undefined, sinceMonotonic: 0, moved: false }
+  let told = false
   for (let failures = 0; ; ) {
     signal.throwIfAborted()
     try {
@@ -77,8 +80,11 @@ export async function acquireLease(options: LeaseOptions): Promise<Acquisition> 
       const verdict = judge(found, watch, options)
       if (verdict.kind === 'busy' || verdict.kind === 'done') return verdict
       failures = 0
-      if (verdict.kind === 'wait') await clock.sleep(verdict.millis, signal)
-      else {
+      if (verdict.kind === 'wait') {
+        if (!told) options.onWait?.(verdict)
+        told = true
+        await clock.sleep(verdict.millis, signal)
+      } else {
         const lease = await take(options, key, found, verdict.document, signal)
         if (lease.isHeld()) return { kind: 'held', lease }
         // the answer came too late to be believed: our own hold is renewed by the next look
@@ -119,7 +125,7 @@ interface Watch {
 type Verdict =
   | Exclude<Acquisition, { readonly kind: 'held' }>
   | { readonly kind: 'take'; readonly document: LeaseDocument }
-  | { readonly kind: 'wait'; readonly millis: number }
+  | { readonly kind: 'wait'; readonly millis: number; readonly owner: string; readonly leftMillis: number }
 
 /** What `found` means for us. Notes in `watch` what was seen. */
 function judge(found: StoredObject | undefined, watch: Watch, options: LeaseOptions): Verdict {
@@ -151,7 +157,8 @@ function judge(found: StoredObject | undefined, watch: Watch, options: LeaseOpti
   }
   const ttl = seen?.ttlMillis ?? ttlMillis
   const leftMillis = watch.sinceMonotonic + ttl - now
-  return leftMillis <= 0 ? next : { kind: 'wait', millis: Math.min(leftMillis, ttl / 4) }
+  if (leftMillis <= 0) return next
+  return { kind: 'wait', millis: Math.min(leftMillis, ttl / 4), owner: seen?.owner ?? 'unknown', leftMillis }
 }
 
 /** How far a slot that is noted as done may be ahead of our clock. */

@@ -19,7 +19,7 @@ import { countChanges } from '../written.ts'
 import { previousSlot } from './cron.ts'
 import { type JobSpec, leaseNameOf, nameOf, subjectOf } from './job-spec.ts'
 import type { Lanes } from './lanes.ts'
-import { type Acquisition, acquireLease, type Lease } from './lease.ts'
+import { type Acquisition, acquireLease, type Lease, type LeaseOptions } from './lease.ts'
 import type { SchedulerState } from './status.ts'
 
 /** What a job's work is given. */
@@ -97,7 +97,16 @@ async function leaseFor(
     return { kind: 'none', error }
   }
   state.change(job, { state: 'waiting' })
-  const lease = { store, clock, name: leaseNameOf(job), owner: state.owner, runId, ttlMillis, unlessDone, wait }
+  const name = leaseNameOf(job)
+  // a host that stands by waits at every slot, which is no news
+  const onWait: LeaseOptions['onWait'] = wait
+    ? undefined
+    : ({ owner, leftMillis }) =>
+        options.log.info(
+          { lease: name, owner, seconds: Math.ceil(leftMillis / 1000) },
+          'another process has the lease: waiting to see whether it lives',
+        )
+  const lease = { store, clock, name, owner: state.owner, runId, ttlMillis, unlessDone, wait, onWait }
   let acquired: Acquisition
   try {
     acquired = await acquireLease({ ...lease, signal: stop })

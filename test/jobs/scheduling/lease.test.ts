@@ -83,8 +83,10 @@ describe.each(stores)('a lease in %s', (_kind, open) => {
     const held = a.acquire()
     await pass(10)
     const waiting = b.acquire()
-    const asking = b.acquire({ wait: false })
+    const told: unknown[] = []
+    const asking = b.acquire({ wait: false, onWait: ({ owner, leftMillis }) => told.push([owner, leftMillis]) })
     await pass(10 * TTL)
+    expect(told).toEqual([['a', TTL]])
     expect(leaseOf(held).isHeld()).toBe(true)
     expect(waiting.outcome).toBeUndefined()
     expect(asking.outcome).toMatchObject({ kind: 'busy', owner: 'a', epoch: 1 })
