@@ -5,9 +5,10 @@ import { articles, resolveDataset } from './datasets/index.ts'
 import { landingWork, parseStart } from './landing.ts'
 import { maintainWork } from './maintenance/maintain.ts'
 import type { JobRunner } from './schedule.ts'
-import { workOf } from './work.ts'
+import { type WorkOptions, workOf } from './work.ts'
 
-export function jobRunner(ctx: CommandContext): JobRunner {
+/** @param work flags that beat the settings of how compactions work. */
+export function jobRunner(ctx: CommandContext, work: WorkOptions = {}): JobRunner {
   const { clock, config, log } = ctx
   return async (job, { store, begun, signal, last, runId }) => {
     switch (job.kind) {
@@ -24,7 +25,7 @@ export function jobRunner(ctx: CommandContext): JobRunner {
           fallbackDataset: articles,
           streams: job.streams,
           clock,
-          ...(await workOf(ctx)),
+          ...(await workOf(ctx, work)),
           maxBadRatio: config.maxBadRatio,
           log,
           signal,

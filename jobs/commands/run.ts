@@ -8,8 +8,9 @@ import type { RunRecord } from '../runs.ts'
 import type { JobSpec, RunFlags } from '../schedule.ts'
 import { Interrupted } from '../signals.ts'
 import { collectNames } from './names.ts'
+import { addWorkOptions, type WorkFlags } from './work-flags.ts'
 
-interface Flags extends RunFlags {
+interface Flags extends RunFlags, WorkFlags {
   readonly once: boolean
   readonly listen?: string
   readonly dryRun: boolean
@@ -26,7 +27,7 @@ Examples:
   $ firn run --once compact news.articles`
 
 export function runCommand(ctx: CommandContext): Command {
-  return new Command('run')
+  const command = new Command('run')
     .description('land, compact and maintain by schedule')
     .argument('[job]', 'only land, compact or maintain')
     .argument('[names...]', 'only these streams or tables')
@@ -41,6 +42,7 @@ export function runCommand(ctx: CommandContext): Command {
     .option('--lease-ttl <time>', 'how long a host that is gone keeps others from its jobs (default: 60s)')
     .option('--listen <address>', 'serve /metrics, /healthz, /readyz and /status there, like 127.0.0.1:9464')
     .option('--dry-run', 'print the jobs; run none', false)
+  return addWorkOptions(command)
     .addHelpText('after', HELP)
     .action((job: string | undefined, names: readonly string[], flags: Flags) => run(ctx, job, names, flags))
 }
@@ -74,7 +76,7 @@ async function run(
   const listen = flags.listen ?? config.listen
   if (listen !== undefined) await ctx.telemetry.serve(listen, () => ({ scheduler: state.snapshot() }))
   const store = ctx.warehouse()
-  const options = { jobs, runner: jobRunner(ctx), store, clock, log, signal, onRecord, state, leaseTtlMillis }
+  const options = { jobs, runner: jobRunner(ctx, flags), store, clock, log, signal, onRecord, state, leaseTtlMillis }
   if (!flags.once) {
     const { interrupted } = await runForever(options)
     if (interrupted) signal.throwIfAborted()

@@ -2,8 +2,10 @@
 import { pino } from 'pino'
 import { expect, test } from 'vitest'
 import { loadConfig } from '../../../jobs/config.ts'
-import { maintain } from '../../../jobs/maintenance/maintain.ts'
-import type { MaintainPart } from '../../../jobs/settings/maintain.ts'
+import type { CommandContext } from '../../../jobs/context.ts'
+import { jobRunner } from '../../../jobs/job-runner.ts'
+import { MAINTAIN_PARTS, type MaintainPart } from '../../../jobs/settings/maintain.ts'
+import { newRunId } from '../../../table/clock.ts'
 import { FirnError } from '../../../table/errors.ts'
 import { type ObjectStore, openCatalog, type Table } from '../../../table/index.ts'
 import { storeUnavailable } from '../../../table/io/store-errors.ts'
@@ -41,7 +43,7 @@ const DEAD = '_spill/dead/0/part'
 /** Runs one part and would run another one; a signal comes at the first one's first commit. */
 async function stopped(
   part: MaintainPart,
-  commitSignal: AbortSignal | undefined,
+  lastOf: (stop: AbortSignal) => AbortSignal,
 ): Promise<{ readonly error: unknown; readonly before: Table; readonly after: Table; readonly othersBegan: boolean }> {
   const warehouse = agedWarehouse()
   for (let end = 3; end <= 36; end += 3) {
@@ -53,11 +55,17 @@ async function stopped(
   const before = await warehouse.load()
   const stop = new AbortController()
   const store = stoppedAtCommit(warehouse.store, stop)
-  const only: readonly MaintainPart[] = [part, 'leftovers']
-  const options = { ...warehouse, store, catalog: openCatalog(store, warehouse), table: TABLE, only }
-  const config = loadConfig({ env: {}, cwd: '/nowhere' })
+  const others = MAINTAIN_PARTS.filter((each) => each !== part && each !== 'leftovers')
+  const policy = Object.fromEntries(others.map((each) => [each, { enabled: false }]))
+  const config = { ...loadConfig({ env: {}, cwd: '/nowhere' }), maintain: policy }
   const log = pino({ level: 'silent' })
-  const error = await maintain({ ...options, config, log, signal: stop.signal, commitSignal }).then(
+  const { clock } = warehouse
+  // as `firn run` does it
+  const ctx = { clock, config, log, catalog: () => openCatalog(store, { clock }) } as unknown as CommandContext
+  const runner = jobRunner(ctx)
+  const job = { kind: 'maintain', cron: '* * * * *', table: TABLE } as const
+  const run = { store, begun: () => {}, signal: stop.signal, last: lastOf(stop.signal), runId: newRunId(clock) }
+  const error = await runner(job, run).then(
     () => undefined,
     (thrown: unknown) => thrown,
   )
@@ -68,7 +76,7 @@ async function stopped(
 test.each(['rewrite', 'manifests', 'expire'] as const)(
   '%s finds out what became of the commit that it is at, and begins nothing more',
   async (part) => {
-    const { error, before, after, othersBegan } = await stopped(part, new AbortController().signal)
+    const { error, before, after, othersBegan } = await stopped(part, () => new AbortController().signal)
     expect(error).toBe(STOP)
     expect(after.metadata.metadataLog.length - before.metadata.metadataLog.length, 'commits').toBe(1)
     expect(othersBegan).toBe(false)
@@ -76,6 +84,6 @@ test.each(['rewrite', 'manifests', 'expire'] as const)(
 )
 
 test('without the time for it, the signal does not hide that nobody knows', async () => {
-  const { error } = await stopped('rewrite', undefined)
+  const { error } = await stopped('rewrite', (stop) => stop)
   expect(FirnError.is(error, 'FIRN_COMMIT_STATE_UNKNOWN')).toBe(true)
 })
