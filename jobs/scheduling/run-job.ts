@@ -164,18 +164,27 @@ async function runUnder(
   const signal = AbortSignal.any([stop, lease.signal])
   const { name, epoch } = lease
   const info = () => ({ name, owner: state.owner, epoch, slot: slot ?? null, lost: lease.signal.aborted })
-  const recorded = await lanes.inTurn(job, signal, async () => {
-    state.change(job, { state: 'running' })
-    return await recordRun({ ...recordOf(options, job), store, stop: signal, runId, lease: info }, (begun) =>
-      runner(job, { store, begun, signal, last, runId }),
-    )
-  })
+  let recorded: RecordedRun<unknown> | undefined
+  let broken: unknown
+  try {
+    recorded = await lanes.inTurn(job, signal, async () => {
+      state.change(job, { state: 'running' })
+      return await recordRun({ ...recordOf(options, job), store, stop: signal, runId, lease: info }, (begun) =>
+        runner(job, { store, begun, signal, last, runId }),
+      )
+    })
+  } catch (error) {
+    // What the work throws is in its record. This is a fault of ours, and must not be held on to: the lease would be
+    // renewed for as long as this process lives, and nobody could do the job.
+    broken = error ?? new Error('the run ended without a reason')
+  }
   const done = slot !== undefined && recorded !== undefined && isDone(recorded)
   const tidy = lastSignal(last, RELEASE_MILLIS, clock)
   await lease.release({ signal: tidy.signal, lastSlot: done ? slot : undefined })
   tidy.release()
   const lost = lease.signal.aborted
   state.change(job, { lease: { state: lost ? 'lost' : 'free', ...(done && !lost ? { last_slot: slot } : {}) } })
+  if (broken !== undefined) return { error: broken }
   if (recorded === undefined) return { error: stop.aborted ? undefined : lease.signal.reason }
   state.finished(job, recorded.record)
   options.onRecord(recorded.record, recorded.text)

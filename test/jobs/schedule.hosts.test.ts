@@ -242,6 +242,23 @@ describe('two hosts', () => {
   })
 })
 
+test('a run whose end cannot be told gives its lease back, is logged, and the next tick tries again', async () => {
+  let runs = 0
+  const endless: Record<string, unknown> = {}
+  endless['self'] = endless
+  const one = createHost(world, store, [land('S')], async () => (++runs === 1 ? { ...done, json: endless } : done))
+  const forever = one.forever()
+  await pass(1000)
+  expect(await leaseOf('land.S')).toMatchObject({ released: true, last_slot: null })
+  expect(one.lines.join('')).toContain('the run failed')
+  one.tick('land S', slotAt(5))
+  await pass(1000)
+  expect(one.outcomes()).toEqual(['S: ok'])
+  one.stop.abort(STOP)
+  await pass(1000)
+  await forever
+})
+
 describe('the end at a signal', () => {
   const jobs = [compact('n.t')]
 
