@@ -161,8 +161,16 @@ function decodedUserinfo(username: string, password: string): string {
 function fileDelivery(target: string): Delivery {
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(target)?.[1]
   if (scheme !== undefined && scheme !== 'file') throw badTarget(`the scheme ${scheme} is not known`)
-  const path = scheme === undefined ? target : fileURLToPath(target)
+  const path = scheme === undefined ? target : pathOf(target)
   return (event) => appendFile(path, `${JSON.stringify(event)}\n`)
+}
+
+function pathOf(url: string): string {
+  try {
+    return fileURLToPath(url)
+  } catch {
+    throw badTarget('it is no URL of a file on this computer')
+  }
 }
 
 const badTarget = (why: string): FirnError =>

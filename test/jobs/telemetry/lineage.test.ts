@@ -202,7 +202,7 @@ test('a table that hangs, whatever it is told, holds up the end of a command for
   expect(warnings.length).toBeGreaterThanOrEqual(5)
 })
 
-test.each(['ftp://host/x', 'http://', 's3://b/k', 'http://a%zz:b@host/'])('refuses %s', (target) => {
+test.each(['ftp://host/x', 'http://', 's3://b/k', 'http://a%zz:b@host/', 'file://host/x'])('refuses %s', (target) => {
   expect(() => start(target)).toThrow(expect.objectContaining({ code: 'FIRN_LINEAGE_TARGET' }))
 })
 
