@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type CompactOptions, type CompactResult, compact } from '../../../../jobs/compaction/index.ts'
 import { originText } from '../../../../jobs/compaction/origin.ts'
 import { type DatasetDefinition, parseDataset } from '../../../../jobs/datasets/index.ts'
+import { DATASET_PROPERTY } from '../../../../jobs/datasets/table-layout.ts'
 import { type Executor, inlineExecutor } from '../../../../jobs/executor.ts'
 import { newRunId } from '../../../../table/clock.ts'
 import {
@@ -153,4 +154,11 @@ export async function rewriteAll(warehouse: Warehouse): Promise<void> {
   const table = await loadTable(warehouse)
   const plan = await planRewrite(table, { rewriteAll: true })
   await runRewrite(table, plan, { runId: newRunId(warehouse.clock), spillFolder: join(tmpdir(), 'firn-scope-rewrite') })
+}
+
+/** What was refused as too large passes from now on. */
+export async function allowLarge(warehouse: Warehouse): Promise<void> {
+  const table = await loadTable(warehouse)
+  const dataset = JSON.parse(table.metadata.properties[DATASET_PROPERTY]!) as object
+  await table.setProperties({ [DATASET_PROPERTY]: JSON.stringify({ ...dataset, maxRecordBytes: 10_000 }) })
 }

@@ -1,7 +1,6 @@
 /** However a history is cut into runs, in whatever order its streams come: the rows of the table are the same. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { DATASET_PROPERTY } from '../../../../jobs/datasets/table-layout.ts'
 import { inlineExecutor } from '../../../../jobs/executor.ts'
 import { isNoRollback, planRollback, runRollback } from '../../../../jobs/maintenance/rollback.ts'
 import { verifyTable } from '../../../../jobs/verify/index.ts'
@@ -11,6 +10,7 @@ import { loadTable, memoryWarehouse, NOON, TABLE, type Warehouse } from '../fixt
 import { runReplay } from '../replay-support.ts'
 import { squeezed } from '../staged-fixture.ts'
 import {
+  allowLarge,
   expectedRows,
   rewriteAll,
   runScoped,
@@ -80,12 +80,6 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('back' as const), to: fc.nat() }) },
 )
-
-async function allowLarge(warehouse: Warehouse): Promise<void> {
-  const table = await loadTable(warehouse)
-  const dataset = JSON.parse(table.metadata.properties[DATASET_PROPERTY]!) as object
-  await table.setProperties({ [DATASET_PROPERTY]: JSON.stringify({ ...dataset, maxRecordBytes: 10_000 }) })
-}
 
 async function goBack(warehouse: Warehouse, to: number): Promise<void> {
   const { store, clock } = warehouse

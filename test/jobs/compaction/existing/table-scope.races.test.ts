@@ -2,10 +2,20 @@
 import { describe, expect, test } from 'vitest'
 import { planRollback, runRollback } from '../../../../jobs/maintenance/rollback.ts'
 import { newRunId } from '../../../../table/clock.ts'
-import { parseWhere, planManifests, runManifests } from '../../../../table/index.ts'
+import {
+  type ObjectStore,
+  openCatalog,
+  openRestCatalog,
+  parseWhere,
+  planManifests,
+  runManifests,
+} from '../../../../table/index.ts'
+import { startRestServer } from '../../../table/catalog/rest-server.ts'
 import { killedEverywhere } from '../crash-support.ts'
 import { loadTable, memoryWarehouse, TABLE, type Warehouse } from '../fixture.ts'
+import { runReplay } from '../replay-support.ts'
 import {
+  allowLarge,
   appendForeign,
   disturbed,
   expectedRows,
@@ -93,6 +103,54 @@ describe('a run is planned anew', () => {
     expect(await runScoped(warehouse, { executor, streams: ['a'] })).toMatchObject({ plans: 2 })
     await runScoped(warehouse, { streams: ['b'] })
     expect(await valuesOf(warehouse)).toEqual(expectedRows([...older, ...newer], 'latest'))
+  })
+
+  test('when another writer was faster by as little as its commit', async () => {
+    const warehouse = memoryWarehouse()
+    const there = [version('there', 'one', 1)]
+    await stageVersions(warehouse, there)
+    await runScoped(warehouse, { dataset: scopeDataset('first') })
+    await stageVersions(warehouse, [...there, version('x', 'new', 2)])
+    let raced = false
+    const store: ObjectStore = {
+      ...warehouse.store,
+      put: async (key, body, options) => {
+        if (/v\d+\.metadata\.json$/.test(key) && !raced) {
+          raced = true
+          await appendForeign(warehouse, [{ id: 'x', value: 'foreign' }])
+        }
+        return warehouse.store.put(key, body, options)
+      },
+    }
+    const slow = { ...warehouse, store, catalog: openCatalog(store, { clock: warehouse.clock }) }
+    expect(await runScoped(slow)).toMatchObject({ plans: 2, duplicates: 1, rows_added: 0 })
+    expect(await valuesOf(warehouse)).toEqual(['there=one', 'x=foreign'])
+  })
+
+  test('also the first one of a table, and through a REST catalog', async () => {
+    const memory = memoryWarehouse()
+    const server = await startRestServer({ location: memory.store.url })
+    try {
+      const warehouse = { ...memory, catalog: openRestCatalog({ uri: server.uri, clock: memory.clock }) }
+      await stageVersions(warehouse, [version('x', 'new', 1), version('y', 'new', 2)])
+      const executor = disturbed(warehouse, 3, () => appendForeign(warehouse, [{ id: 'x', value: 'foreign' }]))
+      const result = await runScoped(warehouse, { executor, dataset: scopeDataset('first') })
+      expect(result).toMatchObject({ plans: 2, rows_added: 1, duplicates: 1 })
+      expect(await valuesOf(warehouse)).toEqual(['x=foreign', 'y=new'])
+    } finally {
+      await server.close()
+    }
+  })
+
+  test.each(STAGES)('when it is a replay, and files were rewritten, after stage %i', async (stage) => {
+    const warehouse = memoryWarehouse()
+    const refused = version('x', 'x'.repeat(2000), 9)
+    await stageVersions(warehouse, [version('x', 'older', 1), version('y', 'there', 2), refused])
+    await runScoped(warehouse, { maxBadRatio: 1 })
+    await allowLarge(warehouse)
+    const executor = disturbed(warehouse, stage, () => rewriteAll(warehouse))
+    expect(await runReplay(warehouse, { executor })).toMatchObject({ plans: 2, rows_added: 1, rows_replaced: 1 })
+    expect(await valuesOf(warehouse)).toEqual([`x=${refused.value}`, 'y=there'])
   })
 
   test('a few times, then it gives up, and the table is as the others left it', async () => {

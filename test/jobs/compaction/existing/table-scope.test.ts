@@ -6,6 +6,7 @@ import { parseWhere, snapshotId } from '../../../../table/index.ts'
 import { loadTable, memoryWarehouse, rowsOf, TABLE, type Warehouse } from '../fixture.ts'
 import { runReplay } from '../replay-support.ts'
 import {
+  allowLarge,
   appendForeign,
   runScoped,
   scopeDataset,
@@ -135,9 +136,7 @@ describe('rows of the table', () => {
     await runScoped(warehouse, { maxBadRatio: 1 })
     await stageVersions(warehouse, [refused, version('x', 'newer', 2), version('y', 'older', 3)])
     await runScoped(warehouse)
-    const table = await loadTable(warehouse)
-    const dataset = JSON.parse(table.metadata.properties['firn.dataset']!) as object
-    await table.setProperties({ 'firn.dataset': JSON.stringify({ ...dataset, maxRecordBytes: 10_000 }) })
+    await allowLarge(warehouse)
     expect(await runReplay(warehouse)).toMatchObject({
       records_read: 1,
       rows_added: 0,
