@@ -65,12 +65,12 @@ export function processExecutor(options: ProcessExecutorOptions): Executor {
   return {
     run: async (tasks, runOptions = {}) => {
       runOptions.signal?.throwIfAborted()
-      const folder = await mkdtemp(join(tmpdir(), 'firn-tasks-'))
+      const folder = await mkdtemp(join(tmpdir(), 'firn-tasks-')).catch(noFolder)
       try {
         let files = 0
         return await runInLanes(tasks, maxProcesses, runOptions, async (task, { signal, onProgress }) => {
           const file = join(folder, `${files++}.json`)
-          await writeFile(file, JSON.stringify(task))
+          await writeFile(file, JSON.stringify(task)).catch(noFolder)
           return await runProcess(file, options, { ...runOptions, signal, onProgress })
         })
       } finally {
@@ -78,6 +78,16 @@ export function processExecutor(options: ProcessExecutorOptions): Executor {
       }
     },
   }
+}
+
+/** Of containers whose root is read-only, mostly. */
+function noFolder(cause: unknown): never {
+  const code = (cause as NodeJS.ErrnoException).code ?? 'unknown'
+  throw new FirnError('invalid', 'FIRN_SPILL_FAILED', `cannot write task files below ${tmpdir()} (${code})`, {
+    cause,
+    detail: { folder: tmpdir() },
+    help: 'let TMPDIR name a folder with room that this user may write to, or use --executor threads',
+  })
 }
 
 function runProcess(

@@ -90,6 +90,23 @@ describe('processExecutor', () => {
     expect(await errorOf(executor.run([task]))).toMatchObject({ code: 'FIRN_TASK_CRASHED' })
   })
 
+  it('says that it has no folder for task files', async () => {
+    const { warehouse, task } = await warehouseWithTask('no-folder')
+    const before = process.env['TMPDIR']
+    process.env['TMPDIR'] = join(folder, 'absent')
+    try {
+      const error = await errorOf(processExecutor({ warehouse: warehouse.store.url }).run([task]))
+      expect(error).toMatchObject({
+        kind: 'invalid',
+        code: 'FIRN_SPILL_FAILED',
+        help: expect.stringContaining('TMPDIR'),
+      })
+    } finally {
+      if (before === undefined) delete process.env['TMPDIR']
+      else process.env['TMPDIR'] = before
+    }
+  })
+
   it('ends its processes on abort, and one that fails ends the others', async () => {
     const { warehouse, task } = await warehouseWithTask('abort')
     const pids = join(folder, 'pids')

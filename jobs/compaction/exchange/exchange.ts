@@ -15,19 +15,20 @@ export type ExchangePlace =
   | { readonly kind: 'warehouse'; readonly prefix: string }
 
 export interface Exchange {
-  /** @throws {FirnError} `FIRN_SPILL_FAILED` (unavailable) when there is no room; what the store throws. */
+  /** @throws {FirnError} `FIRN_SPILL_FAILED` when there is no room (unavailable) or the folder cannot be written (invalid); what the store throws. */
   put(key: string, body: Uint8Array, options: AbortableOptions): Promise<void>
   get(key: string, range: ByteRange, options: AbortableOptions): Promise<Uint8Array>
 }
 
 export function openExchange(place: ExchangePlace, warehouse: ObjectStore): Exchange {
-  return exchangeOn(storeAt(place, warehouse))
+  return exchangeOn(storeAt(place, warehouse), place)
 }
 
 const storeAt = (place: ExchangePlace, warehouse: ObjectStore): ObjectStore =>
   place.kind === 'folder' ? openStore(pathToFileURL(place.path).href) : subStore(warehouse, place.prefix)
 
-export function exchangeOn(store: ObjectStore): Exchange {
+/** @param place of the store, for messages. */
+export function exchangeOn(store: ObjectStore, place?: ExchangePlace): Exchange {
   let writtenBytes = 0
   return {
     async put(key, body, { signal }) {
@@ -35,7 +36,7 @@ export function exchangeOn(store: ObjectStore): Exchange {
         await store.put(key, body, { signal })
         writtenBytes += body.byteLength
       } catch (cause) {
-        if (!isFull(cause)) throw cause
+        if (!isFull(cause)) throw place?.kind === 'folder' ? unusable(place.path, cause) : cause
         const message = `no room in ${store.url} for ${body.byteLength} bytes more of sorted rows, ${writtenBytes} were written`
         throw new FirnError('unavailable', 'FIRN_SPILL_FAILED', message, {
           cause,
@@ -52,6 +53,17 @@ export function exchangeOn(store: ObjectStore): Exchange {
       throw new FirnError('corrupt', 'FIRN_SPILL_CORRUPT', message, { help: 'run the same command again' })
     },
   }
+}
+
+/** Its file store takes the folder for a warehouse, and would send its reader there. */
+function unusable(path: string, cause: unknown): unknown {
+  if (!FirnError.is(cause) || cause.kind !== 'invalid') return cause
+  const message = `cannot write sorted rows below ${dirname(path)}: ${cause.message}`
+  return new FirnError('invalid', 'FIRN_SPILL_FAILED', message, {
+    cause,
+    detail: { folder: dirname(path) },
+    help: 'give --spill-folder a folder that this user may write to, or a larger --memory-limit',
+  })
 }
 
 /** The disk, or the user's share of it, is full. */

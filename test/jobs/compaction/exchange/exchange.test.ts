@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
   exchangeOn,
+  openExchange,
   removeAbandoned,
   removeExchange,
   spillFolderOf,
@@ -43,6 +44,20 @@ describe('an exchange', () => {
     const exchange = exchangeOn(small(memory('other'), 'EIO'))
     await exchange.put('a', new Uint8Array(1), {})
     await expect(exchange.put('b', new Uint8Array(1), {})).rejects.toMatchObject({ code: 'FIRN_STORE_UNAVAILABLE' })
+  })
+
+  it('says which folder cannot be written', async () => {
+    const parent = await mkdtemp(join(tmpdir(), 'firn-unwritable-'))
+    const file = join(parent, 'file')
+    await writeFile(file, 'no folder')
+    const exchange = openExchange({ kind: 'folder', path: join(file, 'firn-spill-1') }, memory('unused'))
+    await expect(exchange.put('a', new Uint8Array(1), {})).rejects.toMatchObject({
+      kind: 'invalid',
+      code: 'FIRN_SPILL_FAILED',
+      detail: { folder: file },
+      help: expect.stringContaining('--spill-folder'),
+    })
+    await rm(parent, { recursive: true })
   })
 
   it('refuses an object that is shorter than it was', async () => {
