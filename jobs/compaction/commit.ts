@@ -24,6 +24,7 @@ import {
   STREAMS_PROPERTY,
 } from './positions.ts'
 import { quarantineId, reasonsOf } from './quarantine.ts'
+import { markSnapshot } from './refused-objects.ts'
 import { printReplayed, REPLAYED_MEMBER, replayedOf } from './replayed.ts'
 import { streamsOf } from './staged.ts'
 import type { CompactionTaskResult } from './task.ts'
@@ -179,7 +180,15 @@ export async function commitRun(commit: RunCommit): Promise<CommittedRun> {
     runMarker: { property: LAST_RUN_PROPERTY, value: runId },
     signal,
   })
+  if (quarantinedRows(totals) > 0) await markRun(commit, snapshotId)
   return { table: next, snapshotId, attempts, recovered }
+}
+
+/** Other engines make no mark when they let a snapshot expire; where this fails, the next expiry here does it. */
+async function markRun(source: RunCommit, snapshotId: SnapshotId): Promise<void> {
+  await markSnapshot(source, snapshotId).catch((error: unknown) => {
+    if (!FirnError.is(error) && source.signal?.aborted !== true) throw error
+  })
 }
 
 /**

@@ -3,7 +3,7 @@
  * main stood on lists it, and its id is not in `firn.replayed`.
  *
  * An expired snapshot leaves no trace in the table, while its refused records stay. That it was committed is then told
- * by an object beside its JSON manifest, which expiry makes before it removes snapshots.
+ * by an object beside its JSON manifest, which a run makes once it has committed, and expiry for runs that died then.
  */
 import { FirnError } from '../../table/errors.ts'
 import { type SnapshotId, snapshotId } from '../../table/ids.ts'
@@ -188,14 +188,16 @@ export async function committedMarks(
  * the line by which main's history is followed may break before them.
  * @throws {FirnError} what the store throws.
  */
-export async function markCommitted({ store, table, tableName, signal }: RefusedSource): Promise<void> {
-  const { metadata } = table
-  const marked = new Set(await committedMarks(store, tableName, { signal }))
-  for (const { snapshotId: id } of historyOf(metadata).filter(hasRefused)) {
-    if (marked.has(id)) continue
-    // whoever wrote it before wrote the same
-    await store.put(committedKey(tableName, id), Buffer.from(`${metadata.tableUuid}\n`), { signal })
-  }
+export async function markCommitted(source: RefusedSource): Promise<void> {
+  const { metadata } = source.table
+  const marked = new Set(await committedMarks(source.store, source.tableName, { signal: source.signal }))
+  const ids = historyOf(metadata).filter(hasRefused)
+  for (const { snapshotId: id } of ids) if (!marked.has(id)) await markSnapshot(source, id)
+}
+
+/** That the run of `id` was committed. Whoever wrote it before wrote the same. @throws {FirnError} what the store throws. */
+export async function markSnapshot({ store, table, tableName, signal }: RefusedSource, id: SnapshotId): Promise<void> {
+  await store.put(committedKey(tableName, id), Buffer.from(`${table.metadata.tableUuid}\n`), { signal })
 }
 
 /** Once no object is left that the manifest of the expired snapshot `id` lists. The mark goes last: it is found again. */

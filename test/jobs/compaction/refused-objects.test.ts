@@ -3,8 +3,10 @@ import { expect, test } from 'vitest'
 import { expireTable } from '../../../jobs/maintenance/expire-table.ts'
 import { planRollback, runRollback } from '../../../jobs/maintenance/rollback.ts'
 import { newRunId } from '../../../table/clock.ts'
+import { FirnError } from '../../../table/errors.ts'
 import {
   copyTable,
+  type ObjectStore,
   openCatalog,
   openStore,
   openTableAt,
@@ -81,14 +83,40 @@ test('a replay that another engine undid and let expire cannot be undone with re
   await expect(goBack(moved, target, true)).rejects.toMatchObject({ code: 'FIRN_REPROCESS_IMPOSSIBLE' })
 })
 
-test('those of the target of a rollback count when another engine lets what was undone expire', async () => {
+test('those of a run count when another engine lets it expire: the run has left a mark', async () => {
   const warehouse = await twice()
   const undone = await idAt(warehouse, 1)
   await goBack(warehouse, await idAt(warehouse, 0), false)
   const table = await loadTable(warehouse)
   const plan = planExpire(table, { snapshotIds: [undone] }, warehouse.clock)
   await runExpire(table, plan, { graceMillis: 0 }, warehouse.clock)
-  // nothing says any more that the other run was committed
+  expect(await refusedIds(warehouse)).toEqual(['large-2', 'large-3'])
+  // without it nothing says any more that the run was committed; those of what is there count all the same
+  await warehouse.store.delete(`_manifests/${TABLE}/${undone}.committed`)
+  expect(await refusedIds(warehouse)).toEqual(['large-2'])
+})
+
+test('a run whose mark cannot be written has committed all the same, and expiry marks it', async () => {
+  const { store, ...rest } = memoryWarehouse()
+  const refusing: ObjectStore = {
+    url: store.url,
+    put: (key, body, options) => {
+      if (key.endsWith('.committed')) throw new FirnError('unavailable', 'FIRN_STORE_UNAVAILABLE', 'no answer')
+      return store.put(key, body, options)
+    },
+    get: (key, options) => store.get(key, options),
+    head: (key, options) => store.head(key, options),
+    list: (prefix, options) => store.list(prefix, options),
+    delete: (key, options) => store.delete(key, options),
+  }
+  const warehouse = { store, ...rest }
+  await stage(warehouse, { a: { records: [...sized('small', 1, 1, 10), ...sized('large', 2, 1, 900)] } })
+  const options = { dataset: setLargestRecord(500), maxBadRatio: 1 }
+  expect(await runCompaction({ ...warehouse, store: refusing }, options)).toMatchObject({ rows_added: 1 })
+  const expired = await idAt(warehouse, 0)
+  const table = await (await loadTable(warehouse)).append([])
+  const plan = planExpire(table.table, { snapshotIds: [expired] }, warehouse.clock)
+  await expireTable({ ...warehouse, table: table.table, tableName: TABLE, plan, graceMillis: 0 })
   expect(await refusedIds(warehouse)).toEqual(['large-2'])
 })
 

@@ -120,7 +120,8 @@ describe('the version hint', () => {
 describe('a JSON manifest', () => {
   it('that is gone is made again: all but averages, Kinesis records and the first digests comes back', async () => {
     const warehouse = await intactTable()
-    for (const key of await keys(warehouse, '_manifests/')) {
+    const all = await keys(warehouse, '_manifests/')
+    for (const key of all.filter((each) => each.endsWith('.json'))) {
       const original = JSON.parse(await textOf(warehouse, key)) as Json
       await warehouse.store.delete(key)
       expect((await problemsOf(warehouse)).map(({ code }) => code)).toEqual(['json-manifest-missing'])

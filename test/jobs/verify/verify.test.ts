@@ -69,6 +69,9 @@ async function keys({ store }: Warehouse, prefix: string): Promise<string[]> {
   return found
 }
 
+const manifestsOf = async (warehouse: Warehouse): Promise<string[]> =>
+  (await keys(warehouse, '_manifests/')).filter((key) => key.endsWith('.json'))
+
 async function edit({ store }: Warehouse, key: string, change: (bytes: Buffer) => Uint8Array): Promise<void> {
   await store.put(key, change(Buffer.from((await store.get(key)).bytes)))
 }
@@ -395,7 +398,7 @@ describe('verify sees', () => {
       'a JSON manifest that is gone',
       async () => {
         const warehouse = await intactTable()
-        await warehouse.store.delete((await keys(warehouse, '_manifests/'))[0]!)
+        await warehouse.store.delete((await manifestsOf(warehouse))[0]!)
         return warehouse
       },
     ],
@@ -445,7 +448,7 @@ describe('verify sees', () => {
       'a JSON manifest that no longer lists the refused records',
       async () => {
         const warehouse = await intactTable()
-        for (const key of await keys(warehouse, '_manifests/'))
+        for (const key of await manifestsOf(warehouse))
           await edit(warehouse, key, (bytes) =>
             Buffer.from(JSON.stringify({ ...(JSON.parse(Buffer.from(bytes).toString()) as Json), quarantined: [] })),
           )
@@ -468,7 +471,7 @@ describe('verify sees', () => {
       'a JSON manifest that is no JSON',
       async () => {
         const warehouse = await intactTable()
-        await edit(warehouse, (await keys(warehouse, '_manifests/'))[0]!, (bytes) => bytes.subarray(1))
+        await edit(warehouse, (await manifestsOf(warehouse))[0]!, (bytes) => bytes.subarray(1))
         return warehouse
       },
     ],
