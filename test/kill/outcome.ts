@@ -27,14 +27,15 @@ export async function outcomeOf(
   runTimes: readonly string[],
   storeOptions: Omit<StoreOptions, 'clock'>,
 ): Promise<Outcome> {
-  const again = await firnJson<{ records: number }>(landing, firn)
-  if (again.records !== 0) throw new Error(`land after it was complete read ${again.records} records`)
-  const compacted = await firnJson<{ nothing_to_do: boolean }>(['compact', TABLE], firn)
-  if (!compacted.nothing_to_do) throw new Error('compact after it was complete found something to do')
-  const [{ ok, problems }, averages] = await Promise.all([
+  // at once, because nothing is left to do for any of them
+  const [again, compacted, { ok, problems }, averages] = await Promise.all([
+    firnJson<{ records: number }>(landing, firn),
+    firnJson<{ nothing_to_do: boolean }>(['compact', TABLE], firn),
     firnJson<{ ok: boolean; problems: readonly unknown[] }>(['verify', TABLE], firn),
     firnJson<unknown>(['averages', TABLE], firn),
   ])
+  if (again.records !== 0) throw new Error(`land after it was complete read ${again.records} records`)
+  if (!compacted.nothing_to_do) throw new Error('compact after it was complete found something to do')
   if (!ok) throw new Error(`verify found ${JSON.stringify(problems)}`)
   const store = openStore(firn.warehouse, { clock: systemClock, ...storeOptions })
   const table = await openCatalog(store, { clock: systemClock }).loadTable(TABLE)

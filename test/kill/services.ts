@@ -14,8 +14,11 @@ import { createVictim, talliesText } from './victim.ts'
 const LANDING = ['land', '--stream', STREAM]
 const COMPACTION = ['compact', TABLE]
 const FIRST_ARTICLES = 200
-/** The emulator slows down as its stream grows: 50 rounds make 1,500 records. */
 const ARTICLES_PER_ROUND = 26
+/** The emulator slows down as its stream grows; after that landing looks at what is there. */
+const MOST_ARTICLES = 1_500
+/** Rounds per kill that is wanted of each command: some runs end before their moment. */
+const MOST_ROUNDS = 3
 
 interface Services {
   readonly proxy: KillingProxy
@@ -67,11 +70,17 @@ export const randomMoments: Arena = ({ folder, points, seed, say }) =>
     const victim = await createVictim(firn, random)
     try {
       await services.feed(FIRST_ARTICLES)
-      for (let round = 0; round < points; round++) {
-        await services.feed(ARTICLES_PER_ROUND)
-        for (const args of [LANDING, COMPACTION]) {
-          // nothing is staged, so that there is nothing to compact
-          if (round === 0 && args === COMPACTION) await victim.calm(LANDING)
+      await victim.calm(LANDING)
+      await victim.calm(COMPACTION)
+      const isLacking = (args: readonly string[]): boolean => (victim.tallies.get(args[0]!)?.killed ?? 0) < points
+      let articles = FIRST_ARTICLES
+      for (let round = 0; isLacking(LANDING) || isLacking(COMPACTION); round++) {
+        if (round === MOST_ROUNDS * points) throw new Error(`too few were killed: ${talliesText(victim.tallies)}`)
+        if (articles < MOST_ARTICLES) {
+          articles += ARTICLES_PER_ROUND
+          await services.feed(ARTICLES_PER_ROUND)
+        }
+        for (const args of [LANDING, COMPACTION].filter(isLacking)) {
           const killed = await victim.attempt(args)
           if (killed && random() < 0.5) await victim.calm(args)
         }

@@ -39,7 +39,7 @@ export async function createVictim(firn: FirnOptions, random: () => number): Pro
   const timed = async <T>(command: string, work: () => Promise<T>): Promise<T> => {
     const from = performance.now()
     const result = await work()
-    // of the newest two: a table grows, and a machine has busy moments
+    // a table grows, and a machine has busy moments
     const length = performance.now() - from
     lengths.set(command, Math.max(length, (lengths.get(command) ?? length) * 0.9))
     return result
@@ -61,7 +61,9 @@ export async function createVictim(firn: FirnOptions, random: () => number): Pro
         },
         startMillis + random() * span,
       )
-      const { code, signal, stderr } = await timed(`${command} killed`, () => ended)
+      const from = performance.now()
+      const { code, signal, stderr } = await ended
+      const millis = performance.now() - from
       clearTimeout(timer)
       if (signal === 'SIGKILL') {
         tally.killed++
@@ -70,7 +72,7 @@ export async function createVictim(firn: FirnOptions, random: () => number): Pro
         return true
       }
       tally.ended++
-      lengths.set(command, (lengths.get(command) ?? startMillis + FIRST_GUESS_MILLIS) * 0.9)
+      lengths.set(command, Math.min(millis, lengths.get(command) ?? millis))
       if (code !== 0) throw new Error(`firn ${args.join(' ')} ended with ${code ?? signal}:\n${stderr}`)
       return false
     },

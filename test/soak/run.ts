@@ -3,7 +3,8 @@
  * a stream that takes 200 records a second and reshards; half way a second scheduler joins. The S3 is the embedded one
  * in a process of its own, the stream one in memory behind a loopback door. At the end everything is told to stop, one
  * `run --once` takes what is left, and: every record is one row, memory stayed flat, nothing was far behind, no run
- * failed, `verify` is ok. `SOAK_SECONDS` (default 600), `SOAK_RATE` (default 200). Linux: memory is read from /proc.
+ * failed, `verify` is ok. `SOAK_SECONDS` (default 600), `SOAK_RATE` (default 200), `SOAK_JOIN` (share of the time after
+ * which the second scheduler joins, default 0.5; 1: never). Linux: memory is read from /proc.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -24,6 +25,7 @@ import { compareKeys, metricOf, mostBehind, rssByThird, rssOf, type Sample, viol
 
 const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 600)
 const RATE = Number(process.env['SOAK_RATE'] ?? 200)
+const JOIN = Number(process.env['SOAK_JOIN'] ?? 0.5)
 const SAMPLE_MILLIS = 5_000
 /** Samples between lines of the table. */
 const SHOWN = Math.max(1, Math.round(SECONDS / 100))
@@ -133,7 +135,7 @@ async function watch(firn: FirnOptions, schedulers: Scheduler[], producer: Produ
   while (performance.now() - started < SECONDS * 1000) {
     await systemClock.sleep(SAMPLE_MILLIS)
     const seconds = (performance.now() - started) / 1000
-    if (schedulers.length === 1 && seconds >= SECONDS / 2) schedulers.push(await startScheduler(firn))
+    if (schedulers.length === 1 && seconds >= SECONDS * JOIN && JOIN < 1) schedulers.push(await startScheduler(firn))
     const sample = await takeSample(seconds, schedulers, producer, store)
     samples.push(sample)
     if (samples.length % SHOWN === 0) say(rowOf(sample))
