@@ -9,6 +9,7 @@ import type { CompactionTask, TaskContext } from '../compaction/task.ts'
 import type { CommandContext } from '../context.ts'
 import type { TaskFailure, TaskOptionsMessage, TaskProgressMessage, TaskSuccess } from '../executor-processes.ts'
 import { exitCodeOf } from '../exit.ts'
+import { Interrupted } from '../signals.ts'
 
 export function taskCommand(ctx: CommandContext): Command {
   const run = new Command('run')
@@ -21,7 +22,7 @@ export function taskCommand(ctx: CommandContext): Command {
 }
 
 async function runTask(ctx: CommandContext, file: string, channel: boolean): Promise<void> {
-  const parent = channel ? await parentOf(ctx.signal) : undefined
+  const parent = channel ? await parentOf() : undefined
   const { tallyStore } = await import('../telemetry/store-tally.ts')
   const tally = tallyStore()
   try {
@@ -38,6 +39,8 @@ async function runTask(ctx: CommandContext, file: string, channel: boolean): Pro
     ctx.fail(exitCodeOf(error))
   } finally {
     parent?.close()
+    // else the exit code would be that of the signal
+    if (parent !== undefined && ctx.signal.reason instanceof Interrupted) ctx.signal.reason.endedInOrder()
   }
 }
 
@@ -82,7 +85,10 @@ async function contextOf(ctx: CommandContext, parent: Parent | undefined): Promi
 
 interface Parent {
   readonly options: TaskOptionsMessage
-  /** Aborts too when the parent is gone: nobody would take the result. */
+  /**
+   * Aborts when the parent is gone: nobody would take the result. Not at a signal: terminals and service managers send
+   * it to the parent as well, which may have to end a run in order.
+   */
   readonly signal: AbortSignal
   readonly onProgress: NonNullable<TaskContext['onProgress']>
   close(): void
@@ -92,7 +98,7 @@ interface Parent {
  * The process that started this one, once it said how stores are opened.
  * @throws {FirnError} `FIRN_INVALID_OPTION` (invalid) without a channel; `FIRN_TASK_CRASHED` (failed) when it is gone.
  */
-async function parentOf(signal: AbortSignal): Promise<Parent> {
+async function parentOf(): Promise<Parent> {
   if (process.send === undefined) {
     throw new FirnError('invalid', 'FIRN_INVALID_OPTION', '--channel: no process with a channel started this one', {
       help: 'leave out --channel: stores are then opened as the settings say',
@@ -111,7 +117,7 @@ async function parentOf(signal: AbortSignal): Promise<Parent> {
   })
   return {
     options,
-    signal: AbortSignal.any([signal, gone.signal]),
+    signal: gone.signal,
     onProgress: thinned((progress) => {
       const message: TaskProgressMessage = { progress }
       if (process.connected) process.send?.(message, () => {})

@@ -90,6 +90,28 @@ describe('firn task run', () => {
     expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining('is no task') })
   })
 
+  test('leaves it to the process that started it what a signal to all of them means', async () => {
+    const file = await fileOf('group.json', { ...task, filePrefix: 'group' })
+    const args = [BIN, 'task', 'run', file, '--channel', '--warehouse', warehouse, '--output', 'jsonl']
+    const env = { ...bareEnvironment(home.dir), NODE_OPTIONS: `--import=${home.path('told.mjs')}` }
+    // tells when the command listens for signals and for its parent
+    await writeFile(
+      home.path('told.mjs'),
+      `process.on('newListener', (name) => { if (name === 'message') setImmediate(() => process.send('ready')) })`,
+    )
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+    let stdout = ''
+    child.stdout!.on('data', (part: Buffer) => {
+      stdout += part.toString()
+    })
+    await once(child, 'message')
+    child.kill('SIGTERM')
+    child.send({ storeOptions: {} })
+    const [code] = await once(child, 'close')
+    expect(JSON.parse(stdout)).toMatchObject({ schema: 'firn.compaction-result/1', rowsAdded: 40 })
+    expect(code).toBe(0)
+  })
+
   test('ends when the process that started it is gone', async () => {
     const args = [
       BIN,
