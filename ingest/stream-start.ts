@@ -7,7 +7,7 @@ import { type EpochMillis, epochMillis } from '../table/ids.ts'
 import { type AbortableOptions, getIfExists, type ObjectStore } from '../table/io/object-store.ts'
 import type { RecordSource, RequestedStart, StreamStart } from './source.ts'
 import { corruptState, decodeJson, encodeJson } from './staged-json.ts'
-import { incarnationPrefix, type StreamIncarnation } from './staging.ts'
+import { incarnationPrefix, listIncarnations, type StreamIncarnation } from './staging.ts'
 
 export type StartRequest = Pick<RecordSource, 'start' | 'defaultStart' | 'resolveStart'>
 
@@ -22,7 +22,8 @@ const LEEWAY_MILLIS = 5_000
 
 /**
  * The stream's start, made durable by its first run. `request.start` has to be what is stored; `request.defaultStart`
- * counts in the first run only. Nothing is written when a start is refused.
+ * counts in the first run only, and LATEST there only for the first stream of a name. Nothing is written when a
+ * start is refused.
  * @param options.nowMillis start of the run: what LATEST means.
  * @throws {FirnError} `FIRN_START_INVALID` (invalid) for a time to come; `FIRN_START_DIFFERS` (invalid) when the stream
  *   began elsewhere; `FIRN_STAGING_CORRUPT` when start.json is not what a landing run writes; what `resolveStart` throws.
@@ -46,7 +47,7 @@ export async function ensureStart(
   const existing = await getIfExists(store, key, { signal })
   if (existing !== undefined) return accept(existing.bytes)
 
-  const wanted = request.start ?? request.defaultStart ?? { type: 'TRIM_HORIZON' }
+  const wanted = request.start ?? (await defaultStart(store, incarnation, request, { signal }))
   if (wanted.type === 'AT_TIMESTAMP') checkTime(incarnation.stream, wanted.timestampMillis, nowMillis)
   const start = (await request.resolveStart?.(wanted, { nowMillis, signal })) ?? atTime(wanted, nowMillis)
   const body = encodeJson(printStart({ start, requested: wanted.type }))
@@ -60,6 +61,23 @@ export async function ensureStart(
     if (winner === undefined) throw error
     return accept(winner.bytes)
   }
+}
+
+/**
+ * A stream that was made again under its name goes on with what the old one did, and LATEST would leave out, without a
+ * word, what it got before the first run that sees it.
+ */
+async function defaultStart(
+  store: ObjectStore,
+  { stream, created }: StreamIncarnation,
+  { defaultStart: wanted = { type: 'TRIM_HORIZON' } }: StartRequest,
+  { signal }: AbortableOptions,
+): Promise<RequestedStart> {
+  if (wanted.type !== 'LATEST') return wanted
+  const older = (await listIncarnations(store, { stream, signal })).some(
+    (each) => each.created > 0 && each.created < created, // 0: files under that name
+  )
+  return older ? { type: 'TRIM_HORIZON' } : wanted
 }
 
 function checkTime(stream: string, millis: number, nowMillis: EpochMillis): void {

@@ -1,6 +1,7 @@
 /** A stream that is deleted, and made again under its name with the same shard ids, while a run reads it. */
 import { expect, test } from 'vitest'
-import type { KinesisApi } from '../../ingest/index.ts'
+import { type KinesisApi, kinesisSource, land } from '../../ingest/index.ts'
+import type { KinesisSourceOptions } from '../../ingest/kinesis-source.ts'
 import { intercept, numbered, SHARD, STREAM, sorted, world } from './kinesis-world.ts'
 import { stagedMetas } from './staged-records.ts'
 
@@ -81,4 +82,28 @@ test('an end that a new stream tells is not written into the old chain', async (
   })
   await expect(land({ client: lenient })).rejects.toMatchObject(RECREATED)
   expect((await stagedMetas(store, STREAM)).map(({ ended }) => ended)).toEqual([false])
+})
+
+test('a setting of LATEST is for the first stream of a name: of one made again all is landed, unless a run asks', async () => {
+  const { put, kinesis, clock, store, texts } = world(1)
+  const run = (start: Pick<KinesisSourceOptions, 'start' | 'defaultStart'>) => {
+    clock.advance(1_000)
+    return land({ store, source: kinesisSource({ stream: STREAM, client: kinesis, clock, ...start }), clock })
+  }
+  const again = (): void => {
+    clock.advance(60_000)
+    kinesis.control(STREAM).deleteAndRecreate()
+  }
+  const defaultStart = { type: 'LATEST' } as const
+  put(0, 0, 5)
+  expect(await run({ defaultStart })).toMatchObject({ records: 0 })
+  put(0, 5, 5)
+  expect(await run({ defaultStart })).toMatchObject({ records: 5 })
+  again()
+  put(0, 10, 5) // before the first run that sees the new stream
+  expect(await run({ defaultStart })).toMatchObject({ records: 5 })
+  expect(await texts()).toEqual(numbered(5, 15))
+  again()
+  put(0, 15, 5)
+  expect(await run({ start: defaultStart })).toMatchObject({ records: 0 })
 })
