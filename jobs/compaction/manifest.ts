@@ -69,6 +69,8 @@ export interface JsonManifest {
   readonly averages: Averages | null
   /** Of a rollback: the snapshot whose files it restored. */
   readonly rolled_back_to?: string
+  /** Of a manifest that `firn verify --repair` made again: what it could not bring back. */
+  readonly rebuilt?: { readonly lost: readonly string[] }
 }
 
 /** The JSON manifest of an operation that brought no new rows and left positions alone. */
@@ -143,7 +145,7 @@ export async function readManifest(
 
 /** What readers here rely on. */
 function isComplete(manifest: Partial<JsonManifest>): boolean {
-  const { added, removed, quarantined, replayed, replayed_taken_back, records, positions } = manifest
+  const { added, removed, quarantined, replayed, replayed_taken_back, records, positions, rebuilt } = manifest
   const isListOrAbsent = (list: readonly string[] | undefined): boolean => list === undefined || Array.isArray(list)
   const isFile = (file: Partial<ManifestFile>): boolean =>
     typeof file?.path === 'string' && typeof file.rows === 'number' && Array.isArray(file.row_groups)
@@ -154,6 +156,7 @@ function isComplete(manifest: Partial<JsonManifest>): boolean {
     Array.isArray(quarantined) &&
     isListOrAbsent(replayed) &&
     isListOrAbsent(replayed_taken_back) &&
+    (rebuilt === undefined || Array.isArray(rebuilt?.lost)) &&
     records !== undefined &&
     positions !== undefined &&
     (positions === null || (positions.before !== undefined && positions.after !== undefined))

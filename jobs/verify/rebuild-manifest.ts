@@ -14,7 +14,7 @@ import { QUARANTINE_NUMBERS } from '../compaction/process.ts'
 import type { QuarantinedRecord, QuarantineObject } from '../compaction/quarantine.ts'
 import { REFUSED_MEMBER } from '../compaction/refused-objects.ts'
 import { REPLAYED_MEMBER } from '../compaction/replayed.ts'
-import { RUN_ID_MEMBER } from './json-manifest.ts'
+import { LOST_REFUSALS, RUN_ID_MEMBER } from './json-manifest.ts'
 import { positionsAround, replayedAround } from './positions-around.ts'
 import type { SnapshotContents } from './snapshots.ts'
 
@@ -170,7 +170,7 @@ function lostOf(
   if (damaged?.records === undefined) lost.push('the number of Kinesis records')
   const rows = manifest.quarantined.reduce((sum, object) => sum + object.rows, 0)
   const refused = Number(summary['firn.records-quarantined'] ?? 0)
-  if (rows !== refused) lost.push(`refused records: the run had ${refused}, its objects hold ${rows}`)
+  if (rows !== refused) lost.push(`${LOST_REFUSALS}the run had ${refused}, its objects hold ${rows}`)
   return lost
 }
 

@@ -8,7 +8,7 @@ import { planRollback, runRollback } from '../../../jobs/maintenance/rollback.ts
 import { verifyTable } from '../../../jobs/verify/index.ts'
 import { planRepair, runRepair } from '../../../jobs/verify/repair.ts'
 import { newRunId } from '../../../table/clock.ts'
-import { planExpire, type SnapshotId } from '../../../table/index.ts'
+import { copyTable, planExpire, type SnapshotId, subStore, tableFolder } from '../../../table/index.ts'
 import { loadTable, memoryWarehouse, runCompaction, stage, TABLE, type Warehouse } from '../compaction/fixture.ts'
 import { idsOf, refusedIds, runReplay, setLargestRecord, sized } from '../compaction/replay-support.ts'
 
@@ -155,4 +155,19 @@ test('a damaged JSON manifest of a run that has expired is a finding, and keeps 
   expect(await idsOf(warehouse)).toEqual(['large-2'])
   // which refused records would count again is not known: that is not left to chance
   await expect(goBack(warehouse, true)).rejects.toMatchObject({ code: 'FIRN_MANIFEST_CORRUPT' })
+})
+
+test('a copy of another name has no refused records; once its manifests are made again it is intact, and says so', async () => {
+  const warehouse = await refusedWarehouse()
+  const { store, clock, catalog } = warehouse
+  await copyTable(await loadTable(warehouse), subStore(store, tableFolder('news.copy')), { clock })
+  const check = async () => verifyTable({ table: await catalog.loadTable('news.copy'), warehouse: store })
+  const { problems } = await check()
+  expect(problems.map(({ code }) => code)).toEqual(['json-manifest-missing'])
+  const table = await catalog.loadTable('news.copy')
+  await runRepair(await planRepair(problems, { table, warehouse: store, clock }))
+  const after = await check()
+  expect(after.problems).toEqual([])
+  expect(after.skipped).toEqual([expect.stringContaining('refused records: the run had 3, its objects hold 0')])
+  expect(await refusedIds(warehouse)).toEqual(['huge-3', 'large-1', 'large-2'])
 })
