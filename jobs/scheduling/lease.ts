@@ -10,6 +10,7 @@ import { type Clock, fullJitterMillis } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 import type { RunId } from '../../table/ids.ts'
 import { type AbortableOptions, getIfExists, type ObjectStore, type StoredObject } from '../../table/io/object-store.ts'
+import { lastSignal } from '../signals.ts'
 import { HeldLease } from './held-lease.ts'
 import { type LeaseDocument, leaseKey, parseLease, printLease, slotReached } from './lease-document.ts'
 import { within } from './within.ts'
@@ -108,10 +109,20 @@ async function take(
   const { clock, store, ttlMillis, name } = options
   const renewedMonotonic = clock.monotonicMillis()
   const condition = found === undefined ? ({ ifNoneMatch: '*' } as const) : { ifMatch: found.etag }
-  const { etag } = await within(clock, ttlMillis, signal, (limited) =>
-    store.put(key, printLease(document), { ...condition, signal: limited }),
-  )
-  return new HeldLease({ store, clock, name, key, document, etag, renewedMonotonic })
+  // Called off while the answer is on its way, it may be ours all the same: then it is given back, so that nobody has to
+  // wait until it runs out.
+  const last = lastSignal(signal, 2 * ttlMillis, clock)
+  try {
+    const { etag } = await within(clock, ttlMillis, last.signal, (limited) =>
+      store.put(key, printLease(document), { ...condition, signal: limited }),
+    )
+    const lease = new HeldLease({ store, clock, name, key, document, etag, renewedMonotonic })
+    if (signal.aborted) await lease.release({ signal: last.signal })
+    signal.throwIfAborted()
+    return lease
+  } finally {
+    last.release()
+  }
 }
 
 /** What an observer has seen so far. */

@@ -235,6 +235,20 @@ describe.each(stores)('a lease in %s', (_kind, open) => {
     a.kill()
   })
 
+  test('that is called off while its grant is on its way is given back', async () => {
+    const calledOff = new AbortController()
+    const put: ObjectStore['put'] = async (key, body, options) => {
+      calledOff.abort(new Error('a signal'))
+      return await store.put(key, body, options)
+    }
+    const only = { get: store.get.bind(store), put } as unknown as ObjectStore
+    const asked = { store: only, clock: systemClock, name: 'land.S', owner: 'a', ttlMillis: TTL, wait: true }
+    await expect(
+      acquireLease({ ...asked, runId: runId('0123456789abcdef'), signal: calledOff.signal }),
+    ).rejects.toThrow('a signal')
+    expect(await document()).toMatchObject({ owner: 'a', released: true, last_slot: null })
+  })
+
   test('asking can be called off', async () => {
     const held = actor('a').acquire()
     await pass(10)
