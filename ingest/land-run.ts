@@ -140,6 +140,19 @@ function hasChain(run: Run, shardId: string): boolean {
   return chain !== undefined && (chain.ended || chain.position !== START_POSITION)
 }
 
+/** Work on shards, several at a time; a failure is its shard's own, unless it is true of all. */
+export async function forEachShard<T extends { readonly shardId: string }>(
+  { options: { signal }, shardConcurrency, failures }: Run,
+  shards: readonly T[],
+  work: (shard: T, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const onFailure = ({ shardId }: T, error: unknown): Consequence => failures.add(shardId, error)
+  await forEachBounded(shards, { concurrency: shardConcurrency, signal, onFailure }, async (shard, shardSignal) => {
+    await work(shard, shardSignal)
+    failures.succeeded()
+  })
+}
+
 /** Shards that can be read and were not yet; those furthest behind first, so that runs with a budget serve them all. */
 export async function readyShards(run: Run, shards: readonly SourceShard[]): Promise<SourceShard[]> {
   const listed = new Map(shards.map((shard) => [shard.shardId, shard]))

@@ -7,11 +7,10 @@ import { ingestChannel } from '../table/diagnostics.ts'
 import { FirnError } from '../table/errors.ts'
 import type { AbortableOptions, ObjectStore } from '../table/io/object-store.ts'
 import type { ChainProgress, ChunkLimits } from './chain.ts'
-import type { ChunkMeta } from './chunk.ts'
-import { type Consequence, forEachBounded } from './for-each-bounded.ts'
 import type { LandBudget, LandEnd } from './land-limits.ts'
+import { noteCaughtUp } from './land-notes.ts'
 import {
-  isUnread,
+  forEachShard,
   knownUntil,
   loadHeads,
   openRun,
@@ -20,10 +19,10 @@ import {
   type ShardState,
   stateOf,
 } from './land-run.ts'
+import { endVanished, openAgain } from './land-vanished.ts'
 import { START_POSITION } from './positions.ts'
 import type { RecordSource, ResumePoint, SourceCounts, SourcePage, SourceShard } from './source.ts'
-import { readChunkMeta, type StreamIncarnation } from './staging.ts'
-import { writeCaughtUp, writeRetention } from './stream-state.ts'
+import type { StreamIncarnation } from './staging.ts'
 
 export interface LandOptions extends AbortableOptions {
   /** The warehouse's root. */
@@ -143,18 +142,6 @@ async function listAgain(run: Run, known: readonly SourceShard[]): Promise<reado
   }
 }
 
-async function forEachShard<T extends { readonly shardId: string }>(
-  { options: { signal }, shardConcurrency, failures }: Run,
-  shards: readonly T[],
-  work: (shard: T, signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const onFailure = ({ shardId }: T, error: unknown): Consequence => failures.add(shardId, error)
-  await forEachBounded(shards, { concurrency: shardConcurrency, signal, onFailure }, async (shard, shardSignal) => {
-    await work(shard, shardSignal)
-    failures.succeeded()
-  })
-}
-
 /** @returns true when the shard's end was reached by this run. */
 async function landShard(
   run: Run,
@@ -233,86 +220,10 @@ async function readInto(
 /** Not of objects that changed or are damaged: nothing more of them should land. */
 const isPassing = (error: unknown): boolean => FirnError.is(error) && error.kind === 'unavailable'
 
-/**
- * A shard that is gone and whose chain has not ended lost its tail: say so in an end marker, then go on. A shard
- * without a record so far has no chain; that it was read is known from the time when it was at its tip.
- */
-async function endVanished(run: Run, shards: readonly SourceShard[]): Promise<void> {
-  const { source, store } = run.options
-  const listed = new Set(shards.map(({ shardId }) => shardId))
-  const missing = [...new Set([...run.heads.keys(), ...run.caughtUp.keys()])].filter((id) => !listed.has(id))
-  const open: SourceShard[] = []
-  const look = missing.map((shardId) => ({ shardId }))
-  await forEachShard(run, look, async ({ shardId }, shardSignal) => {
-    const head = run.heads.get(shardId)
-    const lastChunk = head && (await readChunkMeta(store, head, { signal: shardSignal }).catch(undefinedWhenPruned))
-    const isOpen = head === undefined || lastChunk?.ended === false
-    if (isOpen) open.push({ shardId, parents: lastChunk?.parents ?? [] })
-  })
-  if (open.length === 0) return
-  // A chain is closed for good: not because of one list that left a shard out.
-  const again = new Set((await source.listShards({ signal: run.reading })).map(({ shardId }) => shardId))
-  const vanished = open.filter(({ shardId }) => !again.has(shardId))
-  await forEachShard(run, vanished, async (shard, shardSignal) => {
-    const { chain } = await stateOf(run, shard)
-    await chain.end({ gap: true, signal: shardSignal })
-  })
-}
-
-/** Since it was listed, with its whole chain or because another lander added to it: the next run looks again. */
-function undefinedWhenPruned(error: unknown): undefined {
-  if (!FirnError.is(error, 'FIRN_OBJECT_NOT_FOUND')) throw error
-}
-
-const openAgain = ({ stream, shardId, last, after }: ChunkMeta): FirnError =>
-  new FirnError(
-    'corrupt',
-    'FIRN_CHAIN_CONFLICT',
-    `shard ${shardId} of stream ${stream} is open, but its chain was ended after ${last}, when the shard was not listed`,
-    {
-      detail: { stream, shardId, last },
-      help: `Nothing more of it lands. Delete the last object of its chain (after ${after}) if no table has consumed the end, and land again.`,
-    },
-  )
-
 /** Files have no tip to be behind of. */
 function tellLag(stream: string, shardId: string, { millisBehindLatest, ended }: SourcePage): void {
   if (millisBehindLatest === null || !ingestChannel.hasSubscribers) return
   ingestChannel.publish({ kind: 'lag', stream, shardId, behindMillis: ended ? undefined : millisBehindLatest })
-}
-
-/**
- * One small object for all shards. A chain that has ended says so itself; a shard that is gone is remembered until
- * there is one, which may be its only trace.
- */
-async function noteCaughtUp(run: Run, shards: readonly SourceShard[]): Promise<void> {
-  const { source, store, clock, signal } = run.options
-  if (!source.listsEveryShard) return
-  const listed = new Set(shards.map((shard) => shard.shardId))
-  const keep = (shardId: string): boolean =>
-    run.states.get(shardId)?.chain.ended !== true && (listed.has(shardId) || !run.heads.has(shardId))
-  const times = new Map(run.reached)
-  // A shard that was not begun is remembered by what is known of its parents, which are forgotten when they have ended.
-  for (const shard of shards) {
-    const millis = isUnread(run, shard) && keep(shard.shardId) ? knownUntil(run, shard, undefined) : undefined
-    if (millis !== undefined && !times.has(shard.shardId)) times.set(shard.shardId, millis)
-  }
-  await noteRetention(run, shards)
-  const isNews = [...times].some(([shardId, millis]) => millis > (run.caughtUp.get(shardId) ?? 0))
-  if (!isNews && [...run.caughtUp.keys()].every(keep)) return
-  await writeCaughtUp(store, run.context.incarnation, times, { clock, keep, signal })
-}
-
-/** A shorter retention holds for everybody at once, a longer one for a shard that was at its tip since. */
-async function noteRetention(run: Run, shards: readonly SourceShard[]): Promise<void> {
-  const { nowMillis, thenMillis = Number.POSITIVE_INFINITY } = run.retention
-  const { store, signal } = run.options
-  if (nowMillis <= 0 || nowMillis === thenMillis) return
-  const isDone = ({ shardId }: SourceShard): boolean =>
-    run.reached.has(shardId) || run.states.get(shardId)?.chain.ended === true
-  if (nowMillis < thenMillis || shards.every(isDone)) {
-    await writeRetention(store, run.context.incarnation, nowMillis, { signal })
-  }
 }
 
 function summarize(run: Run): LandResult {
