@@ -1,10 +1,11 @@
 /**
  * `npm run test:sim`: the simulations, in about a minute of processor time; `npm run test:sim:full` (`--full`) all of
  * them. A seed that fails is printed, to be run alone: `SIM_FIRST` is the first seed, `SIM_SEEDS` the number of seeds of
- * the table's simulation (4 writers x 10 commits, and one fortieth of that of 8 x 50), `SIM_PIPELINE` that of the
- * pipeline's.
+ * the table's simulation (4 writers x 10 commits, and one fortieth of that of 8 x 50), `SIM_PIPELINE` that of
+ * the pipeline's deaths at every call, `SIM_CONCURRENT` that of everything at once. `--safeguards` shows for each
+ * safeguard a seed that fails without it.
  */
-import { runPipeline } from './pipeline/run.ts'
+import { runPipeline, runSafeguards } from './pipeline/run.ts'
 import { simulate } from './simulate.ts'
 
 const isFull = process.argv.includes('--full')
@@ -35,7 +36,9 @@ console.log(
 failed += await runPipeline({
   first,
   exhaustive: number('SIM_PIPELINE', isFull ? 5 : 1),
-  stride: isFull ? 1 : 5,
+  stride: isFull ? 1 : 8,
+  concurrent: number('SIM_CONCURRENT', isFull ? 500 : 40),
 })
+if (isFull || process.argv.includes('--safeguards')) failed += await runSafeguards(20)
 console.log(`test:sim: ${failed === 0 ? 'passed' : `${failed} seeds FAILED`}`)
 process.exitCode = failed === 0 ? 0 : 1

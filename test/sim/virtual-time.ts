@@ -2,8 +2,8 @@
  * Time that only passes when everybody waits for it. Actors run one after the other between their sleeps; the next
  * one to wake is the one whose sleep ends first, so one seed gives one interleaving, at the speed of the processor.
  *
- * Whatever an actor awaits besides a sleep must come to an end by microtasks or immediates: nothing may hang on
- * threads, sockets, files or real timers, whose order the machine decides.
+ * Whatever an actor awaits besides a sleep must come to an end by microtasks, immediates or local files: nothing may
+ * hang on other threads, sockets or real timers, whose order the machine decides.
  */
 import type { Clock } from '../../table/clock.ts'
 import { epochMillis } from '../../table/ids.ts'
@@ -83,11 +83,16 @@ export function virtualTime(seed: number): VirtualTime {
   }
 }
 
-/** Until nothing more happens of itself. Microtasks are done before an immediate runs; immediates may beget others. */
+/**
+ * Until nothing more happens of itself. Microtasks are done before an immediate runs; immediates may beget others, and
+ * so may a file that one actor reads while all others wait.
+ */
 async function quiet(): Promise<void> {
   do await new Promise((resolve) => setImmediate(resolve))
-  while (process.getActiveResourcesInfo().includes('Immediate'))
+  while (process.getActiveResourcesInfo().some((name) => AT_WORK.test(name)))
 }
+
+const AT_WORK = /^(Immediate|FSReq|FileHandleCloseReq)/
 
 const isBefore = (a: Sleep, b: Sleep): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)
 

@@ -1,5 +1,5 @@
 /** After recovery: the tables hold what was published, stand at the ends of the shards, and nothing lies about. */
-import { listChunks, listIncarnations } from '../../../ingest/index.ts'
+import { listChunks, listIncarnations, readChunkMeta } from '../../../ingest/index.ts'
 import { positionsOf } from '../../../jobs/compaction/positions.ts'
 import { refusedObjects } from '../../../jobs/compaction/refused-objects.ts'
 import { verifyTable } from '../../../jobs/verify/index.ts'
@@ -89,6 +89,20 @@ async function checkPositions(
       say(`stands at ${now.get(name)} of ${name}, which ends at ${final.get(name)}`)
     }
   }
+}
+
+/** @returns chunks that do not continue where the one before them ends: prune, killed anywhere, leaves no hole. */
+export async function holes(store: JournaledStore): Promise<readonly string[]> {
+  const found: string[] = []
+  for (const incarnation of await listIncarnations(store)) {
+    const last = new Map<string, string>()
+    for (const chunk of await listChunks(store, incarnation)) {
+      const before = last.get(chunk.shardId)
+      if (before !== undefined && before !== chunk.after) found.push(`hole in staging before ${chunk.key}`)
+      last.set(chunk.shardId, (await readChunkMeta(store, chunk)).last)
+    }
+  }
+  return found
 }
 
 async function checkFolder(store: JournaledStore, table: Table, { name }: TableSpec, say: Say): Promise<void> {

@@ -7,7 +7,7 @@ import '../synchronous-zlib.ts'
 import { createHash } from 'node:crypto'
 import { faultyStore, type StoreCall } from '../../../table/io/faulty.ts'
 import type { ObjectStore } from '../../../table/io/object-store.ts'
-import { check } from './check.ts'
+import { check, holes } from './check.ts'
 import {
   ALL,
   CLICKS,
@@ -91,7 +91,8 @@ export async function deaths(options: DeathsOptions): Promise<DeathsResult> {
           const store = world.store.copy()
           await attempt(world, store, step, without, { call, when })
           died++
-          for (const what of await recovered(world, store, without)) {
+          const torn = step.kind === 'prune' || step.kind === 'land' ? await holes(store) : []
+          for (const what of [...torn, ...(await recovered(world, store, without))]) {
             findings.push(`step ${index}, ${step.kind} dead ${when} call ${call}: ${what}`)
           }
           digest.update(store.digest())

@@ -35,6 +35,8 @@ export class Ledger {
   readonly last: Map<string, string> = new Map()
   /** When each closed shard was closed. */
   readonly closed: Map<string, number> = new Map()
+  /** Parents of each shard that has any, by `<stream>/<shard>`. */
+  readonly parents: Map<string, readonly string[]> = new Map()
   #count = 0
 
   nextUid(): string {
@@ -89,12 +91,13 @@ export function producer(
       const close = (shardId: string): void => void ledger.closed.set(`${stream}/${shardId}`, nowMillis())
       if (open.length > 1 && random() < 0.5) {
         const at = Math.floor(random() * (open.length - 1))
-        control.merge(open[at]!, open[at + 1]!)
+        const child = control.merge(open[at]!, open[at + 1]!)
+        ledger.parents.set(`${stream}/${child}`, [open[at]!, open[at + 1]!])
         close(open[at]!)
         close(open[at + 1]!)
       } else {
         const parent = pick(open)
-        control.split(parent)
+        for (const child of control.split(parent)) ledger.parents.set(`${stream}/${child}`, [parent])
         close(parent)
       }
     },

@@ -41,6 +41,7 @@ export function expectedOf(journal: readonly JournalEntry[], ledger: Ledger, tab
   let head: string | undefined
   let commits = 0
   const rules = new Set<number>()
+  const ended = new Set<string>()
   for (const version of history.versions) {
     rules.add((JSON.parse(version.properties[DATASET_PROPERTY]!) as DatasetDefinition).maxRecordBytes)
     if (version.head === head) continue
@@ -58,6 +59,7 @@ export function expectedOf(journal: readonly JournalEntry[], ledger: Ledger, tab
       ledger,
       history,
       rules,
+      ended,
       fault: (what) => faults.push(`${head}: ${what}`),
     }
     state = follow(step)
@@ -86,6 +88,8 @@ interface Step {
   readonly history: History
   /** Every rule for the size of records that the table has had so far. */
   readonly rules: ReadonlySet<number>
+  /** Shards that were read to their ends, `<stream>/<shard>`. */
+  readonly ended: Set<string>
   readonly fault: (what: string) => void
 }
 
@@ -100,9 +104,10 @@ function follow(step: Step): State {
     }
     const taken = Object.entries(after).flatMap(([name, shards]) =>
       Object.entries(shards).flatMap(([shardId, through]) =>
-        step.ledger.between(name.split('@')[0]!, shardId, before[name]?.[shardId], through),
+        step.ledger.between(bareName(name), shardId, before[name]?.[shardId], through),
       ),
     )
+    checkOrder(step, taken)
     return { ...added(step, taken, state), positions: { ...state.positions, ...after } }
   }
   const uids = manifest.replayed.flatMap((path) => {
@@ -115,6 +120,22 @@ function follow(step: Step): State {
   const taken = step.ledger.records.filter(({ uid }) => wanted.has(uid))
   return added(step, taken, { ...state, refused: left })
 }
+
+/** Of a child shard nothing is read before its parents are read to their ends. */
+function checkOrder({ manifest, ledger, ended, fault }: Step, taken: readonly Published[]): void {
+  for (const [name, shards] of Object.entries(manifest.positions!.after)) {
+    for (const [id, position] of Object.entries(shards))
+      if (position.endsWith('!')) ended.add(`${bareName(name)}/${id}`)
+  }
+  for (const child of new Set(taken.map(({ stream, shardId }) => `${stream}/${shardId}`))) {
+    const stream = child.split('/')[0]!
+    const open = ledger.parents.get(child)?.find((parent) => !ended.has(`${stream}/${parent}`))
+    if (open !== undefined) fault(`read ${child} before the end of its parent ${open}`)
+  }
+}
+
+/** A stream's name without its creation time. */
+const bareName = (incarnation: string): string => incarnation.split('@')[0]!
 
 /** Rows, duplicates and refused records of one run over `taken`. */
 function added(step: Step, taken: readonly Published[], state: State): State {
