@@ -47,8 +47,18 @@ export function fileSource(options: FileSourceOptions): RecordSource {
       const path = (await resolveOnce(readOptions?.signal)).get(shard.shardId) as string
       yield* readPages(path, shard, from, { maxLineBytes, signal: readOptions?.signal })
     },
+    // A file may grow, so its chain never ends: somebody landed it as an object.
+    checkEnded: (shard) => {
+      throw landedAsObject(files?.get(shard.shardId) ?? shard.shardId)
+    },
   }
 }
+
+const landedAsObject = (path: string): FirnError =>
+  new FirnError('invalid', 'FIRN_FILE_CHANGED', `${path} was landed as an object under this name, whole`, {
+    detail: { path },
+    help: 'What was added to it since is not read. Land it under another stream name (--as).',
+  })
 
 async function* readPages(
   path: string,

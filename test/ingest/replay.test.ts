@@ -7,9 +7,10 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { fileShardId } from '../../ingest/file-paths.ts'
-import { fileSource, type LandOptions, type LandResult, land } from '../../ingest/index.ts'
+import { fileSource, type LandOptions, type LandResult, land, objectSource } from '../../ingest/index.ts'
 import { openMemoryStore } from '../../table/io/memory.ts'
 import type { ObjectStore } from '../../table/io/object-store.ts'
+import { openStore } from '../../table/io/open-store.ts'
 import { stagedMetas, stagedRecords } from './staged-records.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 import { virtualClock, virtualStart } from './virtual-clock.ts'
@@ -268,6 +269,18 @@ test.each([
   const error = { code: 'FIRN_FILE_NOT_FOUND', kind: 'not-found' }
   await expect(landFiles([good, join(folder.path, name)])).rejects.toMatchObject(error)
   for await (const { key } of store.list('')) expect.fail(`found ${key}`)
+})
+
+test('a file that was landed as an object is refused, not taken as done for ever', async () => {
+  const path = folder.write('as-object/a.ndjson', lines(1, 3))
+  const place = { store: openStore(pathToFileURL(join(folder.path, 'as-object')).href), name: '' }
+  await land({ store, source: objectSource({ places: [place], as: 'files' }), clock: virtualClock() })
+  folder.append('as-object/a.ndjson', lines(3, 4))
+  await expect(landFiles(path)).rejects.toMatchObject({
+    code: 'FIRN_FILE_CHANGED',
+    message: expect.stringContaining('as an object'),
+  })
+  expect(await landFiles(path, { as: 'lines' })).toMatchObject({ records: 3 })
 })
 
 test('an empty file lands nothing', async () => {
