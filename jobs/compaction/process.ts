@@ -36,6 +36,7 @@ import {
 import { type ExistingRows, openExisting } from './existing/existing-rows.ts'
 import { DEFAULT_MEMORY_LIMIT_BYTES, taskBudget } from './memory.ts'
 import type { PlannedInput } from './plan.ts'
+import { refuseRenamedColumns } from './renamed-columns.ts'
 import { objectBytes, sharesOf } from './shares.ts'
 import { type RunTasks, runStages } from './staged-run.ts'
 import { isOfTable } from './stages/read.ts'
@@ -81,12 +82,16 @@ export interface ProcessRequest extends AbortableOptions {
  */
 export async function processInputs(request: ProcessRequest): Promise<RunTotals> {
   const { table, maxBadRatio, tableName, signal, executor, store } = request
-  const tableStoreOptions = await table.workerStoreOptions()
+  refuseRenamedColumns(request.dataset, table.metadata, tableName)
+  const ownStore = (await table.workerStoreOptions()) !== undefined
   const shares = sharesOf(request.inputs, taskCount(request.tasks))
-  const task = taskOf(request, tableStoreOptions !== undefined, shares.length)
+  const task = taskOf(request, ownStore, shares.length)
   const progress = progressPublisher(request)
-  const run: RunTasks = (tasks, stage) =>
-    executor.run(tasks, { signal, tableStoreOptions, onProgress: progress?.(stage) })
+  const run: RunTasks = async (tasks, stage) => {
+    // anew for each stage: what a catalog gives out for a table runs out
+    const tableStoreOptions = await table.workerStoreOptions()
+    return await executor.run(tasks, { signal, tableStoreOptions, onProgress: progress?.(stage) })
+  }
   try {
     if (task.exchange.kind === 'folder') await removeAbandoned(task.exchange.path)
     const existing = await existingRows(request, task)

@@ -1,7 +1,7 @@
 /** Tables whose columns another engine changed: values are widened or the run is refused, never written as they lie. */
 import { describe, expect, it } from 'vitest'
 import type { CompactOptions } from '../../../jobs/compaction/index.ts'
-import { parseDataset } from '../../../jobs/datasets/index.ts'
+import { DATASET_PROPERTY, parseDataset } from '../../../jobs/datasets/index.ts'
 import { inlineExecutor } from '../../../jobs/executor.ts'
 import type { SchemaChange } from '../../../table/index.ts'
 import { loadTable, memoryWarehouse, NOON, rowsOf, runCompaction, stage, type Warehouse } from './fixture.ts'
@@ -81,5 +81,23 @@ describe.each(Object.keys(ways))('a run into a changed table, %s', (way) => {
     expect(error).toMatchObject({ kind: 'invalid', code: 'FIRN_DATASET_MISMATCH' })
     expect((error as Error).message).toContain(`column ${name} of the table is`)
     expect((await loadTable(warehouse)).currentSnapshot()?.summary['total-records']).toBe('3')
+  })
+
+  it('refuses a column that was renamed until the definition follows', async () => {
+    const warehouse = await changed([{ rename: 'd', to: 'day' }])
+    const run = (): Promise<unknown> => runCompaction(warehouse, ways[way]!(warehouse))
+    await expect(run()).rejects.toMatchObject({ kind: 'invalid', code: 'FIRN_DATASET_MISMATCH' })
+    const member = (field: (typeof dataset.fields)[number]): object =>
+      field.name === 'd' ? { ...field, name: 'day', from: { kind: 'record', member: 'd' } } : field
+    const followed = JSON.stringify({ ...dataset, fields: dataset.fields.map(member) })
+    await (await loadTable(warehouse)).setProperties({ [DATASET_PROPERTY]: followed })
+    expect(await run()).toMatchObject({ rows_added: 5 })
+    const rows = await rowsOf(await loadTable(warehouse))
+    expect(rows.filter(({ day }) => day === null)).toEqual([])
+  })
+
+  it('writes nothing for a column that was dropped', async () => {
+    const warehouse = await changed([{ drop: 'd' }])
+    expect(await runCompaction(warehouse, ways[way]!(warehouse))).toMatchObject({ rows_added: 5 })
   })
 })
