@@ -100,7 +100,7 @@ test('10,000 hostile records of a stream, by three tasks: each is a row, a dupli
   })
   clock.advance(1_000)
   const source = kinesisSource({ stream: STREAM, client: kinesis, start: { type: 'TRIM_HORIZON' }, clock })
-  await expectAccounted(warehouse, source, ALL, numbers, { tasks: 3, memoryLimitBytes: 300 * 1024 * 1024 })
+  await expectAccounted(warehouse, source, ALL, numbers, { tasks: 3, memoryLimitBytes: 340 * 1024 * 1024 })
 })
 
 test('what a line of a file can carry of them, by one task', { timeout: TIMEOUT_MILLIS }, async () => {
