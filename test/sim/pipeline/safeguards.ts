@@ -3,7 +3,7 @@
  * stands between the jobs and the world. Never by a flag of the product.
  */
 import { FirnError } from '../../../table/errors.ts'
-import { type AppendOptions, type Catalog, openCatalog, type Table } from '../../../table/index.ts'
+import { type Catalog, openCatalog, type Table } from '../../../table/index.ts'
 import type { ObjectInfo, ObjectStore } from '../../../table/io/object-store.ts'
 import { concurrent } from './concurrent.ts'
 import { deaths, type JobKind } from './deaths.ts'
@@ -68,12 +68,12 @@ export const SAFEGUARDS: readonly Safeguard[] = [
   {
     name: 'a run commits only while positions are those that it was planned on',
     simulation: 'concurrent',
-    without: onAppends((set) => Object.keys(set).some((name) => name.startsWith('firn.positions.'))),
+    without: onCommits((set) => Object.keys(set).some((name) => name.startsWith('firn.positions.'))),
   },
   {
     name: 'a replay commits only while its objects are not used up',
     simulation: 'concurrent',
-    without: onAppends((set) => set['firn.replayed'] !== undefined),
+    without: onCommits((set) => set['firn.replayed'] !== undefined),
   },
   {
     name: 'prune keeps what any of the tables has not read',
@@ -176,16 +176,16 @@ function deletingLaterFirst(store: ObjectStore): Partial<ObjectStore> {
   }
 }
 
-/** Tables whose appends of some kind go through whatever happened since they were planned. */
-function onAppends(isMeant: (setProperties: Readonly<Record<string, string>>) => boolean): Safeguard['without'] {
+/** Tables whose commits of some kind go through whatever happened since they were planned. */
+function onCommits(isMeant: (setProperties: Readonly<Record<string, string>>) => boolean): Safeguard['without'] {
   const careless = (table: Table): Table => {
-    const [append, refresh] = [table.append.bind(table), table.refresh.bind(table)]
-    const change = (options: AppendOptions = {}): AppendOptions => {
+    const [commitFiles, refresh] = [table.commitFiles.bind(table), table.refresh.bind(table)]
+    const change = (options: Parameters<Table['commitFiles']>[1] = {}): typeof options => {
       const { requireProperties, ...rest } = options
       return isMeant(options.setProperties ?? {}) || requireProperties === undefined ? rest : options
     }
     return Object.assign(table, {
-      append: ((files, options) => append(files, change(options))) satisfies Table['append'],
+      commitFiles: ((files, options) => commitFiles(files, change(options))) satisfies Table['commitFiles'],
       refresh: (async (options) => careless(await refresh(options))) satisfies Table['refresh'],
     })
   }
