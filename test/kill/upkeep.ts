@@ -86,7 +86,7 @@ export const upkeep: Arena = async ({ folder, points, seed, say }) => {
   const { firn, landing, compaction, replay, grow, age } = await makePlace(folder)
   const random = uniform(seedOf(seed, 'upkeep'))
   try {
-    const victim = await createVictim(firn, random)
+    const victim = createVictim(firn, random)
     const commands = [landing, compaction, replay, MAINTENANCE, EXPIRY, PRUNING]
     await grow()
     for (const args of [landing, compaction]) await victim.calm(args)

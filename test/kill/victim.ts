@@ -16,8 +16,8 @@ export interface Tally {
 export interface Victim {
   readonly tallies: ReadonlyMap<string, Tally>
   /**
-   * Run a command and kill it (SIGKILL) at a moment between the start of the program and the longest that the command
-   * took when it was left alone, as far as is known.
+   * Run a command and kill it (SIGKILL) at a moment of what the command took when it last came to its end, but for
+   * the start of the program.
    * @returns whether it was killed. @throws {Error} when it ended by itself and not well, or left processes behind.
    */
   attempt(args: readonly string[]): Promise<boolean>
@@ -27,21 +27,18 @@ export interface Victim {
 
 /** By then a process whose parent is gone has to be gone, too. */
 const ORPHAN_MILLIS = 10_000
-/** What a run takes longer than starting, until one was measured. */
-const FIRST_GUESS_MILLIS = 600
+/** What a run takes, until one was measured. */
+const FIRST_GUESS_MILLIS = 1_000
+/** Share of a run that the program takes to start, about. */
+const STARTED = 0.35
 
-export async function createVictim(firn: FirnOptions, random: () => number): Promise<Victim> {
-  const started = performance.now()
-  await startFirn(['--version'], firn).ended
-  const startMillis = (performance.now() - started) * 0.8
+export function createVictim(firn: FirnOptions, random: () => number): Victim {
   const tallies = new Map<string, Tally>()
   const lengths = new Map<string, number>()
   const timed = async <T>(command: string, work: () => Promise<T>): Promise<T> => {
     const from = performance.now()
     const result = await work()
-    // a table grows, and a machine has busy moments
-    const length = performance.now() - from
-    lengths.set(command, Math.max(length, (lengths.get(command) ?? length) * 0.9))
+    lengths.set(command, performance.now() - from)
     return result
   }
   return {
@@ -51,7 +48,7 @@ export async function createVictim(firn: FirnOptions, random: () => number): Pro
       const command = args[0]!
       const tally = tallies.get(command) ?? { killed: 0, ended: 0, children: 0, orphanMillis: 0 }
       tallies.set(command, tally)
-      const span = Math.max(0, (lengths.get(command) ?? startMillis + FIRST_GUESS_MILLIS) - startMillis)
+      const length = lengths.get(command) ?? FIRST_GUESS_MILLIS
       const { child, ended } = startFirn(args, firn)
       let orphans: readonly number[] = []
       const timer = setTimeout(
@@ -59,7 +56,7 @@ export async function createVictim(firn: FirnOptions, random: () => number): Pro
           orphans = childrenOf(child.pid!)
           child.kill('SIGKILL')
         },
-        startMillis + random() * span,
+        length * (STARTED + (1 - STARTED) * random()),
       )
       const from = performance.now()
       const { code, signal, stderr } = await ended
@@ -72,7 +69,7 @@ export async function createVictim(firn: FirnOptions, random: () => number): Pro
         return true
       }
       tally.ended++
-      lengths.set(command, Math.min(millis, lengths.get(command) ?? millis))
+      lengths.set(command, millis)
       if (code !== 0) throw new Error(`firn ${args.join(' ')} ended with ${code ?? signal}:\n${stderr}`)
       return false
     },
