@@ -1,11 +1,11 @@
 /**
  * What a landing run reads from: shards, each an ordered sequence of records with positions. Kinesis
- * (kinesis-source.ts) and files (replay.ts) implement it; `land` knows neither.
+ * (kinesis/source.ts), files (files/source.ts) and objects (objects/source.ts) implement it; `land` knows neither.
  */
 import type { EpochMillis } from '../table/ids.ts'
 import type { AbortableOptions } from '../table/io/object-store.ts'
-import type { ChunkMeta, FilePosition } from './chunk.ts'
-import type { SourceRecord } from './chunk-rows.ts'
+import type { ChunkMeta, FilePosition } from './staging/chunk.ts'
+import type { SourceRecord } from './staging/chunk-rows.ts'
 
 /** Where shards without a chain begin. LATEST is stored as the timestamp that it meant. */
 export type StreamStart =

@@ -9,7 +9,8 @@ import { pathToFileURL } from 'node:url'
 import { parseEnv } from 'node:util'
 import * as z from 'zod'
 import { FirnError } from '../table/errors.ts'
-import { CATALOG_LEAVES, type CatalogConfig, catalogSchema, serviceUrl } from './catalog-config.ts'
+import { CATALOG_LEAVES, type CatalogConfig, catalogSchema, serviceUrl } from './settings/catalog.ts'
+import { COMPACTION_LEAVES, type CompactionSettings, compactionShape } from './settings/compaction.ts'
 import {
   configFilePath,
   configLayers,
@@ -19,11 +20,10 @@ import {
   type LoadConfigOptions,
   merge,
   variableOfSetting,
-} from './config-layers.ts'
-import { isSecretReference } from './secrets.ts'
-import { COMPACTION_LEAVES, type CompactionSettings, compactionShape } from './settings/compaction.ts'
+} from './settings/layers.ts'
 import { type MaintainConfig, maintainSchema } from './settings/maintain.ts'
 import { RUN_LEAVES, type RunConfig, runSchema } from './settings/run.ts'
+import { isSecretReference } from './settings/secrets.ts'
 import { TELEMETRY_LEAVES, type TelemetrySettings, telemetryShape } from './settings/telemetry.ts'
 import { type Environment, isTruthy } from './variables.ts'
 
@@ -126,7 +126,7 @@ const LEAVES: Readonly<Record<string, LeafKind>> = {
 /** Names of the settings that this file takes from the environment. */
 export const settingNames: readonly string[] = [...Object.keys(LEAVES).map(variableOfSetting), 'FIRN_CONFIG']
 
-export type { LoadConfigOptions } from './config-layers.ts'
+export type { LoadConfigOptions } from './settings/layers.ts'
 
 /** @throws {FirnError} `FIRN_CONFIG_INVALID`, `FIRN_CONFIG_NOT_FOUND`, both of kind `invalid`. */
 export function loadConfig(options: LoadConfigOptions): Config {

@@ -195,7 +195,7 @@ async function checkStream({ config, clock, signal }: DoctorOptions, stream: str
   try {
     const [{ probeStream }, { kinesisOptions }] = await Promise.all([
       import('../ingest/index.ts'),
-      import('./landing.ts'),
+      import('./landing/landing.ts'),
     ])
     const probe = await probeStream({ stream, client: kinesisOptions(config), clock, signal })
     const since = new Date(probe.createdMillis).toISOString()

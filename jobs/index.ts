@@ -15,8 +15,15 @@ export {
   parseDataset,
   resolveDataset,
 } from './datasets/index.ts'
-export { type Executor, executorFor, inlineExecutor, workerExecutor } from './executor.ts'
-export { type ProcessExecutorOptions, processExecutor } from './executor-processes.ts'
-export { type LandOptions, type LandStart, type LandTarget, landJson, parseStart, runLanding } from './landing.ts'
+export { type Executor, executorFor, inlineExecutor, workerExecutor } from './executors/executor.ts'
+export { type ProcessExecutorOptions, processExecutor } from './executors/processes.ts'
+export {
+  type LandOptions,
+  type LandStart,
+  type LandTarget,
+  landJson,
+  parseStart,
+  runLanding,
+} from './landing/landing.ts'
 export { type RunOutcome, type RunRecord, writeRunRecord } from './runs.ts'
 export { type RecordedMetrics, type RecordMetricsOptions, recordMetrics } from './telemetry/record-metrics.ts'

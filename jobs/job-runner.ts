@@ -2,7 +2,7 @@
 import { compactionWork } from './compaction/index.ts'
 import type { CommandContext } from './context.ts'
 import { articles, resolveDataset } from './datasets/index.ts'
-import { landingWork, parseStart } from './landing.ts'
+import { landingWork, parseStart } from './landing/landing.ts'
 import { maintainWork } from './maintenance/maintain.ts'
 import type { JobRunner } from './schedule.ts'
 import { type WorkOptions, workOf } from './work.ts'

@@ -31,7 +31,7 @@ import { explainConfig, loadConfig, loadEnvironment, settingNames } from './conf
 import { type CommandContext, type ContextHandle, createContext } from './context.ts'
 import { describeError, describeInterruption, exitCodeAfter, exitCodeOf } from './exit.ts'
 import { bindVariables, isFlagOnly, variableOf } from './option-variables.ts'
-import { resolveSecrets } from './secrets.ts'
+import { resolveSecrets } from './settings/secrets.ts'
 import { interruptible } from './signals.ts'
 import { type Environment, isTruthy, refuseUnknownVariables } from './variables.ts'
 import { version } from './version.ts'

@@ -1,7 +1,7 @@
 /** How the work of a compaction or a replay is done: flags, then settings, then defaults. */
-import { enrichmentUrl } from './compaction/enrichment.ts'
+import { enrichmentUrl } from './compaction/enrich/enrichment.ts'
 import type { CommandContext } from './context.ts'
-import { type Executor, type ExecutorKind, executorFor } from './executor.ts'
+import { type Executor, type ExecutorKind, executorFor } from './executors/executor.ts'
 import { sizeArgument } from './sizes.ts'
 
 export interface WorkOptions {

@@ -111,9 +111,9 @@ describe('imports', () => {
 
   const adapters: readonly (readonly [string, RegExp])[] = [
     ['@aws-sdk/client-s3', /^table\/io\/s3[^/]*\.ts$/],
-    ['@aws-sdk/client-kinesis', /^ingest\/kinesis\.ts$/],
+    ['@aws-sdk/client-kinesis', /^ingest\/kinesis\/client\.ts$/],
     ['@smithy/signature-v4', /^table\/catalog\/rest\/auth-sigv4\.ts$/],
-    ['@smithy/node-http-handler', /^(table\/io\/s3|ingest\/kinesis)\.ts$/],
+    ['@smithy/node-http-handler', /^(table\/io\/s3|ingest\/kinesis\/client)\.ts$/],
     ['parquet-wasm', /^table\/format\/parquet-writer\.ts$/],
     ['hyparquet', /^table\/format\/parquet-decode\.ts$/],
     ['avsc', /^table\/format\/avro\.ts$/],
@@ -121,8 +121,8 @@ describe('imports', () => {
     ['pino', /^jobs\/telemetry\/logs\.ts$/],
     ['prom-client', /^jobs\/telemetry\/prometheus\.ts$/],
     ['@opentelemetry/api', /^jobs\/telemetry\/(otel|record-metrics)\.ts$/],
-    ['@aws-sdk/client-ssm', /^jobs\/secrets\.ts$/],
-    ['@aws-sdk/client-secrets-manager', /^jobs\/secrets\.ts$/],
+    ['@aws-sdk/client-ssm', /^jobs\/settings\/secrets\.ts$/],
+    ['@aws-sdk/client-secrets-manager', /^jobs\/settings\/secrets\.ts$/],
     ['ajv', /^jobs\/datasets\//],
     ['commander', /^jobs\//],
     ['zod', /^jobs\//],

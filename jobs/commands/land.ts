@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import type { LandBudget } from '../../ingest/index.ts'
 import { FirnError } from '../../table/errors.ts'
 import type { CommandContext } from '../context.ts'
-import type { LandTarget } from '../landing.ts'
+import type { LandTarget } from '../landing/landing.ts'
 import { sizeArgument } from '../sizes.ts'
 import { durationArgument, integerArgument } from '../times.ts'
 import { exclusiveOptions } from './exclusive.ts'
@@ -50,10 +50,10 @@ export function landCommand(ctx: CommandContext): Command {
 async function land(ctx: CommandContext, flags: LandFlags): Promise<void> {
   const [{ landingWork, landJson, landText, parseStart, runLanding }, { recordRun }, { dryRunStore }, { areObjects }] =
     await Promise.all([
-      import('../landing.ts'),
+      import('../landing/landing.ts'),
       import('../runs.ts'),
       import('../dry-run-store.ts'),
-      import('../object-landing.ts'),
+      import('../landing/objects.ts'),
     ])
   const target = targetOf(ctx, flags, { parseStart, areObjects })
   const { config, clock, log, signal } = ctx
@@ -85,7 +85,8 @@ function targetOf(
   {
     parseStart,
     areObjects,
-  }: Pick<typeof import('../landing.ts'), 'parseStart'> & Pick<typeof import('../object-landing.ts'), 'areObjects'>,
+  }: Pick<typeof import('../landing/landing.ts'), 'parseStart'> &
+    Pick<typeof import('../landing/objects.ts'), 'areObjects'>,
 ): LandTarget {
   if (flags.from !== undefined && areObjects(flags.from))
     return { kind: 'objects', urls: flags.from, as: flags.as ?? 'objects' }

@@ -1,7 +1,7 @@
 /** `firn replay <table>`: run refused records through the rules as they are now. */
 import { Command } from 'commander'
 import { newRunId } from '../../table/clock.ts'
-import type { RefusedObject } from '../compaction/refused-objects.ts'
+import type { RefusedObject } from '../compaction/refused/refused-objects.ts'
 import type { CommandContext } from '../context.ts'
 import { formatBytes, formatCount, plural, renderTable } from '../render.ts'
 import { collectNames } from './names.ts'

@@ -7,7 +7,7 @@ import { Command } from 'commander'
 import { errorToWire, FirnError } from '../../table/errors.ts'
 import type { CompactionTask, TaskContext } from '../compaction/task.ts'
 import type { CommandContext } from '../context.ts'
-import type { TaskFailure, TaskOptionsMessage, TaskProgressMessage, TaskSuccess } from '../executor-processes.ts'
+import type { TaskFailure, TaskOptionsMessage, TaskProgressMessage, TaskSuccess } from '../executors/processes.ts'
 import { exitCodeOf } from '../exit.ts'
 import { Interrupted } from '../signals.ts'
 

@@ -1,6 +1,6 @@
 /** Options of the commands that turn records into rows: memory, tasks, the user's module. */
 import { type Command, Option } from 'commander'
-import type { ExecutorKind } from '../executor.ts'
+import type { ExecutorKind } from '../executors/executor.ts'
 import { sizeArgument } from '../sizes.ts'
 import { integerArgument } from '../times.ts'
 

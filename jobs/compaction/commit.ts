@@ -23,9 +23,9 @@ import {
   REPLAYED_PROPERTY,
   STREAMS_PROPERTY,
 } from './positions.ts'
-import { quarantineId, reasonsOf } from './quarantine.ts'
-import { markSnapshot } from './refused-objects.ts'
-import { printReplayed, REPLAYED_MEMBER, replayedOf } from './replayed.ts'
+import { quarantineId, reasonsOf } from './refused/quarantine.ts'
+import { markSnapshot } from './refused/refused-objects.ts'
+import { printReplayed, REPLAYED_MEMBER, replayedOf } from './refused/replayed.ts'
 import { streamsOf } from './staged.ts'
 import type { CompactionTaskResult } from './task.ts'
 

@@ -16,8 +16,15 @@ import { FirnError } from '../../table/errors.ts'
 import type { EpochMicros } from '../../table/ids.ts'
 import { arrowSchema } from '../../table/index.ts'
 import { type DatasetDefinition, layoutOf } from '../datasets/index.ts'
-import { BooleanColumn, type Column, type Float64Column, Int32Column, Int64Column, Utf8Column } from './columns.ts'
-import type { EnrichedRows } from './enrich.ts'
+import {
+  BooleanColumn,
+  type Column,
+  type Float64Column,
+  Int32Column,
+  Int64Column,
+  Utf8Column,
+} from './enrich/columns.ts'
+import type { EnrichedRows } from './enrich/enrich.ts'
 
 /** Rows `order[start, end)` as one batch of `schema`, whose fields are found by name. */
 export type Gatherer = (order: Uint32Array, start: number, end: number) => RecordBatch

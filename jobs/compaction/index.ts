@@ -8,8 +8,8 @@ export {
   previewCompaction,
   type UnreadStream,
 } from './compact.ts'
-export { type EnrichmentColumns, type EnrichmentFunction, enrichmentUrl } from './enrichment.ts'
+export { type EnrichmentColumns, type EnrichmentFunction, enrichmentUrl } from './enrich/enrichment.ts'
 export { type JsonManifest, type ManifestFile, manifestKey, readManifest } from './manifest.ts'
 export { type CompactionPlan, planCompaction } from './plan.ts'
-export { previewReplay, type ReplayOptions, type ReplayResult, replay } from './replay.ts'
+export { previewReplay, type ReplayOptions, type ReplayResult, replay } from './refused/replay.ts'
 export { compactionWork, compactText, replayWork } from './report.ts'

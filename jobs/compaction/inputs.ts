@@ -5,12 +5,12 @@
 import { type ChunkRef, comparePositions, readChunk, type StagedChunk, userRecords } from '../../ingest/index.ts'
 import { FirnError } from '../../table/errors.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
-import { ENRICH_BATCH_RECORDS, type RawRecord } from './enrich.ts'
-import { originText } from './origin.ts'
+import { ENRICH_BATCH_RECORDS, type RawRecord } from './enrich/enrich.ts'
+import { originText } from './enrich/origin.ts'
 import type { ListedChunk, PlannedChain, PlannedInput, PlannedQuarantine } from './plan.ts'
 import { type Incarnation, incarnationName } from './positions.ts'
-import type { QuarantinedRecord, RecordOrigin } from './quarantine.ts'
-import { readQuarantine } from './read-quarantine.ts'
+import type { QuarantinedRecord, RecordOrigin } from './refused/quarantine.ts'
+import { readQuarantine } from './refused/read-quarantine.ts'
 
 /** A chunk before which records were lost. */
 export interface Gap extends Incarnation {

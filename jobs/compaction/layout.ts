@@ -13,11 +13,11 @@ import {
 } from '../../table/index.ts'
 import { type ObjectStore, subStore } from '../../table/io/object-store.ts'
 import { columnsOf, type DatasetDefinition } from '../datasets/index.ts'
-import { type Column, cellAt } from './columns.ts'
-import type { EnrichedRows } from './enrich.ts'
+import { type Column, cellAt } from './enrich/columns.ts'
+import type { EnrichedRows } from './enrich/enrich.ts'
+import type { CellValue } from './enrich/validate.ts'
 import type { PartitionKey, SortKey } from './order.ts'
 import type { CompactionTask, TaskContext } from './task.ts'
-import type { CellValue } from './validate.ts'
 
 export interface TableLayout {
   readonly schema: Schema

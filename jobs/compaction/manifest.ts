@@ -11,7 +11,7 @@ import type { SnapshotId } from '../../table/ids.ts'
 import { type AbortableOptions, getIfExists, type ObjectStore, putOnce } from '../../table/io/object-store.ts'
 import type { Averages } from './averages.ts'
 import type { Positions } from './positions.ts'
-import type { QuarantineObject } from './quarantine.ts'
+import type { QuarantineObject } from './refused/quarantine.ts'
 
 export interface ManifestFile {
   /** Absolute URL. */

@@ -2,9 +2,9 @@
 
 import { compareStrings } from '../../table/index.ts'
 import { DEFAULT_DEDUP } from '../datasets/index.ts'
-import type { Column, Utf8Column } from './columns.ts'
-import type { EnrichedRows } from './enrich.ts'
-import type { CellValue } from './validate.ts'
+import type { Column, Utf8Column } from './enrich/columns.ts'
+import type { EnrichedRows } from './enrich/enrich.ts'
+import type { CellValue } from './enrich/validate.ts'
 
 /**
  * One row per key: the latest, or the first where the dataset says so, by (arrival, stream, shard, sequence,

@@ -24,7 +24,7 @@ import {
   sizeProperty,
   TARGET_FILE_SIZE_PROPERTY,
 } from '../datasets/index.ts'
-import type { Executor, OnProgress } from '../executor.ts'
+import type { Executor, OnProgress } from '../executors/executor.ts'
 import { checkBadRatio, type RunTotals, totalsOf } from './commit.ts'
 import {
   type ExchangePlace,

@@ -3,7 +3,7 @@ import { averagesText } from '../commands/averages.ts'
 import { formatBytes, formatCount, plural } from '../render.ts'
 import type { WorkResult } from '../runs.ts'
 import { type CompactOptions, type CompactResult, compact, type UnreadStream } from './compact.ts'
-import { type ReplayOptions, type ReplayResult, replay } from './replay.ts'
+import { type ReplayOptions, type ReplayResult, replay } from './refused/replay.ts'
 
 /** `compact` as `recordRun` wants it. */
 export async function compactionWork(options: CompactOptions): Promise<WorkResult<CompactResult>> {

@@ -15,15 +15,15 @@ export type FeatureName = 'word_count' | 'char_count' | 'sentence_count' | 'cont
 export type FieldSource =
   /** The record's member of the same name, or of the name `member`. */
   | { readonly kind: 'record'; readonly member?: string | undefined }
-  /** Computed from the string column `of` (jobs/compaction/features.ts). */
+  /** Computed from the string column `of` (jobs/compaction/enrich/features.ts). */
   | { readonly kind: 'feature'; readonly feature: FeatureName; readonly of: string }
   /** The record's arrival time in the stream, milliseconds widened to microseconds. */
   | { readonly kind: 'arrived_at' }
   /** The planned time of the run that added the row. */
   | { readonly kind: 'compacted_at' }
-  /** Order of the record over all streams, as text (jobs/compaction/origin.ts). */
+  /** Order of the record over all streams, as text (jobs/compaction/enrich/origin.ts). */
   | { readonly kind: 'origin' }
-  /** The value that the user's module gives for the column (jobs/compaction/enrichment.ts). */
+  /** The value that the user's module gives for the column (jobs/compaction/enrich/enrichment.ts). */
   | { readonly kind: 'enrichment' }
 
 /** A group of features of the string column `of`; see docs/features.md. */

@@ -6,7 +6,7 @@ import type { Clock } from '../../table/clock.ts'
 import type { SnapshotId } from '../../table/ids.ts'
 import { snapshotId } from '../../table/ids.ts'
 import { type ExpirePlan, type ExpireResult, runExpire, type Table } from '../../table/index.ts'
-import { markCommitted, type RefusedSource } from '../compaction/refused-objects.ts'
+import { markCommitted, type RefusedSource } from '../compaction/refused/refused-objects.ts'
 import { type RemovedManifests, removeManifestsOf } from './json-manifests.ts'
 import { cleanUpReplayed, type ReplayedCleanup } from './replayed-cleanup.ts'
 

@@ -20,7 +20,7 @@ import {
 import type { AbortableOptions, ObjectInfo, ObjectStore } from '../../table/io/object-store.ts'
 import { type JsonManifest, manifestKey, readManifest } from '../compaction/manifest.ts'
 import { positionsOf } from '../compaction/positions.ts'
-import { committedMarks } from '../compaction/refused-objects.ts'
+import { committedMarks } from '../compaction/refused/refused-objects.ts'
 import { RUN_ID_MEMBER } from '../verify/json-manifest.ts'
 import { isReadOrUnread } from './read-again.ts'
 

@@ -8,9 +8,9 @@ import type { SnapshotId } from '../../table/ids.ts'
 import { lineOf, snapshotById, type Table, type TableMetadata } from '../../table/index.ts'
 import { readManifest } from '../compaction/manifest.ts'
 import { COMPACTED_AT_PROPERTY, REPLAYED_PROPERTY } from '../compaction/positions.ts'
-import { quarantineId, quarantineKey } from '../compaction/quarantine.ts'
-import { committedRefusals, type RefusedSource } from '../compaction/refused-objects.ts'
-import { REPLAYED_MEMBER, replayedOf } from '../compaction/replayed.ts'
+import { quarantineId, quarantineKey } from '../compaction/refused/quarantine.ts'
+import { committedRefusals, type RefusedSource } from '../compaction/refused/refused-objects.ts'
+import { REPLAYED_MEMBER, replayedOf } from '../compaction/refused/replayed.ts'
 
 /** How the property `firn.replayed` changes. */
 export interface ReplayedChange {

@@ -9,9 +9,9 @@ import { type SnapshotId, snapshotId } from '../../table/ids.ts'
 import { snapshotById, type Table, type TableMetadata, type TableUpdate } from '../../table/index.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
 import { REPLAYED_GONE_PROPERTY, REPLAYED_PROPERTY } from '../compaction/positions.ts'
-import { quarantineId, quarantineKey } from '../compaction/quarantine.ts'
-import { committedMarks, forgetRefusals, type RefusedSource } from '../compaction/refused-objects.ts'
-import { printReplayed, REPLAYED_MEMBER, replayedOf } from '../compaction/replayed.ts'
+import { quarantineId, quarantineKey } from '../compaction/refused/quarantine.ts'
+import { committedMarks, forgetRefusals, type RefusedSource } from '../compaction/refused/refused-objects.ts'
+import { printReplayed, REPLAYED_MEMBER, replayedOf } from '../compaction/refused/replayed.ts'
 import { readable } from './json-manifests.ts'
 
 export interface ReplayedCleanup {

@@ -22,7 +22,7 @@ import {
   REPLAYED_GONE_PROPERTY,
   REPLAYED_PROPERTY,
 } from '../compaction/positions.ts'
-import { printReplayed, REPLAYED_MEMBER } from '../compaction/replayed.ts'
+import { printReplayed, REPLAYED_MEMBER } from '../compaction/refused/replayed.ts'
 import { assertNotGivenBack } from './given-back.ts'
 import { readable } from './json-manifests.ts'
 import { assertStagingHolds, type PositionsSource, positionsAt } from './positions-at.ts'

@@ -2,7 +2,7 @@
 import { kinesisSource } from '../../ingest/index.ts'
 import type { Clock } from '../../table/clock.ts'
 import type { Config } from '../config.ts'
-import { kinesisOptions } from '../landing.ts'
+import { kinesisOptions } from '../landing/landing.ts'
 import type { ListShards } from './prune/run.ts'
 
 export function shardLister(config: Config, clock: Clock): ListShards {

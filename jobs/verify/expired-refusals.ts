@@ -1,5 +1,5 @@
 /** Refused records of runs that have expired count until they are replayed, though no snapshot leads to them any more. */
-import { committedMarks, expiredRefusals, type RefusedSource } from '../compaction/refused-objects.ts'
+import { committedMarks, expiredRefusals, type RefusedSource } from '../compaction/refused/refused-objects.ts'
 import type { Findings } from './problems.ts'
 import { verifyQuarantine } from './snapshots.ts'
 

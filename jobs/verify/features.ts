@@ -3,8 +3,8 @@
  * `segmentation`, whose numbers depend on the ICU version. Values of a user's enrichment are not known here.
  */
 import { bytesAt, isValidAt, type PrimitiveType, type PrimitiveValue, type Schema, valueAt } from '../../table/index.ts'
-import { textMeasurer } from '../compaction/features/groups.ts'
-import { measureText, sha256Hex } from '../compaction/features.ts'
+import { textMeasurer } from '../compaction/enrich/features/groups.ts'
+import { measureText, sha256Hex } from '../compaction/enrich/features.ts'
 import { columnsOf, type DatasetDefinition, FEATURE_VERSION, type FeatureGroup } from '../datasets/index.ts'
 import type { BatchCheck } from './columns.ts'
 import type { RowFaults } from './problems.ts'

@@ -15,7 +15,7 @@ import {
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
 import { type JsonManifest, type ManifestFile, manifestKey, readManifest } from '../compaction/manifest.ts'
 import { type Positions, positionsOf, printPositions } from '../compaction/positions.ts'
-import { replayedOf } from '../compaction/replayed.ts'
+import { replayedOf } from '../compaction/refused/replayed.ts'
 import { datasetOfProperties } from '../datasets/index.ts'
 import { type LiveFile, verifyDataFiles } from './data-files.ts'
 import { verifyDeleteFiles } from './delete-files.ts'

@@ -5,8 +5,8 @@ import { openTableAt, type Snapshot, snapshotById, type Table, type TableMetadat
 import type { AbortableOptions } from '../../table/io/object-store.ts'
 import type { JsonManifest } from '../compaction/manifest.ts'
 import { positionsOf, printPositions } from '../compaction/positions.ts'
-import { quarantineKey } from '../compaction/quarantine.ts'
-import { replayedOf } from '../compaction/replayed.ts'
+import { quarantineKey } from '../compaction/refused/quarantine.ts'
+import { replayedOf } from '../compaction/refused/replayed.ts'
 import { metadataVersions } from './version-hint.ts'
 
 /**

@@ -17,7 +17,7 @@ import {
 } from '../../table/index.ts'
 import { type AbortableOptions, getIfExists, type ObjectStore } from '../../table/io/object-store.ts'
 import type { JsonManifest } from '../compaction/manifest.ts'
-import { quarantineId } from '../compaction/quarantine.ts'
+import { quarantineId } from '../compaction/refused/quarantine.ts'
 import { outsideRange } from './data-files.ts'
 import type { Findings } from './problems.ts'
 

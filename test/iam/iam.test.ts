@@ -1,8 +1,8 @@
 /** Each job under its policy of `deploy/iam`: nothing that it needs is missing, nothing that is there is spare. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { replay } from '../../jobs/compaction/replay.ts'
+import { replay } from '../../jobs/compaction/refused/replay.ts'
 import { articles, DATASET_PROPERTY } from '../../jobs/datasets/index.ts'
-import { inlineExecutor } from '../../jobs/executor.ts'
+import { inlineExecutor } from '../../jobs/executors/executor.ts'
 import type { FirnError } from '../../table/errors.ts'
 import { openCatalog } from '../../table/index.ts'
 import { type Ground, onGround, STREAM, TABLE } from './ground.ts'

@@ -1,5 +1,5 @@
 /** What datatrove measured of texts against what the groups give for them. */
-import { textMeasurer } from '../../jobs/compaction/features/groups.ts'
+import { textMeasurer } from '../../jobs/compaction/enrich/features/groups.ts'
 import type { FeatureText } from './feature-texts.ts'
 
 /** The two divide the same integers; the last digit may be printed otherwise. */

@@ -21,7 +21,7 @@ import {
   SYMBOL,
   TITLE,
   UPPER,
-} from '../../jobs/compaction/features/characters.ts'
+} from '../../jobs/compaction/enrich/features/characters.ts'
 import { compareMeasured, type Measured } from './feature-comparison.ts'
 import { type FeatureText, featureTexts } from './feature-texts.ts'
 import { installDatatrove } from './install.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parseStart } from '../../jobs/landing.ts'
+import { parseStart } from '../../jobs/landing/landing.ts'
 import { durationArgument, integerArgument, parseTime } from '../../jobs/times.ts'
 
 describe('times', () => {

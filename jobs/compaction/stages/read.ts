@@ -1,10 +1,10 @@
 /** The first stage: inputs to rows, which are held until there are too many, and refused records to quarantine. */
 import { columnsOf, type DatasetDefinition, parseDataset } from '../../datasets/index.ts'
-import { createEnricher, type EnrichedRows, type Enricher } from '../enrich.ts'
-import { loadEnrichment } from '../enrichment.ts'
+import { createEnricher, type EnrichedRows, type Enricher } from '../enrich/enrich.ts'
+import { loadEnrichment } from '../enrich/enrichment.ts'
 import { type Gap, type InputCounts, readInputs } from '../inputs.ts'
 import { ROW_OVERHEAD_BYTES } from '../memory.ts'
-import { type QuarantineObject, quarantineWriter } from '../quarantine.ts'
+import { type QuarantineObject, quarantineWriter } from '../refused/quarantine.ts'
 import type { CompactionTask, TaskContext } from '../task.ts'
 
 /** Rows with the order of their records. */

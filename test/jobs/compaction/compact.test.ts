@@ -2,9 +2,9 @@ import { zstdDecompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CompactResult, previewCompaction, readManifest } from '../../../jobs/compaction/index.ts'
-import type { QuarantinedRecord } from '../../../jobs/compaction/quarantine.ts'
+import type { QuarantinedRecord } from '../../../jobs/compaction/refused/quarantine.ts'
 import { articles } from '../../../jobs/datasets/index.ts'
-import { type Executor, inlineExecutor } from '../../../jobs/executor.ts'
+import { type Executor, inlineExecutor } from '../../../jobs/executors/executor.ts'
 import { FirnError, openCatalog, snapshotId } from '../../../table/index.ts'
 import {
   articleRecords,

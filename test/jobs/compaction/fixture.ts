@@ -9,7 +9,7 @@ import {
 } from '../../../ingest/index.ts'
 import { type CompactOptions, type CompactResult, compact } from '../../../jobs/compaction/index.ts'
 import { articles } from '../../../jobs/datasets/index.ts'
-import { inlineExecutor } from '../../../jobs/executor.ts'
+import { inlineExecutor } from '../../../jobs/executors/executor.ts'
 import { type Clock, systemClock } from '../../../table/clock.ts'
 import {
   type Catalog,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { CompactOptions } from '../../../jobs/compaction/index.ts'
 import { DATASET_PROPERTY, parseDataset } from '../../../jobs/datasets/index.ts'
-import { inlineExecutor } from '../../../jobs/executor.ts'
+import { inlineExecutor } from '../../../jobs/executors/executor.ts'
 import type { SchemaChange } from '../../../table/index.ts'
 import { loadTable, memoryWarehouse, NOON, rowsOf, runCompaction, stage, type Warehouse } from './fixture.ts'
 import { squeezed } from './staged-fixture.ts'

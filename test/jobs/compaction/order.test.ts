@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Column, cellAt, Float64Column, Int64Column, Utf8Column } from '../../../jobs/compaction/columns.ts'
-import { createEnricher, type EnrichedRows } from '../../../jobs/compaction/enrich.ts'
+import { type Column, cellAt, Float64Column, Int64Column, Utf8Column } from '../../../jobs/compaction/enrich/columns.ts'
+import { createEnricher, type EnrichedRows } from '../../../jobs/compaction/enrich/enrich.ts'
 import { latestOfEachKey, partitionAndSort, rowComparator } from '../../../jobs/compaction/order.ts'
 import { articles } from '../../../jobs/datasets/index.ts'
 

@@ -1,11 +1,11 @@
 /** Tables with refused records: what is too large today may pass once the rules say so. */
 
-import { readQuarantine } from '../../../jobs/compaction/read-quarantine.ts'
-import { refusedObjects } from '../../../jobs/compaction/refused-objects.ts'
-import { type ReplayOptions, type ReplayResult, replay } from '../../../jobs/compaction/replay.ts'
+import { readQuarantine } from '../../../jobs/compaction/refused/read-quarantine.ts'
+import { refusedObjects } from '../../../jobs/compaction/refused/refused-objects.ts'
+import { type ReplayOptions, type ReplayResult, replay } from '../../../jobs/compaction/refused/replay.ts'
 import { articles, type DatasetDefinition } from '../../../jobs/datasets/index.ts'
 import { DATASET_PROPERTY } from '../../../jobs/datasets/table-layout.ts'
-import { inlineExecutor } from '../../../jobs/executor.ts'
+import { inlineExecutor } from '../../../jobs/executors/executor.ts'
 import type { Table } from '../../../table/index.ts'
 import { loadTable, NOON, rowsOf, TABLE, type TestRecord, type Warehouse } from './fixture.ts'
 

@@ -3,7 +3,7 @@ import type { CompactResult } from '../../../jobs/compaction/index.ts'
 import type { TaskBudget } from '../../../jobs/compaction/memory.ts'
 import type { CompactionTask } from '../../../jobs/compaction/task.ts'
 import { type DatasetDefinition, parseDataset } from '../../../jobs/datasets/index.ts'
-import type { Executor } from '../../../jobs/executor.ts'
+import type { Executor } from '../../../jobs/executors/executor.ts'
 import { openFileTask } from '../../../table/index.ts'
 import { TABLE, type Warehouse } from './fixture.ts'
 

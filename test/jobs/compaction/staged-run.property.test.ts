@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CompactOptions } from '../../../jobs/compaction/index.ts'
 import type { TaskBudget } from '../../../jobs/compaction/memory.ts'
-import { inlineExecutor } from '../../../jobs/executor.ts'
+import { inlineExecutor } from '../../../jobs/executors/executor.ts'
 import { memoryWarehouse, NOON, runCompaction, stage, type TestRecord, type Warehouse } from './fixture.ts'
 import { said, squeezed, stagedDataset, tableOf } from './staged-fixture.ts'
 

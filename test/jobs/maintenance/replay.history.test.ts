@@ -1,7 +1,7 @@
 /** Replays in the history of a table: histories of runs, replays, rollbacks and expiries against a small model. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { previewReplay } from '../../../jobs/compaction/replay.ts'
+import { previewReplay } from '../../../jobs/compaction/refused/replay.ts'
 import { expireTable } from '../../../jobs/maintenance/expire-table.ts'
 import { isNoRollback, planRollback, runRollback } from '../../../jobs/maintenance/rollback.ts'
 import { verifyTable } from '../../../jobs/verify/index.ts'

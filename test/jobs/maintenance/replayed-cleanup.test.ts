@@ -1,7 +1,7 @@
 /** Clearing up what was replayed, where JSON manifests are damaged: expiry goes on, and keeps what it cannot tell. */
 import { expect, test } from 'vitest'
 import { manifestKey } from '../../../jobs/compaction/manifest.ts'
-import { replayedOf } from '../../../jobs/compaction/replayed.ts'
+import { replayedOf } from '../../../jobs/compaction/refused/replayed.ts'
 import { expireTable } from '../../../jobs/maintenance/expire-table.ts'
 import { isClean, planReplayedCleanup } from '../../../jobs/maintenance/replayed-cleanup.ts'
 import { planExpire, type SnapshotId } from '../../../table/index.ts'

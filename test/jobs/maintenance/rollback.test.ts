@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { manifestKey } from '../../../jobs/compaction/manifest.ts'
 import { positionsOf } from '../../../jobs/compaction/positions.ts'
-import { inlineExecutor } from '../../../jobs/executor.ts'
+import { inlineExecutor } from '../../../jobs/executors/executor.ts'
 import { positionsAt } from '../../../jobs/maintenance/positions-at.ts'
 import { planRollback, runRollback } from '../../../jobs/maintenance/rollback.ts'
 import { verifyTable } from '../../../jobs/verify/index.ts'

@@ -1,7 +1,7 @@
 /** Which computed columns `verify` computes again, and which it leaves. */
 import type { RecordBatch } from 'apache-arrow'
 import { describe, expect, it } from 'vitest'
-import { createEnricher } from '../../../jobs/compaction/enrich.ts'
+import { createEnricher } from '../../../jobs/compaction/enrich/enrich.ts'
 import { gatherer } from '../../../jobs/compaction/gather.ts'
 import { type DatasetDefinition, layoutOf, parseDataset } from '../../../jobs/datasets/index.ts'
 import { featureChecks } from '../../../jobs/verify/features.ts'

@@ -1,8 +1,8 @@
 /** JSON manifests of replays and of rollbacks over them: checked, and made again when they are lost. */
 import { expect, test } from 'vitest'
 import { type JsonManifest, manifestKey, readManifest } from '../../../jobs/compaction/manifest.ts'
-import { replay } from '../../../jobs/compaction/replay.ts'
-import { inlineExecutor } from '../../../jobs/executor.ts'
+import { replay } from '../../../jobs/compaction/refused/replay.ts'
+import { inlineExecutor } from '../../../jobs/executors/executor.ts'
 import { expireTable } from '../../../jobs/maintenance/expire-table.ts'
 import { planRollback, runRollback } from '../../../jobs/maintenance/rollback.ts'
 import { verifyTable } from '../../../jobs/verify/index.ts'

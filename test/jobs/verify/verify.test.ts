@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { CompactionTask, CompactionTaskResult } from '../../../jobs/compaction/task.ts'
 import type { DatasetDefinition } from '../../../jobs/datasets/index.ts'
-import { inlineExecutor } from '../../../jobs/executor.ts'
+import { inlineExecutor } from '../../../jobs/executors/executor.ts'
 import { verifyTable } from '../../../jobs/verify/index.ts'
 import type { ProblemCode } from '../../../jobs/verify/problems.ts'
 import { unreadableTable } from '../../../jobs/verify/unreadable.ts'

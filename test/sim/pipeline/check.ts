@@ -1,7 +1,7 @@
 /** After recovery: the tables hold what was published, stand at the ends of the shards, and nothing lies about. */
 import { listChunks, listIncarnations, readChunkMeta } from '../../../ingest/index.ts'
 import { positionsOf } from '../../../jobs/compaction/positions.ts'
-import { refusedObjects } from '../../../jobs/compaction/refused-objects.ts'
+import { refusedObjects } from '../../../jobs/compaction/refused/refused-objects.ts'
 import { verifyTable } from '../../../jobs/verify/index.ts'
 import { openCatalog, type Table } from '../../../table/index.ts'
 import { referencedKeys } from '../../table/maintenance/expire-support.ts'

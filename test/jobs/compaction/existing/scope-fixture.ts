@@ -1,11 +1,11 @@
 /** Tables with one row a key, their histories, and what the rows must be: computed from all records at once. */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { originText } from '../../../../jobs/compaction/enrich/origin.ts'
 import { type CompactOptions, type CompactResult, compact } from '../../../../jobs/compaction/index.ts'
-import { originText } from '../../../../jobs/compaction/origin.ts'
 import { type DatasetDefinition, parseDataset } from '../../../../jobs/datasets/index.ts'
 import { DATASET_PROPERTY } from '../../../../jobs/datasets/table-layout.ts'
-import { type Executor, inlineExecutor } from '../../../../jobs/executor.ts'
+import { type Executor, inlineExecutor } from '../../../../jobs/executors/executor.ts'
 import { newRunId } from '../../../../table/clock.ts'
 import {
   compareStrings,

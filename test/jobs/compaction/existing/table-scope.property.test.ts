@@ -1,7 +1,7 @@
 /** However a history is cut into runs, in whatever order its streams come: the rows of the table are the same. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { inlineExecutor } from '../../../../jobs/executor.ts'
+import { inlineExecutor } from '../../../../jobs/executors/executor.ts'
 import { isNoRollback, planRollback, runRollback } from '../../../../jobs/maintenance/rollback.ts'
 import { verifyTable } from '../../../../jobs/verify/index.ts'
 import { newRunId } from '../../../../table/clock.ts'

@@ -1,6 +1,6 @@
 /** What a run reads of a large table, and that memory, tasks and files cut small change nothing. */
 import { describe, expect, test } from 'vitest'
-import { inlineExecutor } from '../../../../jobs/executor.ts'
+import { inlineExecutor } from '../../../../jobs/executors/executor.ts'
 import { type ObjectStore, openCatalog } from '../../../../table/index.ts'
 import { loadTable, memoryWarehouse, type Warehouse } from '../fixture.ts'
 import { squeezed } from '../staged-fixture.ts'
