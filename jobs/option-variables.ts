@@ -14,9 +14,10 @@ import { type Environment, environmentName, switchOf } from './variables.ts'
 /** The parser answers these itself; `FIRN_VERSION` is a name that deployments use for their own ends. */
 const NOT_BOUND: ReadonlySet<string> = new Set(['version', 'help'])
 
-/** By command: options that say what is to go, or that it may go all the same. `--yes` says neither. */
+/** By command: options that say what is to go, or that it may go on all the same. `--yes` says neither. */
 const FLAG_ONLY: Readonly<Record<string, ReadonlySet<string>>> = {
   branch: new Set(['delete']),
+  compact: new Set(['accept-clock']),
   delete: new Set(['where', 'branch']),
   land: new Set(['accept-gap']),
   expire: new Set(['older-than', 'retain-last', 'snapshot', 'clean-metadata']),

@@ -11,6 +11,7 @@ interface CompactFlags extends WorkFlags {
   readonly stream?: readonly string[]
   readonly dataset?: string
   readonly maxBadRatio?: number
+  readonly acceptClock: boolean
   readonly dryRun: boolean
 }
 
@@ -29,6 +30,7 @@ export function compactCommand(ctx: CommandContext): Command {
       'fail when more than this share of the records is bad (default: 0.05)',
       parseShare,
     )
+    .option('--accept-clock', 'go on after a run that was made with a clock far ahead', false)
     .option('--dry-run', 'print what would be read; change nothing', false)
   return addWorkOptions(command)
     .addHelpText('after', '\nExample:\n  $ firn compact news.articles --stream MyStream')
@@ -55,6 +57,7 @@ async function run(ctx: CommandContext, table: string, flags: CompactFlags): Pro
     streams: flags.stream,
     clock,
     maxBadRatio: flags.maxBadRatio ?? config.maxBadRatio,
+    acceptClock: flags.acceptClock,
     log,
     signal,
   }

@@ -4,7 +4,7 @@
  */
 import { type Clock, newSnapshotId } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
-import { type EpochMicros, epochMicros, type RunId, type SnapshotId } from '../../table/ids.ts'
+import type { EpochMicros, RunId, SnapshotId } from '../../table/ids.ts'
 import { dataFileFromJson, type FileChange, type Table } from '../../table/index.ts'
 import type { AbortableOptions, ObjectStore } from '../../table/io/object-store.ts'
 import { averagesOf, mergeAverages, NO_AVERAGES } from './averages.ts'
@@ -12,6 +12,7 @@ import type { Replacement } from './existing/existing-rows.ts'
 import { type JsonManifest, REPLACED_MEMBER, writeManifest } from './manifest.ts'
 import { manifestFile, utcMicros } from './manifest-file.ts'
 import type { CompactionPlan } from './plan.ts'
+import { acceptedTime } from './planned-time.ts'
 import {
   COMPACTED_AT_PROPERTY,
   incarnationName,
@@ -28,37 +29,6 @@ import { markSnapshot } from './refused/refused-objects.ts'
 import { printReplayed, REPLAYED_MEMBER, replayedOf } from './refused/replayed.ts'
 import { streamsOf } from './staged.ts'
 import type { CompactionTaskResult } from './task.ts'
-
-/** How far the table's newest run may be ahead of this clock before the clock is not believed. */
-const MAX_CLOCK_LAG_MICROS = 3_600_000_000n
-
-/**
- * The planned time of a run on `table`: now, but after every earlier run, so that a range of `compacted_at` between
- * two snapshots is exactly what was added between them.
- * @throws {FirnError} `FIRN_CLOCK_BEHIND` (failed).
- */
-export function plannedTime(properties: Readonly<Record<string, string>>, clock: Clock): EpochMicros {
-  const now = BigInt(clock.nowMillis()) * 1000n
-  const text = properties[COMPACTED_AT_PROPERTY]
-  if (text === undefined) return epochMicros(now)
-  if (!/^\d+$/.test(text)) {
-    throw new FirnError(
-      'corrupt',
-      'FIRN_PROPERTY_INVALID',
-      `table property ${COMPACTED_AT_PROPERTY} is "${text}", expected microseconds`,
-    )
-  }
-  const last = BigInt(text)
-  if (last - now > MAX_CLOCK_LAG_MICROS) {
-    throw new FirnError(
-      'failed',
-      'FIRN_CLOCK_BEHIND',
-      `the table's newest run was planned at ${utcMicros(last)}, this machine's clock says ${utcMicros(now)}`,
-      { help: 'set the clock of this machine; if it is right, an earlier run was made with a wrong one' },
-    )
-  }
-  return epochMicros(now > last ? now : last + 1n)
-}
 
 export interface RunTotals
   extends Pick<
@@ -213,11 +183,16 @@ function fileChange({ files, replacement }: RunTotals): FileChange {
 }
 
 /** Every property that a run moves. */
-function propertiesOf({ table, tableName, moves, runId, compactedAt }: RunCommit): Record<string, string> {
+function propertiesOf({ table, tableName, moves, runId, compactedAt, clock }: RunCommit): Record<string, string> {
   const { properties } = table.metadata
   const moved =
     moves.kind === 'positions' ? positionsMoved(moves.plan, properties, tableName) : usedUp(moves, properties)
-  return { ...moved, [COMPACTED_AT_PROPERTY]: String(compactedAt), [LAST_RUN_PROPERTY]: runId }
+  return {
+    ...moved,
+    [COMPACTED_AT_PROPERTY]: String(compactedAt),
+    [LAST_RUN_PROPERTY]: runId,
+    ...acceptedTime(compactedAt, clock),
+  }
 }
 
 function positionsMoved(

@@ -13,9 +13,10 @@ import type { Executor } from '../executors/executor.ts'
 import { mendVersionHint } from '../verify/version-hint.ts'
 import type { Averages } from './averages.ts'
 import { averagesOf, NO_AVERAGES } from './averages.ts'
-import { type CommittedRun, commitRun, isOvertaken, plannedTime, type RunTotals } from './commit.ts'
+import { type CommittedRun, commitRun, isOvertaken, type RunTotals } from './commit.ts'
 import { utcMicros } from './manifest-file.ts'
 import { type CompactionPlan, planCompaction } from './plan.ts'
+import { plannedTime } from './planned-time.ts'
 import { incarnationName, positionsOf } from './positions.ts'
 import { processInputs } from './process.ts'
 import { type QuarantineObject, reasonsOf } from './refused/quarantine.ts'
@@ -48,6 +49,8 @@ export interface CompactOptions extends AbortableOptions {
   readonly enrichment?: string | undefined
   /** Compressed staging bytes that one run reads at most; the rest is left for the next. Default: everything. */
   readonly maxReadBytes?: number | undefined
+  /** Go on from the time of an earlier run though it is yet to come: that run had a wrong clock, this one is right. */
+  readonly acceptClock?: boolean | undefined
   readonly log?: CompactLog | undefined
   /** Instead of `signal` once the commit has begun: it is given the time to find out what became of it. */
   readonly commitSignal?: AbortSignal | undefined
@@ -263,7 +266,7 @@ async function planRun(options: CompactOptions, table: Table, runId: RunId, plan
       plan.positions[when === 'planned' ? 'before' : 'after'],
     )
   told('planned')
-  const compactedAt = plannedTime(properties, options.clock)
+  const compactedAt = plannedTime(properties, options.clock, options.acceptClock)
   return { options, runId, plans, plan, choice, compactedAt, dataset, tellDone: () => told('done') }
 }
 

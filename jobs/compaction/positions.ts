@@ -17,6 +17,8 @@ export const POSITIONS_PREFIX = 'firn.positions.'
 export const STREAMS_PROPERTY = 'firn.streams'
 /** Planned time of the newest run that added rows, microseconds since the epoch. */
 export const COMPACTED_AT_PROPERTY = 'firn.compacted-at'
+/** A planned time in the future that an operator has accepted; runs may go on from it. */
+export const ACCEPTED_TIME_PROPERTY = 'firn.accepted-time'
 /** Id of the newest run that added rows. */
 export const LAST_RUN_PROPERTY = 'firn.last-run'
 

@@ -503,6 +503,26 @@ describe('compact refuses', () => {
     expect(await runCompaction(barely)).toMatchObject({ rows_added: 4, compacted_at: '2026-11-21T12:00:00.000001Z' })
   })
 
+  it('a clock that is far behind the table, until somebody says that it is right', async () => {
+    const warehouse = memoryWarehouse()
+    const yearsAhead = { ...warehouse, clock: fixedClock(NOON + 1000 * 86_400_000) }
+    await stage(warehouse, { a: { records: articleRecords(0, 5) } })
+    const { compacted_at: ahead } = await runCompaction(yearsAhead)
+    await stage(warehouse, { a: { records: articleRecords(0, 9) } })
+    expect(await errorOf(runCompaction(warehouse))).toMatchObject({ code: 'FIRN_CLOCK_BEHIND' })
+    const accepted = await runCompaction(warehouse, { acceptClock: true })
+    expect(accepted).toMatchObject({ rows_added: 4, compacted_at: ahead?.replace('000000Z', '000001Z') })
+    // from then on runs go on by themselves, each after the one before
+    await stage(warehouse, { a: { records: articleRecords(0, 12) } })
+    expect(await runCompaction(warehouse)).toMatchObject({ compacted_at: ahead?.replace('000000Z', '000002Z') })
+    // and another clock that is wrong is not believed because of that
+    const wrong = { ...warehouse, clock: fixedClock(NOON + 3000 * 86_400_000) }
+    await stage(warehouse, { a: { records: articleRecords(0, 15) } })
+    await runCompaction(wrong)
+    await stage(warehouse, { a: { records: articleRecords(0, 18) } })
+    expect(await errorOf(runCompaction(warehouse))).toMatchObject({ code: 'FIRN_CLOCK_BEHIND' })
+  })
+
   it('a chain with a missing link, whether the listing shows it or only the chunks do', async () => {
     const warehouse = memoryWarehouse()
     await stage(warehouse, { a: { records: articleRecords(0, 50) } }, { recordsPerChunk: 10 })
