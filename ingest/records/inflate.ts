@@ -21,7 +21,8 @@ export function sniffCompression(bytes: Uint8Array): Compression | undefined {
   if (a === 0x1f && b === 0x8b) return 'gzip'
   if (a === 0x28 && b === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd) return 'zstd'
   // Method 8 in a window of 32 kB, and the check bits of the header: of the bytes after an "x" one in 31 has them.
-  if (a === 0x78 && b !== undefined && (0x7800 + b) % 31 === 0) return 'zlib'
+  // 0x20 asks for a dictionary, which nobody could have
+  if (a === 0x78 && b !== undefined && (0x7800 + b) % 31 === 0 && (b & 0x20) === 0) return 'zlib'
   return undefined
 }
 

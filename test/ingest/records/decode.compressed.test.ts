@@ -2,6 +2,7 @@ import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { decodeRecord } from '../../../ingest/index.ts'
+import { sniffCompression } from '../../../ingest/records/inflate.ts'
 
 const maxBytes = 1_000_000
 const decode = (bytes: Uint8Array, limit = maxBytes) => decodeRecord(bytes, { maxBytes: limit })
@@ -27,7 +28,11 @@ test.each(forms)('$form is inflated by its first bytes', ({ compress }) => {
 })
 
 test.each(forms)('a record of $form decodes as it would without (fast-check)', ({ compress }) => {
-  const anything = fc.oneof(fc.json(), fc.string()).map((content) => Buffer.from(content))
+  const anything = fc
+    .oneof(fc.json(), fc.string())
+    .map((content) => Buffer.from(content))
+    // a text that begins like compressed data is taken for it, and refused under another name
+    .filter((bytes) => sniffCompression(bytes) === undefined)
   fc.assert(
     fc.property(anything, (bytes) => {
       expect(decode(compress(bytes))).toEqual(decode(bytes))
