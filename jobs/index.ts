@@ -6,6 +6,9 @@ export {
   type EnrichmentColumns,
   type EnrichmentFunction,
   enrichmentUrl,
+  type ReplayOptions,
+  type ReplayResult,
+  replay,
 } from './compaction/index.ts'
 export { type Config, type LoadConfigOptions, loadConfig } from './config.ts'
 export {
@@ -25,5 +28,6 @@ export {
   parseStart,
   runLanding,
 } from './landing/landing.ts'
+export { type MaintainOptions, type MaintainRun, maintain } from './maintenance/maintain.ts'
 export { type RunOutcome, type RunRecord, writeRunRecord } from './runs.ts'
 export { type RecordedMetrics, type RecordMetricsOptions, recordMetrics } from './telemetry/record-metrics.ts'
