@@ -4,7 +4,8 @@
  * Both read 200,000 articles (about 640 MB of NDJSON), count words, sort by (publish_date, article_id) and write
  * Parquet with zstd level 1. Ours reads them from staging, validates, adds four more features, and commits a snapshot;
  * DuckDB reads the NDJSON itself. `land`, which ours needs before, is timed on its own. No time counts before the rows
- * of both are proved equal. `BENCH_ROWS` and `BENCH_ROUNDS` (3) change the size.
+ * of both are proved equal. `BENCH_ROWS` and `BENCH_ROUNDS` (3) change the size, `BENCH_MEMORY` the limit of `compact`:
+ * with the default of 1 GiB it sorts on disk, with 3GiB in memory.
  */
 import { glob, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -28,7 +29,8 @@ const warehouse = join(FOLDER, 'warehouse')
 const firnEnv = { FIRN_WAREHOUSE: pathToFileURL(warehouse).href, FIRN_OUTPUT: 'json' }
 
 async function compactWithFirn(round: number): Promise<Measured & { readonly files: string }> {
-  const measured = await measure(BIN, ['compact', `bench.round${round}`, '--dataset', 'articles'], firnEnv)
+  const limit = ['--memory-limit', process.env['BENCH_MEMORY'] ?? '1GiB']
+  const measured = await measure(BIN, ['compact', `bench.round${round}`, '--dataset', 'articles', ...limit], firnEnv)
   const { rows_added: rows } = JSON.parse(measured.stdout) as { rows_added: number }
   if (rows !== ROWS) throw new Error(`firn compact added ${rows} rows, expected ${ROWS}`)
   return { ...measured, files: join(warehouse, 'bench', `round${round}`, 'data', '**', '*.parquet') }
