@@ -171,6 +171,7 @@ export {
 export type { ScanOptions, SnapshotSelector, TableScan } from './scan/table-scan.ts'
 export { parseWhere } from './scan/where.ts'
 export { type MergeOptions, type MergeRunsOptions, mergeBatches, mergeRuns } from './sort/merge.ts'
+export { packBatch, unpackBatch } from './sort/packed-batch.ts'
 export { partitionedKeyMaker, type RowPartition, rowPartition } from './sort/partition-rows.ts'
 export { batchBytes, pickRows } from './sort/pick-rows.ts'
 export { KeyBuffer, type KeyMaker, sortKeyMaker } from './sort/sort-key.ts'

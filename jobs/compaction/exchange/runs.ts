@@ -2,13 +2,11 @@
  * Sorted runs of rows in an exchange: Arrow batches, each compressed by itself, some of them to an object, so that
  * a merge reads one batch at a time by its range.
  */
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { type RecordBatch, RecordBatchReader, RecordBatchStreamWriter } from 'apache-arrow'
-import { batchBytes } from '../../../table/index.ts'
+import type { RecordBatch } from 'apache-arrow'
+import { batchBytes, packBatch, unpackBatch } from '../../../table/index.ts'
 import type { AbortableOptions } from '../../../table/io/object-store.ts'
 import type { Exchange } from './exchange.ts'
 
-const FASTEST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 /** An object is written when it has this size: what of a run is in memory besides its rows. */
 const OBJECT_BYTES = 8 * 1024 * 1024
 
@@ -56,27 +54,17 @@ export async function writeRun(
   }
   for await (const batch of batches) {
     options.signal?.throwIfAborted()
-    const raw = encode(batch)
-    // on this thread: memory that other threads allocate is not given back between blocks
-    const packed = zstdCompressSync(raw, FASTEST)
-    blocks.push([size, packed.length, raw.length, batch.numRows])
+    const { bytes: packed, rawBytes } = packBatch(batch)
+    blocks.push([size, packed.length, rawBytes, batch.numRows])
     parts.push(packed)
     size += packed.length
     rows += batch.numRows
     bytes += batchBytes(batch)
-    maxBlockBytes = Math.max(maxBlockBytes, raw.length)
+    maxBlockBytes = Math.max(maxBlockBytes, rawBytes)
     if (size >= OBJECT_BYTES) await flush()
   }
   await flush()
   return { number, rows, bytes, maxBlockBytes, objects }
-}
-
-function encode(batch: RecordBatch): Uint8Array {
-  const writer = new RecordBatchStreamWriter()
-  writer.reset(undefined, batch.schema)
-  writer.write(batch)
-  writer.finish()
-  return writer.toUint8Array(true)
 }
 
 /** Block after block. @param drop says which rows of a block are left out, by the number of its first row. */
@@ -91,8 +79,7 @@ export async function* readRun(
     for (const [start, lengthBytes, rawBytes, rows] of blocks) {
       options.signal?.throwIfAborted()
       const packed = await exchange.get(key, { start, end: start + lengthBytes }, options)
-      const raw = zstdDecompressSync(packed, { chunkSize: Math.max(64, rawBytes) })
-      for (const batch of RecordBatchReader.from(raw)) if (batch.numRows > 0) yield drop(batch, firstRow)
+      for (const batch of unpackBatch(packed, rawBytes)) yield drop(batch, firstRow)
       firstRow += rows
     }
   }

@@ -1,14 +1,11 @@
 /**
- * Sorted runs on the local disk: batches one after another in a file, each an Arrow IPC stream, compressed as a whole
- * with zstd at its fastest. Where each one lies is kept in memory: a run lives no longer than its process.
+ * Sorted runs on the local disk: packed batches one after another in a file. Where each one lies is kept in memory: a run lives no longer than its process.
  */
 import { mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { type RecordBatch, RecordBatchReader, RecordBatchStreamWriter } from 'apache-arrow'
+import type { RecordBatch } from 'apache-arrow'
 import { FirnError } from '../../errors.ts'
-
-const FASTEST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
+import { packBatch, unpackBatch } from '../../sort/packed-batch.ts'
 
 interface Chunk {
   readonly start: number
@@ -67,25 +64,15 @@ async function writeRun(
     const chunks: Chunk[] = []
     let start = 0
     for await (const batch of batches) {
-      const raw = encode(batch)
-      // on this thread: memory that other threads allocate is not given back between chunks
-      const bytes = zstdCompressSync(raw, FASTEST)
+      const { bytes, rawBytes } = packBatch(batch)
       await file.writeFile(bytes)
-      chunks.push({ start, lengthBytes: bytes.length, rawBytes: raw.length })
+      chunks.push({ start, lengthBytes: bytes.length, rawBytes })
       start += bytes.length
     }
     return { path, chunks }
   } finally {
     await file.close()
   }
-}
-
-function encode(batch: RecordBatch): Uint8Array {
-  const writer = new RecordBatchStreamWriter()
-  writer.reset(undefined, batch.schema)
-  writer.write(batch)
-  writer.finish()
-  return writer.toUint8Array(true)
 }
 
 async function* readRun({ path, chunks }: SpilledRun): AsyncGenerator<RecordBatch, void, undefined> {
@@ -97,8 +84,7 @@ async function* readRun({ path, chunks }: SpilledRun): AsyncGenerator<RecordBatc
       if (bytesRead !== lengthBytes) {
         throw new FirnError('failed', 'FIRN_SPILL_FAILED', `${path}: expected ${lengthBytes} bytes, got ${bytesRead}`)
       }
-      const raw = zstdDecompressSync(bytes, { chunkSize: Math.max(64, rawBytes) })
-      for (const batch of RecordBatchReader.from(raw)) if (batch.numRows > 0) yield batch
+      yield* unpackBatch(bytes, rawBytes)
     }
   } finally {
     await file.close()
