@@ -10,15 +10,15 @@ import {
   type StoreOptions,
   type Table,
 } from '../table/index.ts'
-import { batchesOf } from './batches.ts'
-import { type Decoder, decoderClosed, inlineDecoder } from './decoder.ts'
+import { batchesOf } from './batches/batches.ts'
+import { readAhead } from './batches/read-ahead.ts'
+import { timedBatches } from './batches/timed-batches.ts'
 import { invalid, type ResolvedOptions } from './options.ts'
-import { readAhead } from './read-ahead.ts'
-import { type EpochOrder, previewOrder, sequentialOrder } from './shuffle.ts'
-import { type TensorFlow, type TFDataset, type TFDatasetOptions, toTFDataset } from './tfjs.ts'
-import { timedBatches } from './timed-batches.ts'
-import { type FileRef, listUnits, type Unit, type UnitReader, unitReader } from './units.ts'
-import { workerDecoder } from './worker-pool.ts'
+import { type EpochOrder, previewOrder, sequentialOrder } from './order/shuffle.ts'
+import { type Decoder, decoderClosed, inlineDecoder } from './read/decoder.ts'
+import { workerDecoder } from './read/worker-pool.ts'
+import { type FileRef, listUnits, type Unit, type UnitReader, unitReader } from './source/units.ts'
+import { type TensorFlow, type TFDataset, type TFDatasetOptions, toTFDataset } from './tensors/tfjs.ts'
 
 export interface DatasetParts {
   readonly options: ResolvedOptions

@@ -8,5 +8,5 @@ export {
   type ShuffleOptions,
   type SnapshotOption,
 } from './options.ts'
-export type { NumbersOptions, TensorBatch, TensorData } from './tensors.ts'
-export type { TensorFlow, TensorSource, Tensors, TFDataset, TFDatasetOptions, TFElement } from './tfjs.ts'
+export type { NumbersOptions, TensorBatch, TensorData } from './tensors/tensors.ts'
+export type { TensorFlow, TensorSource, Tensors, TFDataset, TFDatasetOptions, TFElement } from './tensors/tfjs.ts'

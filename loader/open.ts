@@ -12,7 +12,7 @@ import {
 } from '../table/index.ts'
 import { Dataset } from './dataset.ts'
 import { type DatasetOptions, invalid, resolveOptions } from './options.ts'
-import type { FileRef } from './units.ts'
+import type { FileRef } from './source/units.ts'
 
 /**
  * A table at one snapshot as shuffled batches, the same ones for anybody who asks for the same snapshot and seed.

@@ -1,8 +1,8 @@
 /** Batches told of on `firn:loader`, with how long their consumer waited for each. */
 import type { RecordBatch } from 'apache-arrow'
-import type { Clock } from '../table/clock.ts'
-import { loaderChannel } from '../table/diagnostics.ts'
-import type { EpochIterator } from './dataset.ts'
+import type { Clock } from '../../table/clock.ts'
+import { loaderChannel } from '../../table/diagnostics.ts'
+import type { EpochIterator } from '../dataset.ts'
 
 /** A table is read as a whole. */
 const SPLIT = 'all'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { tensorBatch } from '../../loader/tensors.ts'
-import type { Schema } from '../../table/index.ts'
-import { batchOf, type TestRow } from '../table/support.ts'
+import { tensorBatch } from '../../../loader/tensors/tensors.ts'
+import type { Schema } from '../../../table/index.ts'
+import { batchOf, type TestRow } from '../../table/support.ts'
 
 const SCHEMA: Schema = {
   schemaId: 0,

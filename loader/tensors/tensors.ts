@@ -3,8 +3,8 @@
  * decided here, loudly: there are no 64-bit integers, no nulls, and no use for text.
  */
 import { type Schema as ArrowSchema, type Data, DataType, Precision, type RecordBatch } from 'apache-arrow'
-import { FirnError } from '../table/errors.ts'
-import { isValidAt } from '../table/index.ts'
+import { FirnError } from '../../table/errors.ts'
+import { isValidAt } from '../../table/index.ts'
 
 export interface TensorData {
   readonly values: Float32Array | Int32Array | Uint8Array

@@ -1,11 +1,11 @@
 import { Field, Int32, makeData, type RecordBatch, Schema } from 'apache-arrow'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { batchOf, gatherRows } from '../../loader/gather.ts'
-import { batchFromWire, batchToWire } from '../../loader/wire.ts'
-import { arrowSchema } from '../../table/index.ts'
-import { rowsOf } from '../table/support.ts'
-import { ROWS, rowsBatch } from './support.ts'
+import { batchOf, gatherRows } from '../../../loader/batches/gather.ts'
+import { batchFromWire, batchToWire } from '../../../loader/read/wire.ts'
+import { arrowSchema } from '../../../table/index.ts'
+import { rowsOf } from '../../table/support.ts'
+import { ROWS, rowsBatch } from '../support.ts'
 
 const SCHEMA = arrowSchema(ROWS)
 const upTo = (start: number, count: number): number[] => Array.from({ length: count }, (_, index) => start + index)

@@ -3,11 +3,11 @@
  * It runs until it is terminated.
  */
 import { type MessagePort, workerData } from 'node:worker_threads'
-import { systemClock } from '../table/clock.ts'
-import { errorToWire } from '../table/errors.ts'
-import { openStore, parseSchema } from '../table/index.ts'
+import { systemClock } from '../../table/clock.ts'
+import { errorToWire } from '../../table/errors.ts'
+import { openStore, parseSchema } from '../../table/index.ts'
+import { unitReader } from '../source/units.ts'
 import { createGate } from './decoder.ts'
-import { unitReader } from './units.ts'
 import { batchToWire, type WorkerReply, type WorkerRequest, type WorkerSetup } from './wire.ts'
 
 /** Two, so that one can wait for the store while the other is decoded. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type EpochOrder, previewOrder, type ShuffleKey, sequentialOrder } from '../../loader/shuffle.ts'
+import { type EpochOrder, previewOrder, type ShuffleKey, sequentialOrder } from '../../../loader/order/shuffle.ts'
 
 const KEY: ShuffleKey = {
   tableUuid: '5c0a5f0e-9d3c-4f0e-8a55-0a4b6d3f7c11',

@@ -5,10 +5,10 @@
  * the consumer waits.
  */
 import type { Schema as ArrowSchema, RecordBatch } from 'apache-arrow'
-import type { Decoder } from './decoder.ts'
+import type { EpochOrder } from '../order/shuffle.ts'
+import type { Decoder } from '../read/decoder.ts'
+import type { Unit } from '../source/units.ts'
 import { gatherRows } from './gather.ts'
-import type { EpochOrder } from './shuffle.ts'
-import type { Unit } from './units.ts'
 
 export interface BatchesOptions {
   readonly schema: ArrowSchema

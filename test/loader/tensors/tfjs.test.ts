@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs'
 import type { RecordBatch } from 'apache-arrow'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type Dataset, type DatasetOptions, openDataset } from '../../loader/index.ts'
-import { type EpochSource, type TFDatasetOptions, toTFDataset } from '../../loader/tfjs.ts'
-import { folderWarehouse, memoryUrl, rowsBatch, rowsTable, withDataset } from './support.ts'
-import { countWorkers } from './support-workers.ts'
+import { type Dataset, type DatasetOptions, openDataset } from '../../../loader/index.ts'
+import { type EpochSource, type TFDatasetOptions, toTFDataset } from '../../../loader/tensors/tfjs.ts'
+import { folderWarehouse, memoryUrl, rowsBatch, rowsTable, withDataset } from '../support.ts'
+import { countWorkers } from '../support-workers.ts'
 
 type Options = TFDatasetOptions<tf.Tensor>
 const N: Options = { xs: 'n', ys: 'n' }

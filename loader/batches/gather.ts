@@ -3,7 +3,7 @@
  * column: no row objects, no strings.
  */
 import { type Schema as ArrowSchema, type Data, DataType, makeData, RecordBatch, Struct } from 'apache-arrow'
-import { FirnError } from '../table/errors.ts'
+import { FirnError } from '../../table/errors.ts'
 
 /** Row `rows[i]` of source `sources[i]`, for i in [0, length). */
 export interface RowSelection {

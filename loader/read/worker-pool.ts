@@ -7,9 +7,9 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import type { Schema as ArrowSchema, RecordBatch } from 'apache-arrow'
-import { errorFromWire, FirnError } from '../table/errors.ts'
+import { errorFromWire, FirnError } from '../../table/errors.ts'
+import type { Unit } from '../source/units.ts'
 import { type Decoder, decoderClosed } from './decoder.ts'
-import type { Unit } from './units.ts'
 import { batchFromWire, type WorkerReply, type WorkerRequest, type WorkerSetup } from './wire.ts'
 import { workerFlags } from './worker-flags.ts'
 

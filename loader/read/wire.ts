@@ -1,9 +1,9 @@
 /** What crosses between this thread and the worker threads: columns as transferred buffers. */
 import { type Schema as ArrowSchema, type Data, makeData, type RecordBatch } from 'apache-arrow'
-import type { WireError } from '../table/errors.ts'
-import type { StoreOptions } from '../table/index.ts'
-import { batchOf } from './gather.ts'
-import type { FileRef } from './units.ts'
+import type { WireError } from '../../table/errors.ts'
+import type { StoreOptions } from '../../table/index.ts'
+import { batchOf } from '../batches/gather.ts'
+import type { FileRef } from '../source/units.ts'
 
 /** What a worker needs to open the table's folder again; plain data. */
 export interface WorkerSetup {

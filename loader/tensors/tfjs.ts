@@ -10,7 +10,7 @@
  * - disposes what it is given after the step: every element is made of fresh tensors.
  */
 import type { Schema as ArrowSchema, RecordBatch } from 'apache-arrow'
-import { checkNames, invalid } from './options.ts'
+import { checkNames, invalid } from '../options.ts'
 import { checkNumeric, type TensorBatch, type TensorData, tensorBatch } from './tensors.ts'
 
 /** What is used of the tf module that is passed in; `T` is its tensor. */

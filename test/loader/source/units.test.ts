@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { type FileRef, listUnits, type UnitReader, unitReader } from '../../loader/units.ts'
-import { type ObjectStore, openStore } from '../../table/index.ts'
-import { memoryUrl, rowsTable } from './support.ts'
+import { type FileRef, listUnits, type UnitReader, unitReader } from '../../../loader/source/units.ts'
+import { type ObjectStore, openStore } from '../../../table/index.ts'
+import { memoryUrl, rowsTable } from '../support.ts'
 
 const file = (filePath: string): FileRef => ({ filePath, fileFormat: 'PARQUET', fileSizeBytes: 1, recordCount: 1 })
 const never = new AbortController().signal

@@ -1,10 +1,10 @@
 import { expect, it, vi } from 'vitest'
-import { openDataset } from '../../loader/index.ts'
-import { memoryUrl, numbersOf, rowsTable } from './support.ts'
+import { openDataset } from '../../../loader/index.ts'
+import { memoryUrl, numbersOf, rowsTable } from '../support.ts'
 
 const copied = vi.hoisted(() => ({ rows: 0 }))
-vi.mock('../../loader/gather.ts', async (original) => {
-  const gather = await original<typeof import('../../loader/gather.ts')>()
+vi.mock('../../../loader/batches/gather.ts', async (original) => {
+  const gather = await original<typeof import('../../../loader/batches/gather.ts')>()
   const gatherRows: typeof gather.gatherRows = (schema, resident, selection) => {
     copied.rows += selection.length
     return gather.gatherRows(schema, resident, selection)

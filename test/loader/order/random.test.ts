@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { below, murmur3, permutation, randomOf } from '../../loader/random.ts'
+import { below, murmur3, permutation, randomOf } from '../../../loader/order/random.ts'
 
 const hash = (text: string, seed = 0): number => murmur3(Buffer.from(text, 'utf8'), seed)
 

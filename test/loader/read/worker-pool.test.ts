@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { listUnits, type Unit, unitReader } from '../../loader/units.ts'
-import { workerDecoder } from '../../loader/worker-pool.ts'
-import { arrowSchema, printSchema, type Table } from '../../table/index.ts'
-import { rowsOf } from '../table/support.ts'
-import { folderWarehouse, ROWS, rowsTable } from './support.ts'
-import { countWorkers } from './support-workers.ts'
+import { workerDecoder } from '../../../loader/read/worker-pool.ts'
+import { listUnits, type Unit, unitReader } from '../../../loader/source/units.ts'
+import { arrowSchema, printSchema, type Table } from '../../../table/index.ts'
+import { rowsOf } from '../../table/support.ts'
+import { folderWarehouse, ROWS, rowsTable } from '../support.ts'
+import { countWorkers } from '../support-workers.ts'
 
 let warehouse: Awaited<ReturnType<typeof folderWarehouse>>
 let table: Table

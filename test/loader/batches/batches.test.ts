@@ -1,10 +1,10 @@
 import { Field, type Int32, Int32 as Int32Type, makeData, RecordBatch, Schema, Struct } from 'apache-arrow'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { batchesOf } from '../../loader/batches.ts'
-import type { Decoder } from '../../loader/decoder.ts'
-import { previewOrder } from '../../loader/shuffle.ts'
-import type { Unit } from '../../loader/units.ts'
+import { batchesOf } from '../../../loader/batches/batches.ts'
+import { previewOrder } from '../../../loader/order/shuffle.ts'
+import type { Decoder } from '../../../loader/read/decoder.ts'
+import type { Unit } from '../../../loader/source/units.ts'
 
 const SCHEMA = new Schema<{ n: Int32 }>([new Field('n', new Int32Type(), false)])
 const KEY = { tableUuid: 'u', snapshotId: 1n, seed: 1, epoch: 0 }

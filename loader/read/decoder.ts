@@ -1,7 +1,7 @@
 /** Who turns a unit into Arrow columns: this thread (here) or worker threads (worker-pool.ts). */
 import type { RecordBatch } from 'apache-arrow'
-import { FirnError } from '../table/errors.ts'
-import type { Unit, UnitReader } from './units.ts'
+import { FirnError } from '../../table/errors.ts'
+import type { Unit, UnitReader } from '../source/units.ts'
 
 export interface Decoder {
   /**

@@ -12,7 +12,7 @@ import {
   openFileTask,
   prefetch,
   type Schema,
-} from '../table/index.ts'
+} from '../../table/index.ts'
 
 /** What it takes to open a data file; plain data. */
 export interface FileRef

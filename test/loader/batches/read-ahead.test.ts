@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readAhead } from '../../loader/read-ahead.ts'
+import { readAhead } from '../../../loader/batches/read-ahead.ts'
 
 const turns = async (count = 20): Promise<void> => {
   for (let turn = 0; turn < count; turn++) await Promise.resolve()
