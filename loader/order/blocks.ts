@@ -1,0 +1,173 @@
+/**
+ * Which units an epoch reads together, and in which order: algorithm `block-v1`. Pure: sizes and a key in, blocks out.
+ *
+ * A unit is a row group, or the few of one file that count as one. A reader keeps the units of one block and mixes
+ * their rows (rows.ts), so what a batch can look like is decided here. Every block is a systematic sample of the table:
+ * about one unit of each stretch of it and of each size, so that blocks of a table that is sorted by time or by topic
+ * have the mean of the table, not of an hour or of a topic.
+ *
+ * Stable: the same sizes, key and `blockBytes` give the same blocks in every version of firn. docs/shuffling.md has the
+ * recipe, the golden vectors of test/loader/order/blocks.golden.test.ts hold it.
+ */
+import { permutation, type Random32, randomOf } from './random.ts'
+
+/** What the order of an epoch depends on, beside the units and the size of a block. */
+export interface OrderKey {
+  readonly tableUuid: string
+  readonly snapshotId: bigint
+  /** Integer from 0 to 2^53 - 1. */
+  readonly seed: number
+  /** From 0. */
+  readonly epoch: number
+}
+
+export interface EpochBlocks {
+  readonly count: number
+  /** Canonical indexes of the block's units; a unit's position here is its ordinal. Every unit is in one block. */
+  unitsOf(block: number): Uint32Array
+  /** What `rowOrder` and `drawOrder` take for the unit at `ordinal`; undefined when rows are not shuffled. */
+  unitKey(block: number, ordinal: number): string | undefined
+  /** True where the units open one after the other, so that the first batch waits for a few of them only. */
+  isOpening(block: number): boolean
+}
+
+/** Where a number of blocks is too small, a twentieth more is tried, at least one. */
+const GROWTH = 20
+/** An epoch that is not shuffled reads ahead in blocks of this part of `blockBytes`: there is nothing to mix. */
+const SEQUENTIAL_PART = 8
+
+/**
+ * The blocks of a shuffled epoch. O(units) time and memory, whatever the number of rows.
+ * @param unitBytes decoded size of each unit in bytes, integers, in canonical order of units.
+ * @param blockBytes what a block may hold. No block is larger, except where a single unit is: then as large as that.
+ */
+export function blockV1(unitBytes: readonly number[], key: OrderKey, blockBytes: number): EpochBlocks {
+  const text = `firn/block-v1/${key.tableUuid}/${key.snapshotId}/${key.seed}/${key.epoch}`
+  const { count, blockOf } = assign(unitBytes, text, blockBytes)
+  const { units, starts } = grouped(blockOf, count)
+  const random = randomOf(`${text}/units`)
+  for (let block = 0; block < count; block++) shuffleInPlace(units.subarray(starts[block]!, starts[block + 1]!), random)
+  return {
+    count,
+    unitsOf: (block) => units.subarray(starts[block]!, starts[block + 1]!),
+    unitKey: (block, ordinal) => `${text}/unit/${units[starts[block]! + ordinal]!}`,
+    isOpening: (block) => block === 0,
+  }
+}
+
+/**
+ * The blocks of an epoch without shuffle: units in canonical order, consecutive ones together while they fit into an
+ * eighth of `blockBytes`.
+ */
+export function sequentialBlocks(unitBytes: readonly number[], blockBytes: number): EpochBlocks {
+  const starts: number[] = []
+  let filled = Number.POSITIVE_INFINITY
+  for (const [unit, bytes] of unitBytes.entries()) {
+    if (filled + bytes > blockBytes / SEQUENTIAL_PART) {
+      starts.push(unit)
+      filled = 0
+    }
+    filled += bytes
+  }
+  const units = Uint32Array.from(unitBytes, (_bytes, unit) => unit)
+  return {
+    count: starts.length,
+    unitsOf: (block) => units.subarray(starts[block]!, starts[block + 1] ?? units.length),
+    unitKey: () => undefined,
+    isOpening: () => false,
+  }
+}
+
+/**
+ * The units in the order in which they are cut into runs: by class of size (powers of two), the largest first; in a
+ * class as they stand, in every other class backwards, so that a run which crosses from one class into the next still
+ * is one stretch of the table. Units of one class, as in most tables, stay in canonical order.
+ */
+export function strata(unitBytes: readonly number[]): Uint32Array {
+  const classes = new Map<number, number[]>()
+  for (const [unit, bytes] of unitBytes.entries()) {
+    const size = bitLength(bytes)
+    const members = classes.get(size)
+    if (members === undefined) classes.set(size, [unit])
+    else members.push(unit)
+  }
+  const order = new Uint32Array(unitBytes.length)
+  let end = 0
+  for (const [index, size] of [...classes.keys()].sort((a, b) => b - a).entries()) {
+    const members = classes.get(size)!
+    order.set(index % 2 === 0 ? members : members.reverse(), end)
+    end += members.length
+  }
+  return order
+}
+
+/** Tries numbers of blocks from the smallest that could do, until no block is too large. */
+function assign(
+  unitBytes: readonly number[],
+  text: string,
+  blockBytes: number,
+): { readonly count: number; readonly blockOf: Uint32Array } {
+  const units = strata(unitBytes)
+  let total = 0
+  let limit = blockBytes
+  for (const bytes of unitBytes) {
+    total += bytes
+    limit = Math.max(limit, bytes)
+  }
+  let count = Math.min(Math.max(Math.ceil(total / blockBytes), 1), units.length)
+  for (;;) {
+    const blockOf = assigned(units, unitBytes, { count, limit, random: randomOf(`${text}/blocks/${count}`) })
+    if (blockOf !== undefined) return { count, blockOf }
+    // as many blocks as units always fit
+    count = Math.min(count + Math.max(1, Math.floor(count / GROWTH)), units.length)
+  }
+}
+
+/**
+ * Each run of `count` units is dealt out, one to a block, by a permutation of its own; a last, shorter run to the first
+ * blocks of its permutation. Which also makes the order of the blocks a random one.
+ * @returns the block of each canonical unit; undefined when one would exceed `limit`.
+ */
+function assigned(
+  units: Uint32Array,
+  unitBytes: readonly number[],
+  { count, limit, random }: { count: number; limit: number; random: Random32 },
+): Uint32Array | undefined {
+  const blockOf = new Uint32Array(units.length)
+  const filled = new Float64Array(count)
+  for (let start = 0; start < units.length; start += count) {
+    const blocks = permutation(count, random)
+    const end = Math.min(count, units.length - start)
+    for (let index = 0; index < end; index++) {
+      const unit = units[start + index]!
+      const block = blocks[index]!
+      filled[block]! += unitBytes[unit]!
+      if (filled[block]! > limit) return undefined
+      blockOf[unit] = block
+    }
+  }
+  return blockOf
+}
+
+/** The units of block b are `units[starts[b]]` to `units[starts[b + 1]]`, ascending. */
+function grouped(blockOf: Uint32Array, count: number): { readonly units: Uint32Array; readonly starts: Uint32Array } {
+  const starts = new Uint32Array(count + 1)
+  for (const block of blockOf) starts[block + 1]!++
+  for (let block = 0; block < count; block++) starts[block + 1]! += starts[block]!
+  const next = starts.slice()
+  const units = new Uint32Array(blockOf.length)
+  for (let unit = 0; unit < blockOf.length; unit++) units[next[blockOf[unit]!]!++] = unit
+  return { units, starts }
+}
+
+function shuffleInPlace(units: Uint32Array, random: Random32): void {
+  const sorted = units.slice()
+  const order = permutation(units.length, random)
+  for (let index = 0; index < units.length; index++) units[index] = sorted[order[index]!]!
+}
+
+/** Bits of a whole number of at most 2^53 - 1; without logarithms, whose last bit may differ between machines. */
+function bitLength(value: number): number {
+  const high = Math.floor(value / 0x1_0000_0000)
+  return high > 0 ? 64 - Math.clz32(high) : 32 - Math.clz32(value)
+}
