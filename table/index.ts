@@ -158,16 +158,24 @@ export { snapshotManifests } from './manifest/snapshot-manifests.ts'
 export type { DeleteFileTask } from './scan/delete-index.ts'
 export type { ColumnReference, Expression } from './scan/expression.ts'
 export type { SnapshotChange } from './scan/incremental.ts'
-export { type DataFileReader, openDataFile, type PlannedFile, type ReadRowGroupOptions } from './scan/open-file.ts'
+export {
+  type DataFileReader,
+  openDataFile,
+  type PlannedFile,
+  type ReadRowGroupOptions,
+  type RowGroupSizes,
+} from './scan/open-file.ts'
 export type { FileScanTask } from './scan/plan.ts'
 export { prefetch } from './scan/prefetch.ts'
 export {
   type OpenableTask,
   type OpenTaskOptions,
   openFileTask,
+  type ReadInOrderOptions,
   type ReadTaskOptions,
   type TaskReader,
 } from './scan/read.ts'
+export type { OrderedRows, RowTest } from './scan/row-group.ts'
 export type { ScanOptions, SnapshotSelector, TableScan } from './scan/table-scan.ts'
 export { parseWhere } from './scan/where.ts'
 export { type MergeOptions, type MergeRunsOptions, mergeBatches, mergeRuns } from './sort/merge.ts'

@@ -28,6 +28,9 @@ export interface RowGroupInfo {
   readonly rows: number
   /** First byte of its first column chunk. */
   readonly offset: number
+  /** Of all its columns, as the footer says. */
+  readonly compressedBytes: number
+  readonly uncompressedBytes: number
   /** Compressed bytes of each leaf column, by field id. */
   readonly columnSizes: ReadonlyMap<number, number>
 }
@@ -38,6 +41,8 @@ export interface ReadOptions extends AbortableOptions {
 }
 
 export interface ParquetFile {
+  /** Names it, for messages. */
+  readonly where: string
   readonly rowGroups: readonly RowGroupInfo[]
   readonly rowCount: number
   /**
@@ -94,6 +99,7 @@ export async function openParquet(
     throw corrupt(where, `row group ${large} claims ${rowGroups[large]!.rows} rows, the file has ${sizeBytes} bytes`)
   }
   return {
+    where,
     rowGroups,
     rowCount,
     read: (rowGroup, schema, readOptions) => readRowGroup(context, rowGroup, schema, readOptions),
@@ -144,7 +150,9 @@ function describeRowGroups(footer: Footer, columns: readonly FileNode[]): readon
   return footer.rowGroups.map(({ rows, columns: chunks }) => {
     const columnSizes = new Map<number, number>()
     for (const [leaf, id] of ids) columnSizes.set(id, chunks[leaf]!.compressedBytes)
-    return { rows, offset: chunks[0]?.offset ?? 0, columnSizes }
+    const compressedBytes = chunks.reduce((sum, chunk) => sum + chunk.compressedBytes, 0)
+    const uncompressedBytes = chunks.reduce((sum, chunk) => sum + chunk.uncompressedBytes, 0)
+    return { rows, offset: chunks[0]?.offset ?? 0, compressedBytes, uncompressedBytes, columnSizes }
   })
 }
 

@@ -7,10 +7,20 @@ import type { DataFile } from '../manifest/data-file.ts'
 import { keyOfPath } from '../spec/location.ts'
 import { projectSchema, type Schema } from '../spec/schema.ts'
 
+/** What the footer says of a row group; of all its columns, dictionaries and page headers included. */
+export interface RowGroupSizes {
+  readonly rows: number
+  /** Of its first byte in the file. */
+  readonly offset: number
+  readonly compressedBytes: number
+  readonly uncompressedBytes: number
+}
+
 /** Random access to the row groups of one data file. */
 export interface DataFileReader {
   /** Rows of each row group as they are stored, deleted ones included. */
   readonly rowGroupRows: readonly number[]
+  readonly rowGroups: readonly RowGroupSizes[]
   /**
    * Row group `rowGroup` with `columns` (default: all), found by field id, in schema order.
    * @throws {FirnError} `FIRN_PARQUET_CORRUPT` (corrupt); `FIRN_STORE_UNAVAILABLE` (unavailable).
@@ -42,10 +52,20 @@ export async function openDataFile(
 ): Promise<DataFileReader> {
   const parquet = await openTableFile(store, location, file, options)
   return {
-    rowGroupRows: parquet.rowGroups.map((group) => group.rows),
+    ...sizesOf(parquet),
     read: (rowGroup, { columns, ...abort } = {}) => parquet.read(rowGroup, projectSchema(schema, columns), abort),
   }
 }
+
+export const sizesOf = ({ rowGroups }: ParquetFile): Pick<DataFileReader, 'rowGroupRows' | 'rowGroups'> => ({
+  rowGroupRows: rowGroups.map(({ rows }) => rows),
+  rowGroups: rowGroups.map(({ rows, offset, compressedBytes, uncompressedBytes }) => ({
+    rows,
+    offset,
+    compressedBytes,
+    uncompressedBytes,
+  })),
+})
 
 /** @throws {FirnError} as `openDataFile`; `FIRN_FILE_FORMAT_UNSUPPORTED` (invalid). */
 export async function openTableFile(

@@ -1,18 +1,14 @@
 /** From planned files to Arrow batches: one per row group, without deleted rows, filtered and projected. */
-import type { Data, RecordBatch } from 'apache-arrow'
-import { batchOfColumns, concatBatches, takeRows } from '../format/arrow-take.ts'
-import type { ParquetFile } from '../format/parquet-reader.ts'
+import type { RecordBatch } from 'apache-arrow'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import { fieldsById, projectSchema, type Schema } from '../spec/schema.ts'
-import { isPrimitive, type NestedField, type PrimitiveValue } from '../spec/types.ts'
-import { leafColumn, leafValueAt, pathTo } from './columns.ts'
-import { mergeColumns, rowKeys } from './delete-columns.ts'
+import type { PrimitiveValue } from '../spec/types.ts'
 import { createDeleteReader, type DeleteReader, type FileDeletes, openDeletes } from './deletes.ts'
-import { columnsOf, type Expression, evaluate } from './expression.ts'
-import { type DataFileReader, openTableFile, type PlannedFile, type ReadRowGroupOptions } from './open-file.ts'
+import type { Expression } from './expression.ts'
+import { type DataFileReader, openTableFile, type PlannedFile, type ReadRowGroupOptions, sizesOf } from './open-file.ts'
 import type { FileScanTask } from './plan.ts'
 import { prefetch } from './prefetch.ts'
-import { rowGroupMayMatch } from './prune.ts'
+import { type OpenTask, type OrderedRows, type RowTest, readInOrder, readRows } from './row-group.ts'
 
 /** Row groups read ahead of the consumer. */
 export const DEFAULT_READ_DEPTH = 4
@@ -29,6 +25,15 @@ export interface ReadTaskOptions extends ReadRowGroupOptions {
   readonly where?: Expression | undefined
 }
 
+export interface ReadInOrderOptions extends ReadTaskOptions {
+  /** Rows of the row group as they are stored, deleted ones included; each at most once. */
+  readonly order: Uint32Array
+  /** Rows of a batch at most. */
+  readonly batchRows: number
+  /** Only rows that pass. */
+  readonly keep?: RowTest | undefined
+}
+
 /** A `FileScanTask`, or what is left of one that was sent somewhere. */
 export interface OpenableTask extends Pick<FileScanTask, 'deletes' | 'spec' | 'nameMapping'> {
   readonly file: PlannedFile
@@ -40,6 +45,11 @@ export interface TaskReader extends DataFileReader {
   readonly hasDeletes: boolean
   /** @throws {FirnError} as `DataFileReader.read`. */
   read(rowGroup: number, options?: ReadTaskOptions): Promise<RecordBatch>
+  /**
+   * The rows of `order` that are left, in that order. Every batch has buffers of its own: it can be transferred.
+   * @throws {FirnError} as `read`; `FIRN_INVALID_OPTION` (invalid) for a row that the row group does not have.
+   */
+  readInOrder(rowGroup: number, options: ReadInOrderOptions): Promise<OrderedRows>
 }
 
 /**
@@ -66,7 +76,7 @@ export async function openFileTask(
     const reader = shared ?? createDeleteReader(store, location, abort)
     deletes = await reader.load(task.file, task.deletes)
   }
-  const rowGroupRows = parquet.rowGroups.map((group) => group.rows)
+  const { rowGroupRows, rowGroups } = sizesOf(parquet)
   let total = 0
   const starts = rowGroupRows.map((rows) => {
     total += rows
@@ -75,9 +85,12 @@ export async function openFileTask(
   const file: OpenTask = { parquet, schema, constants: partitionConstants(task, schema), deletes, starts }
   return {
     rowGroupRows,
+    rowGroups,
     hasDeletes: deletes !== undefined,
     read: (rowGroup, { columns, where, ...readAbort } = {}) =>
       readRows(file, rowGroup, projectSchema(schema, columns), where, readAbort),
+    readInOrder: (rowGroup, { columns, ...ordered }) =>
+      readInOrder(file, rowGroup, projectSchema(schema, columns), ordered),
   }
 }
 
@@ -92,119 +105,6 @@ function partitionConstants({ file, spec }: OpenableTask, schema: Schema): Reado
     constants.set(field.sourceId, type === 'long' && typeof value === 'number' ? BigInt(value) : value)
   }
   return constants
-}
-
-interface OpenTask {
-  readonly parquet: ParquetFile
-  readonly schema: Schema
-  readonly constants: ReadonlyMap<number, PrimitiveValue>
-  readonly deletes: FileDeletes | undefined
-  /** First row of each row group. */
-  readonly starts: readonly number[]
-}
-
-async function readRows(
-  { parquet, schema, constants, deletes, starts }: OpenTask,
-  rowGroup: number,
-  projected: Schema,
-  where: Expression | undefined,
-  options: AbortableOptions,
-): Promise<RecordBatch> {
-  const first = starts[rowGroup] ?? 0
-  const rows = parquet.rowGroups[rowGroup]?.rows ?? 0
-  const positions = deletes?.positions
-  // All gone: nothing of it needs to be read.
-  if (rows > 0 && positions?.hasAll(first, first + rows) === true) return concatBatches(projected, [])
-  if (where !== undefined && !mayMatch(parquet, rowGroup, schema, constants, where)) return concatBatches(projected, [])
-  const { readSchema, apart } = columnsToRead(schema, projected, where, deletes)
-  const read = { ...options, constants }
-  const [batch, nested] = await Promise.all([
-    parquet.read(rowGroup, readSchema, read),
-    apart.length === 0 ? undefined : parquet.read(rowGroup, { ...schema, fields: apart }, read),
-  ])
-  const fields = [...readSchema.fields, ...apart]
-  const data = [...batch.data.children, ...(nested?.data.children ?? [])] as Data[]
-  const deleted = isDeleted(deletes, first, fields, data)
-  const passes = where === undefined ? undefined : filterOf(where, fields, data)
-  if (deleted === undefined && passes === undefined) return project(batch, readSchema, projected)
-  const kept = new Int32Array(batch.numRows)
-  let count = 0
-  for (let row = 0; row < batch.numRows; row++) {
-    if (deleted?.(row) !== true && passes?.(row) !== false) kept[count++] = row
-  }
-  const wanted = project(batch, readSchema, projected)
-  return count === batch.numRows ? wanted : takeRows(wanted, projected, kept.subarray(0, count))
-}
-
-/** By what the footer says of the row group's columns. */
-function mayMatch(
-  parquet: ParquetFile,
-  rowGroup: number,
-  schema: Schema,
-  constants: ReadonlyMap<number, PrimitiveValue>,
-  where: Expression,
-): boolean {
-  const ids = columnsOf(where)
-  const fields = schema.fields.filter((field) => [...ids].some((id) => pathTo([field], id) !== undefined))
-  return rowGroupMayMatch(where, parquet.statistics(rowGroup, { ...schema, fields }, { constants }))
-}
-
-/**
- * The wanted columns, those of the filter and those of equality deletes, which a later schema may have dropped.
- * @returns `apart`: structs of which equality deletes look at a part only; they are read by themselves.
- */
-function columnsToRead(
-  schema: Schema,
-  projected: Schema,
-  where: Expression | undefined,
-  deletes: FileDeletes | undefined,
-): { readonly readSchema: Schema; readonly apart: readonly NestedField[] } {
-  const needed = new Set(projected.fields.map((field) => field.id))
-  for (const id of where === undefined ? [] : columnsOf(where)) needed.add(pathTo(schema.fields, id)?.[0]?.id ?? id)
-  const dropped = new Map<number, NestedField>()
-  const structs: NestedField[] = []
-  for (const { columns } of deletes?.equalities ?? []) {
-    for (const column of columns) {
-      if (!isPrimitive(column.type)) structs.push(column)
-      else if (schema.fields.some((field) => field.id === column.id)) needed.add(column.id)
-      else dropped.set(column.id, column)
-    }
-  }
-  const fields = schema.fields.filter((field) => needed.has(field.id))
-  return { readSchema: { ...schema, fields: [...fields, ...dropped.values()] }, apart: mergeColumns(structs) }
-}
-
-/** @param first row of the columns, in its file. @returns `undefined` when no row can be deleted. */
-function isDeleted(
-  deletes: FileDeletes | undefined,
-  first: number,
-  fields: readonly NestedField[],
-  columns: readonly Data[],
-): ((row: number) => boolean) | undefined {
-  if (deletes === undefined) return undefined
-  const { positions, equalities } = deletes
-  const sets = equalities
-    .filter(({ keys }) => keys.size > 0)
-    .map(({ ids, keys }) => ({ keys, keyOf: rowKeys(ids, fields, columns) }))
-  return (row) => positions?.has(first + row) === true || sets.some(({ keys, keyOf }) => keys.has(keyOf(row)))
-}
-
-function filterOf(
-  where: Expression,
-  fields: readonly NestedField[],
-  columns: readonly Data[],
-): (row: number) => boolean {
-  const leaves = new Map([...columnsOf(where)].map((id) => [id, leafColumn(id, fields, columns)]))
-  return (row) => evaluate(where, (column) => leafValueAt(leaves.get(column.fieldId)!, row)) === true
-}
-
-function project(batch: RecordBatch, schema: Schema, projected: Schema): RecordBatch {
-  if (schema.fields.length === projected.fields.length) return batch
-  const children = projected.fields.map((field) => {
-    const index = schema.fields.findIndex((candidate) => candidate.id === field.id)
-    return batch.data.children[index] as Data
-  })
-  return batchOfColumns(projected, children, batch.numRows)
 }
 
 export interface ReadTasksOptions extends AbortableOptions {
