@@ -6,7 +6,7 @@
  */
 import type { Schema as ArrowSchema, RecordBatch } from 'apache-arrow'
 import type { EpochOrder } from '../order/shuffle.ts'
-import type { Decoder } from '../read/decoder.ts'
+import type { Decoder } from '../read/preview-decoder.ts'
 import type { Unit } from '../source/units.ts'
 import { gatherRows } from './gather.ts'
 

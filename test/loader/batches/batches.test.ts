@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { batchesOf } from '../../../loader/batches/batches.ts'
 import { previewOrder } from '../../../loader/order/shuffle.ts'
-import type { Decoder } from '../../../loader/read/decoder.ts'
+import type { Decoder } from '../../../loader/read/preview-decoder.ts'
 import type { Unit } from '../../../loader/source/units.ts'
 
 const SCHEMA = new Schema<{ n: Int32 }>([new Field('n', new Int32Type(), false)])

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { workerDecoder } from '../../../loader/read/worker-pool.ts'
+import { workerDecoder } from '../../../loader/read/preview-pool.ts'
 import { listUnits, type Unit, unitReader } from '../../../loader/source/units.ts'
 import { arrowSchema, printSchema, type Table } from '../../../table/index.ts'
 import { rowsOf } from '../../table/support.ts'

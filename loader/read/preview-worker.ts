@@ -7,8 +7,8 @@ import { systemClock } from '../../table/clock.ts'
 import { errorToWire } from '../../table/errors.ts'
 import { openStore, parseSchema } from '../../table/index.ts'
 import { unitReader } from '../source/units.ts'
-import { createGate } from './decoder.ts'
-import { batchToWire, type WorkerReply, type WorkerRequest, type WorkerSetup } from './wire.ts'
+import { createGate } from './preview-decoder.ts'
+import { batchToWire, type WorkerReply, type WorkerRequest, type WorkerSetup } from './preview-wire.ts'
 
 /** Two, so that one can wait for the store while the other is decoded. */
 const READS_AT_ONCE = 2

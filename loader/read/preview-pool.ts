@@ -9,12 +9,12 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from '
 import type { Schema as ArrowSchema, RecordBatch } from 'apache-arrow'
 import { errorFromWire, FirnError } from '../../table/errors.ts'
 import type { Unit } from '../source/units.ts'
-import { type Decoder, decoderClosed } from './decoder.ts'
-import { batchFromWire, type WorkerReply, type WorkerRequest, type WorkerSetup } from './wire.ts'
+import { type Decoder, decoderClosed } from './preview-decoder.ts'
+import { batchFromWire, type WorkerReply, type WorkerRequest, type WorkerSetup } from './preview-wire.ts'
 import { workerFlags } from './worker-flags.ts'
 
 /** The sources run as they are in development (`.ts`) and compiled in the package (`.js`). */
-const WORKER_URL: URL = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+const WORKER_URL: URL = new URL(import.meta.url.endsWith('.ts') ? './preview-worker.ts' : './preview-worker.js', import.meta.url)
 
 interface Waiting {
   readonly resolve: (batch: RecordBatch) => void
