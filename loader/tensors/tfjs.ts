@@ -11,7 +11,7 @@
  */
 import type { Schema as ArrowSchema, RecordBatch } from 'apache-arrow'
 import { checkNames, invalid } from '../options.ts'
-import { checkNumeric, type TensorBatch, type TensorData, tensorBatch } from './tensors.ts'
+import { checkNumeric, type PadOptions, type TensorBatch, type TensorData, tensorBatch } from './tensors.ts'
 
 /** What is used of the tf module that is passed in; `T` is its tensor. */
 export interface TensorFlow<T> {
@@ -24,8 +24,8 @@ export interface TensorFlow<T> {
 export type Tensors<T> = T | T[] | Record<string, T>
 
 /**
- * Where a side comes from: a numeric column (shape `[rows, 1]`), several of them as a list or by input name, or a
- * function. A function must be synchronous, and return new tensors; others that it makes are disposed for it.
+ * Where a side comes from: a column of numbers (shape `[rows, 1]`) or of lists of numbers (`[rows, width]`), several of
+ * them as a list or by input name, or a function. A function must be synchronous, and return new tensors; others that it makes are disposed for it.
  */
 export type TensorSource<T> =
   | string
@@ -36,6 +36,8 @@ export type TensorSource<T> =
 export interface TFDatasetOptions<T> {
   readonly xs: TensorSource<T>
   readonly ys: TensorSource<T>
+  /** By column: how lists of any size are padded where `xs` and `ys` name the column. */
+  readonly pad?: Readonly<Record<string, PadOptions>> | undefined
   /**
    * Epochs of the dataset that one iterator goes through, 1 or more; `Infinity` is allowed. Default 1. Training with
    * `batchesPerEpoch` uses one iterator for all of its epochs and needs as many.
@@ -69,7 +71,7 @@ export interface EpochSource {
  *   (invalid). Iterators throw what `epoch` and the sources throw.
  */
 export function toTFDataset<T>(dataset: EpochSource, tf: TensorFlow<T>, options: TFDatasetOptions<T>): TFDataset<T> {
-  checkNames('toTFDataset', options, ['xs', 'ys', 'epochs', 'firstEpoch'])
+  checkNames('toTFDataset', options, ['xs', 'ys', 'pad', 'epochs', 'firstEpoch'])
   if (typeof tf?.tensor !== 'function' || typeof tf.tidy !== 'function') {
     throw invalid('tf', 'the module of TensorFlow.js: import * as tf from …', typeof tf)
   }
@@ -135,10 +137,14 @@ export function toTFDataset<T>(dataset: EpochSource, tf: TensorFlow<T>, options:
 function elementMaker<T>(
   tf: TensorFlow<T>,
   schema: ArrowSchema,
-  { xs, ys }: TFDatasetOptions<T>,
+  { xs, ys, pad = {} }: TFDatasetOptions<T>,
 ): (record: RecordBatch) => TFElement<T> {
-  const toXs = tensorMaker(tf, schema, 'xs', xs)
-  const toYs = tensorMaker(tf, schema, 'ys', ys)
+  checkNames('pad', pad, [...named(xs), ...named(ys)])
+  for (const [column, options] of Object.entries(pad)) {
+    checkNames(`pad.${column}`, options, ['padTo', 'padToMultipleOf', 'truncateTo', 'padValue'])
+  }
+  const toXs = tensorMaker(tf, schema, { side: 'xs', source: xs, pad })
+  const toYs = tensorMaker(tf, schema, { side: 'ys', source: ys, pad })
   return (record) => {
     const batch = tensorBatch(record)
     const make = (): TFElement<T> => ({ xs: toXs(batch), ys: toYs(batch) })
@@ -150,23 +156,32 @@ function elementMaker<T>(
 function tensorMaker<T>(
   tf: TensorFlow<T>,
   schema: ArrowSchema,
-  side: string,
-  source: TensorSource<T>,
+  {
+    side,
+    source,
+    pad,
+  }: { readonly side: string; readonly source: TensorSource<T>; readonly pad: Readonly<Record<string, PadOptions>> },
 ): (batch: TensorBatch) => Tensors<T> {
   if (typeof source === 'function') return (batch) => refuseLate(side, source(batch))
-  const columns: unknown[] = typeof source === 'object' && source !== null ? Object.values(source) : [source]
+  const columns = named(source)
   if (columns.length === 0 || !columns.every((column) => typeof column === 'string')) {
     throw invalid(side, 'a column name, several of them, or a function', source)
   }
-  for (const column of columns) checkNumeric(schema, column)
+  for (const column of columns) checkNumeric(schema, column, pad[column])
   const tensorOf = (batch: TensorBatch, column: string): T => {
-    const { values, shape, dtype } = batch.numbers(column)
+    const { values, shape, dtype } = batch.numbers(column, pad[column])
     return tf.tensor(values, shape, dtype)
   }
   if (typeof source === 'string') return (batch) => tensorOf(batch, source)
   if (Array.isArray(source)) return (batch) => (source as readonly string[]).map((column) => tensorOf(batch, column))
   const byInput = Object.entries(source as Readonly<Record<string, string>>)
   return (batch) => Object.fromEntries(byInput.map(([input, column]) => [input, tensorOf(batch, column)]))
+}
+
+/** Columns, unless the caller gave something else. */
+function named<T>(source: TensorSource<T>): readonly string[] {
+  if (typeof source === 'function') return []
+  return typeof source === 'object' && source !== null ? Object.values(source) : [source]
 }
 
 /** A function that returns promises is a mistake; what they become is disposed, because tidy has ended by then. */
