@@ -167,6 +167,8 @@ export {
 } from './scan/open-file.ts'
 export type { FileScanTask } from './scan/plan.ts'
 export { prefetch } from './scan/prefetch.ts'
+export { printWhere } from './scan/print-where.ts'
+export { fileMayMatch, fileMustMatch } from './scan/prune.ts'
 export {
   type OpenableTask,
   type OpenTaskOptions,
