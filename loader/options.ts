@@ -1,214 +1,276 @@
 /** What `openDataset` takes, and what it makes of it: every choice filled in, every value checked. */
 import type { Clock } from '../table/clock.ts'
-import { FirnError } from '../table/errors.ts'
-import { epochMillis, type ObjectStore, type SnapshotSelector, type StoreOptions, snapshotId } from '../table/index.ts'
+import type { Catalog, Expression, ObjectStore, SnapshotSelector, StoreOptions } from '../table/index.ts'
+import { checkNames, checkPlain, integer, invalid, isText, oneOf, sizeBytes } from './options/check.ts'
+import {
+  type DeltaRange,
+  filterOf,
+  isUrl,
+  type Origin,
+  originOf,
+  type SplitRange,
+  snapshotOf,
+  splitOf,
+} from './options/origin.ts'
+import {
+  attemptsOf,
+  batchOf,
+  cacheOf,
+  type ResolvedBatch,
+  type ResolvedCache,
+  type ResolvedShuffle,
+  type ResolvedTransform,
+  shardOf,
+  shuffleOf,
+  transformOf,
+} from './options/run.ts'
+
+export { checkNames, invalid } from './options/check.ts'
+export type { DeltaRange, Origin, SplitRange } from './options/origin.ts'
+export {
+  DEFAULT_BLOCK_BYTES,
+  type ResolvedBatch,
+  type ResolvedCache,
+  type ResolvedShuffle,
+  type ResolvedTransform,
+} from './options/run.ts'
 
 export interface DatasetOptions {
   /**
    * URL of the warehouse, or an opened store. Worker threads open the warehouse themselves, so they need the URL.
-   * Not needed when `table` is a location.
+   * Not needed when `table` is a location or `catalog` is given.
    */
   readonly warehouse?: string | ObjectStore | undefined
-  /** How the warehouse is opened, here and in worker threads. */
+  /** How the warehouse or the folder is opened, here and in worker threads. */
   readonly storeOptions?: Omit<StoreOptions, 'clock'> | undefined
+  /** An opened catalog in the place of `warehouse`: of `openCatalog` or `openRestCatalog`. */
+  readonly catalog?: Catalog | undefined
   /** `namespace.table`, or the URL of a table's folder or of one of its metadata files. */
-  readonly table: string
+  readonly table?: string | undefined
+  /** URL or path of a folder of plain Parquet files, in the place of `table`. */
+  readonly folder?: string | undefined
   /**
    * The snapshot to read for as long as the dataset is open, whatever is committed meanwhile. Default: the one that is
-   * current when it is opened. A time means the snapshot that was current then.
+   * current when it is opened. A time means the snapshot that was current then; `{ after, upTo }` the rows that came
+   * between two snapshots.
    */
   readonly snapshot?: SnapshotOption | undefined
   /** Columns to read; default: all. Batches have them in the order of the table's schema. */
   readonly columns?: readonly string[] | undefined
+  /** Only rows for which it is true: text as `firn scan --where` takes it, or a parsed condition. */
+  readonly filter?: string | Expression | undefined
+  /** Only the rows whose column falls into some of the buckets of Iceberg's `bucket[buckets](column)`. */
+  readonly split?: SplitOptions | undefined
   /** Default: `{ seed: 0 }`. `false`: files by path, rows as they stand in them. */
   readonly shuffle?: ShuffleOptions | false | undefined
   readonly batch: BatchOptions
   /** Leave out the last batch of an epoch when it is not full. Default `false`. */
   readonly dropLast?: boolean | undefined
+  /** This process's share of every batch. Default: all of it. */
+  readonly shard?: ShardOptions | undefined
   /**
    * Worker threads that read and decode, 0 to 64; 0: this thread does it. Default 1, because training holds this
    * thread for the length of a step and nothing could be decoded meanwhile; 0 where workers cannot see the data: a
-   * warehouse in memory, or one given as an opened store.
+   * warehouse in memory, one given as an opened store, or a catalog over one (without `storeOptions`).
    */
   readonly numWorkers?: number | undefined
   /** Batches made ahead of the consumer, 0 to 1024. Default 2. */
   readonly prefetchBatches?: number | undefined
+  /** Memory for rows, in bytes or like `'512MB'`, which is the default. It never changes the order. */
+  readonly memoryLimit?: number | string | undefined
+  /** Keeps what was read of the store in a folder of this computer. */
+  readonly cache?: CacheOptions | undefined
+  /** Module that turns rows into the columns of a batch, run by the worker threads. */
+  readonly transform?: URL | string | TransformSpec | undefined
+  /** What damaged row groups do: end the iteration (default), or be left out and counted. */
+  readonly onError?: 'raise' | 'skip' | undefined
+  readonly retry?: RetryOptions | undefined
+  /**
+   * A tag that keeps the snapshot from expiry while the dataset is in use. Default `'auto'`: tried; `'required'`:
+   * without it nothing is read.
+   */
+  readonly pin?: 'auto' | 'required' | false | undefined
   /** Ends the dataset: every iteration fails with its reason and the worker threads stop. */
   readonly signal?: AbortSignal | undefined
   readonly clock?: Clock | undefined
 }
 
-/** Exactly one. */
+/** Exactly one; `{ after, upTo }` is a delta: the rows after one snapshot, up to and with another (default: current). */
 export type SnapshotOption =
   | { readonly id: bigint | string }
   | { readonly tag: string }
   /** Milliseconds since the epoch, or a `Date`. */
   | { readonly asOf: number | Date }
+  | { readonly after: SnapshotPoint; readonly upTo?: SnapshotPoint | undefined }
+
+/** A snapshot by its id, as a bigint or its digits, or by a tag. */
+export type SnapshotPoint = bigint | string | { readonly tag: string }
+
+export interface SplitOptions {
+  /** Of a type that Iceberg's bucket takes: no float, no boolean, nothing nested. Rows without a value are in no bucket. */
+  readonly column: string
+  readonly buckets: number
+  /** Buckets [from, to). */
+  readonly include: readonly [from: number, to: number]
+}
 
 export interface ShuffleOptions {
-  /** The only one so far. Its orders may still change between versions; a stable one will have another name. */
-  readonly algorithm?: 'preview' | undefined
   /** Integer, 0 to 2^53 - 1. Same seed, same snapshot, same epoch: same order. */
   readonly seed: number
-  /**
-   * Row groups that are mixed with each other, 1 to 4096; part of the order. Default 16. Two such blocks are in memory
-   * at a time: with row groups of 2,048 articles of 5 kB, 16 of them are about 170 MB.
-   */
-  readonly blockRowGroups?: number | undefined
+  readonly algorithm?: 'block-v1' | undefined
+  /** Decoded bytes that are mixed with each other, or a text like `'320MiB'`, which is the default. Part of the order. */
+  readonly blockBytes?: number | string | undefined
 }
 
-export interface BatchOptions {
-  /** Rows, 1 to 1,048,576. */
-  readonly size: number
+export type BatchOptions =
+  /** Rows over all ranks, 1 to 1,048,576. */
+  | { readonly size: number }
+  /** As many rows of like length as fit a budget once they are padded. */
+  | {
+      /** Of a batch, padding included. */
+      readonly maxTokens: number
+      /** Lengths that part the rows, ascending. Default: none, all rows are alike. */
+      readonly bucketBoundaries?: readonly number[] | undefined
+      /** Lengths are rounded up to a multiple of it. Default 1. */
+      readonly padToMultipleOf?: number | undefined
+      /** Column of lengths, or of lists whose length counts; read and delivered too. Default `word_count`. */
+      readonly lengthColumn?: string | undefined
+    }
+
+export interface ShardOptions {
+  readonly rank: number
+  readonly worldSize: number
 }
 
-export const DEFAULT_BLOCK_ROW_GROUPS = 16
+export interface CacheOptions {
+  /** Absolute path or `file:` URL. */
+  readonly dir: string
+  /** In bytes or like `'20GB'`, which is the default. */
+  readonly limit?: number | string | undefined
+}
+
+export interface TransformSpec {
+  /** URL, absolute path or package. */
+  readonly module: URL | string
+  /** Plain data for it. */
+  readonly options?: unknown
+}
+
+export interface RetryOptions {
+  /** Tries of a read that the store did not answer, 1 to 100. Default 5. */
+  readonly attempts: number
+}
+
 const DEFAULT_PREFETCH_BATCHES = 2
+const DEFAULT_MEMORY_BYTES = 512e6
 
 export interface ResolvedOptions {
+  readonly origin: Origin
+  /** Of the snapshot that is read; of a delta its `upTo`. */
   readonly selector: SnapshotSelector
+  readonly delta: DeltaRange | undefined
   readonly columns: readonly string[] | undefined
-  readonly shuffle: Required<{ [K in keyof ShuffleOptions]: NonNullable<ShuffleOptions[K]> }> | undefined
-  readonly batchSize: number
+  readonly filter: string | Expression | undefined
+  readonly split: SplitRange | undefined
+  readonly shuffle: ResolvedShuffle | undefined
+  readonly batch: ResolvedBatch
   readonly dropLast: boolean
+  readonly shard: Required<ShardOptions>
   readonly numWorkers: number
   readonly prefetchBatches: number
+  readonly memoryLimitBytes: number
+  readonly cache: ResolvedCache | undefined
+  readonly transform: ResolvedTransform | undefined
+  readonly onError: 'raise' | 'skip'
+  readonly retry: RetryOptions
+  readonly pin: 'auto' | 'required' | false
 }
 
-/** Every option of `openDataset`, by group: a name that is none of these is a mistake. */
-const NAMES = {
-  options: [
-    'warehouse',
-    'storeOptions',
-    'table',
-    'snapshot',
-    'columns',
-    'shuffle',
-    'batch',
-    'dropLast',
-    'numWorkers',
-    'prefetchBatches',
-    'signal',
-    'clock',
-  ],
-  snapshot: ['id', 'tag', 'asOf'],
-  shuffle: ['algorithm', 'seed', 'blockRowGroups'],
-  batch: ['size'],
-} as const
+/** Every option of `openDataset`: a name that is none of these is a mistake. */
+const NAMES: readonly (keyof DatasetOptions)[] = [
+  'warehouse',
+  'storeOptions',
+  'catalog',
+  'table',
+  'folder',
+  'snapshot',
+  'columns',
+  'filter',
+  'split',
+  'shuffle',
+  'batch',
+  'dropLast',
+  'shard',
+  'numWorkers',
+  'prefetchBatches',
+  'memoryLimit',
+  'cache',
+  'transform',
+  'onError',
+  'retry',
+  'pin',
+  'signal',
+  'clock',
+]
 
 /** @throws {FirnError} `FIRN_INVALID_OPTION` (invalid), naming what is allowed. */
 export function resolveOptions(options: DatasetOptions): ResolvedOptions {
-  checkNames('openDataset', options, NAMES.options)
-  const { table, columns, dropLast = false, signal } = options
-  if (typeof table !== 'string' || table === '') throw invalid('table', 'namespace.table or a URL', table)
+  checkNames('openDataset', options, NAMES)
+  const { columns, signal } = options
+  const origin = originOf(options)
   if (columns !== undefined && !(Array.isArray(columns) && columns.length > 0 && columns.every(isText))) {
     throw invalid('columns', 'at least one column name, or no option for all', columns)
   }
-  if (typeof dropLast !== 'boolean') throw invalid('dropLast', 'true or false', dropLast)
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal', signal)
-  checkNames('batch', options.batch, NAMES.batch)
-  checkWarehouse(options.warehouse)
-  const numWorkers = workersOf(options)
+  const batch = batchOf(options.batch)
+  const numWorkers = workersOf(options, origin)
   checkStoreOptions(options.storeOptions, numWorkers)
+  const snapshot = snapshotOf(options.snapshot)
+  const isDelta = 'after' in snapshot
   return {
-    selector: selectorOf(options.snapshot),
+    origin,
+    selector: isDelta ? snapshot.upTo : snapshot,
+    delta: isDelta ? snapshot : undefined,
     columns,
+    filter: filterOf(options.filter),
+    split: splitOf(options.split),
     shuffle: shuffleOf(options.shuffle),
-    batchSize: integer('batch.size', options.batch.size, 1, 1_048_576),
-    dropLast,
+    batch,
+    dropLast: oneOf('dropLast', options.dropLast ?? false, [true, false]),
+    shard: shardOf(options.shard, batch),
     numWorkers,
     prefetchBatches: integer('prefetchBatches', options.prefetchBatches ?? DEFAULT_PREFETCH_BATCHES, 0, 1024),
+    memoryLimitBytes: sizeBytes('memoryLimit', options.memoryLimit ?? DEFAULT_MEMORY_BYTES),
+    cache: cacheOf(options.cache),
+    transform: transformOf(options.transform),
+    onError: oneOf('onError', options.onError ?? 'raise', ['raise', 'skip']),
+    retry: { attempts: attemptsOf(options.retry) },
+    pin: oneOf('pin', options.pin ?? 'auto', ['auto', 'required', false]),
   }
-}
-
-function selectorOf(snapshot: SnapshotOption | undefined): SnapshotSelector {
-  if (snapshot === undefined) return {}
-  checkNames('snapshot', snapshot, NAMES.snapshot)
-  if (Object.keys(snapshot).length !== 1) throw invalid('snapshot', '{ id }, { tag } or { asOf }', snapshot)
-  if ('tag' in snapshot) {
-    if (typeof snapshot.tag !== 'string' || snapshot.tag === '') throw invalid('snapshot.tag', 'a name', snapshot.tag)
-    return { ref: snapshot.tag }
-  }
-  if ('asOf' in snapshot) {
-    // Only a Date: Number would make 0 of null and of an empty text, which is a time.
-    const asOf: unknown = snapshot.asOf instanceof Date ? snapshot.asOf.getTime() : snapshot.asOf
-    if (typeof asOf !== 'number') throw invalid('snapshot.asOf', 'milliseconds since the epoch or a Date', asOf)
-    return { asOf: epochMillis(integer('snapshot.asOf', asOf, 0, Number.MAX_SAFE_INTEGER)) }
-  }
-  const { id } = snapshot
-  if (typeof id === 'bigint') return { snapshotId: snapshotId(id) }
-  if (typeof id === 'string' && /^-?\d{1,19}$/.test(id)) return { snapshotId: snapshotId(BigInt(id)) }
-  // A number has lost its last digits before it gets here.
-  throw invalid('snapshot.id', 'a bigint or its decimal digits as a string', id)
-}
-
-function shuffleOf(shuffle: ShuffleOptions | false | undefined): ResolvedOptions['shuffle'] {
-  if (shuffle === false) return undefined
-  const given = shuffle ?? { seed: 0 }
-  checkNames('shuffle', given, NAMES.shuffle)
-  const { algorithm = 'preview', blockRowGroups = DEFAULT_BLOCK_ROW_GROUPS } = given
-  if (algorithm !== 'preview') throw invalid('shuffle.algorithm', "'preview'", algorithm)
-  return {
-    algorithm,
-    seed: integer('shuffle.seed', given.seed, 0, Number.MAX_SAFE_INTEGER),
-    blockRowGroups: integer('shuffle.blockRowGroups', blockRowGroups, 1, 4096),
-  }
-}
-
-const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
-
-function checkWarehouse(warehouse: unknown): void {
-  if (warehouse === undefined || isText(warehouse)) return
-  const store = warehouse as Partial<ObjectStore> | null
-  const opened = typeof store === 'object' && typeof store?.url === 'string' && typeof store.get === 'function'
-  if (!opened) throw invalid('warehouse', 'the URL of a warehouse, or an opened store', warehouse)
 }
 
 function checkStoreOptions(storeOptions: unknown, numWorkers: number): void {
   if (storeOptions === undefined) return
   if (typeof storeOptions !== 'object' || storeOptions === null)
     throw invalid('storeOptions', 'an object', storeOptions)
-  if (numWorkers === 0) return
-  try {
-    structuredClone(storeOptions)
-  } catch {
-    throw invalid('storeOptions', 'plain data, which worker threads can be given, or numWorkers: 0', storeOptions)
-  }
+  if (numWorkers > 0)
+    checkPlain('storeOptions', storeOptions, 'plain data, which worker threads can be given, or numWorkers: 0')
 }
 
-function workersOf({ warehouse, table, numWorkers }: DatasetOptions): number {
-  const url = typeof warehouse === 'object' ? undefined : /^[a-z0-9]+:\//i.test(table) ? table : warehouse
-  const reachable = url !== undefined && !url.toLowerCase().startsWith('memory:')
+function workersOf({ warehouse, catalog, storeOptions, numWorkers }: DatasetOptions, origin: Origin): number {
+  // Where a catalog's table lies is known once it is loaded.
+  if (catalog !== undefined) {
+    const knows = catalog.kind === 'rest' || storeOptions !== undefined
+    return integer('numWorkers', numWorkers ?? (knows ? 1 : 0), 0, 64)
+  }
+  const place = origin.kind === 'folder' ? origin.url : isUrl(origin.table) ? origin.table : warehouse
+  const reachable = typeof place === 'string' && !inMemory(place)
   const count = integer('numWorkers', numWorkers ?? (reachable ? 1 : 0), 0, 64)
   if (count === 0 || reachable) return count
-  throw invalid('numWorkers', '0 when the warehouse is in memory or given as an opened store', count)
+  throw unreachableWorkers(count)
 }
 
-export function checkNames(group: string, value: unknown, names: readonly string[]): void {
-  if (typeof value !== 'object' || value === null) throw invalid(group, `{ ${names.join(', ')} }`, value)
-  for (const name of Object.keys(value)) {
-    if (!names.includes(name)) throw invalid(`${group}: option "${name}"`, `one of ${names.join(', ')}`, name)
-  }
-}
+export const inMemory = (url: string): boolean => url.toLowerCase().startsWith('memory:')
 
-function integer(name: string, value: unknown, least: number, most: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value
-  throw invalid(name, `an integer from ${least} to ${most}`, value)
-}
-
-export function invalid(what: string, expected: string, got: unknown): FirnError {
-  const shown = textOf(got)
-  return new FirnError('invalid', 'FIRN_INVALID_OPTION', `${what}: expected ${expected}, got ${shown.slice(0, 200)}`, {
-    detail: { option: what },
-    help: `Set it to ${expected}.`,
-  })
-}
-
-function textOf(value: unknown): string {
-  try {
-    const text = JSON.stringify(value, (_key, part) => (typeof part === 'bigint' ? `${part}n` : (part as unknown)))
-    return text ?? String(value)
-  } catch {
-    return `a value of type ${typeof value}` // it holds itself
-  }
-}
+export const unreachableWorkers = (count: number): ReturnType<typeof invalid> =>
+  invalid('numWorkers', '0 when the warehouse is in memory or given as an opened store', count)

@@ -4,22 +4,16 @@
  */
 import {
   compareStrings,
-  type DataFile,
   type DataFileReader,
-  type FileScanTask,
   type ObjectStore,
   type OpenableTask,
   openFileTask,
   prefetch,
   type Schema,
 } from '../../table/index.ts'
+import type { FileRef } from './plan.ts'
 
-/** What it takes to open a data file; plain data. */
-export interface FileRef
-  extends Pick<DataFile, 'filePath' | 'fileFormat' | 'fileSizeBytes' | 'recordCount'>,
-    // For columns that the file itself does not have.
-    Partial<Pick<DataFile, 'partition'>>,
-    Pick<FileScanTask, 'spec' | 'nameMapping'> {}
+export type { FileRef } from './plan.ts'
 
 export interface Unit {
   readonly file: FileRef
@@ -64,9 +58,9 @@ export function unitReader(store: ObjectStore, location: string, schema: Schema,
   }
 }
 
-const taskOf = ({ spec, nameMapping, partition = [], ...file }: FileRef): OpenableTask => ({
-  file: { ...file, partition },
-  deletes: [],
+const taskOf = ({ spec, nameMapping, deletes, ...file }: FileRef): OpenableTask => ({
+  file,
+  deletes,
   ...(spec === undefined ? {} : { spec }),
   ...(nameMapping === undefined ? {} : { nameMapping }),
 })

@@ -1,0 +1,152 @@
+/**
+ * The rows that came after one snapshot, up to and with another.
+ *
+ * A table whose runs stamp their rows (`compacted_at`) is asked for a range of stamps: rewrites keep the stamp, so the
+ * rows are found however the files were rewritten since, and whatever has expired between. Other tables are asked
+ * which files append snapshots added; where something else hides rows from that, it is refused.
+ */
+import { FirnError } from '../../table/errors.ts'
+import {
+  ancestorsOf,
+  type ColumnReference,
+  decodeBound,
+  type Expression,
+  type Schema,
+  type Snapshot,
+  snapshotById,
+  type Table,
+} from '../../table/index.ts'
+import type { DeltaRange } from '../options.ts'
+
+/** Member of a snapshot's summary: microseconds that its run wrote into `compacted_at` of its rows. */
+const STAMP = 'firn.compacted-at'
+const STAMP_COLUMN = 'compacted_at'
+
+export interface Delta {
+  /** Range of the stamps. */
+  readonly where?: Expression
+  /** Paths of the files that were added. */
+  readonly files?: ReadonlySet<string>
+}
+
+interface Abortable {
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * @param to snapshot of `range.upTo`.
+ * @throws {FirnError} `FIRN_DELTA_HIDDEN`, `FIRN_SNAPSHOT_NOT_ANCESTOR`, `FIRN_INVALID_OPTION` (invalid);
+ *   `FIRN_SNAPSHOT_NOT_FOUND`, `FIRN_REF_NOT_FOUND` (not-found).
+ */
+export async function deltaOf(
+  table: Table,
+  range: DeltaRange,
+  to: Snapshot,
+  schema: Schema,
+  options: Abortable,
+): Promise<Delta> {
+  const after = table.snapshotFor(range.after)
+  if (after === undefined) {
+    throw new FirnError('not-found', 'FIRN_SNAPSHOT_NOT_FOUND', `snapshot.after: ${table.location} has no snapshot`)
+  }
+  const stamp = schema.fields.find(({ name, type }) => name === STAMP_COLUMN && type === 'timestamptz')
+  const upper = stamp === undefined ? undefined : stampOf(table, to)
+  if (stamp === undefined || upper === undefined) return { files: await appendedFiles(table, after, to, options) }
+  refuseUnstamped(table, after, to)
+  const lower = stampOf(table, after) ?? (await newestStamp(table, after, stamp.id, options))
+  if (lower !== undefined && lower > upper) {
+    const message = `snapshot.after (${after.snapshotId}) is newer than snapshot.upTo (${to.snapshotId})`
+    throw new FirnError('invalid', 'FIRN_INVALID_OPTION', message, { help: 'Name the older snapshot as `after`.' })
+  }
+  const column: ColumnReference = { fieldId: stamp.id, name: STAMP_COLUMN, type: 'timestamptz' }
+  const right: Expression = { kind: 'compare', operator: '<=', column, value: upper }
+  if (lower === undefined) return { where: right }
+  return { where: { kind: 'and', left: { kind: 'compare', operator: '>', column, value: lower }, right } }
+}
+
+/** Of the snapshot or of the nearest one that it stands on: commits that add no rows have no stamp of their own. */
+function stampOf({ metadata }: Table, snapshot: Snapshot): bigint | undefined {
+  for (const id of ancestorsOf(metadata, snapshot.snapshotId)) {
+    const stamp = ownStamp(snapshotById(metadata, id)!)
+    if (stamp !== undefined) return stamp
+  }
+  return undefined
+}
+
+function ownStamp({ summary }: Snapshot): bigint | undefined {
+  const text = Object.hasOwn(summary, STAMP) ? summary[STAMP] : undefined
+  return text !== undefined && /^\d{1,19}$/.test(text) ? BigInt(text) : undefined
+}
+
+/** What the bounds of its files say, where the snapshot that had the stamp has expired. No rows: no stamp. */
+async function newestStamp(
+  table: Table,
+  { snapshotId }: Snapshot,
+  fieldId: number,
+  options: Abortable,
+): Promise<bigint | undefined> {
+  let newest: bigint | undefined
+  for (const { file } of await table.scan({ snapshotId }).planFiles(options)) {
+    const bytes = file.upperBounds.get(fieldId)
+    const bound = bytes === undefined ? undefined : (decodeBound('timestamptz', bytes) as bigint)
+    const nulls = file.nullValueCounts.get(fieldId)
+    if (bound === undefined && nulls !== file.recordCount && file.recordCount > 0) {
+      throw hidden(
+        table,
+        `snapshot ${snapshotId} does not say when its rows were added: ${file.filePath} has no bounds`,
+      )
+    }
+    if (bound !== undefined && (newest === undefined || bound > newest)) newest = bound
+  }
+  return newest
+}
+
+/** Rows of another writer have no stamp, or one of their own making. */
+function refuseUnstamped(table: Table, after: Snapshot, to: Snapshot): void {
+  const { metadata } = table
+  for (const id of ancestorsOf(metadata, to.snapshotId)) {
+    if (id === after.snapshotId) return
+    const snapshot = snapshotById(metadata, id)!
+    if (ownStamp(snapshot) === undefined && snapshot.summary['operation'] === 'append' && addsRows(snapshot)) {
+      throw hidden(table, `snapshot ${id} appended rows without ${STAMP_COLUMN}`)
+    }
+  }
+}
+
+const addsRows = ({ summary }: Snapshot): boolean =>
+  summary['added-records'] !== '0' && summary['added-data-files'] !== '0'
+
+/** Files of append snapshots that nothing has rewritten since; what was deleted of them since is deleted. */
+async function appendedFiles(
+  table: Table,
+  after: Snapshot,
+  to: Snapshot,
+  options: Abortable,
+): Promise<ReadonlySet<string>> {
+  const files = new Set<string>()
+  for await (const change of table.changes(after.snapshotId, { snapshotId: to.snapshotId }, options)) {
+    const { operation, snapshot, added, removed } = change
+    const data = added.filter(({ content }) => content === 'data')
+    if (operation === 'append') for (const { filePath } of data) files.add(filePath)
+    else if (operation !== 'replace' && data.length > 0) {
+      throw hidden(
+        table,
+        `snapshot ${snapshot.snapshotId} (${operation ?? 'no operation'}) wrote new rows and old ones together`,
+      )
+    } else if (operation === 'replace' && removed.some(({ filePath }) => files.has(filePath))) {
+      throw hidden(table, `snapshot ${snapshot.snapshotId} (replace) wrote new rows into files with old ones`)
+    }
+  }
+  return files
+}
+
+const hidden = ({ location }: Table, why: string): FirnError =>
+  new FirnError(
+    'invalid',
+    'FIRN_DELTA_HIDDEN',
+    `table ${location}: the rows of the delta cannot be told apart: ${why}`,
+    {
+      detail: { table: location },
+      help: 'Name a later snapshot as `after`, or select the rows by a column of the table with `filter`.',
+    },
+  )
