@@ -43,10 +43,10 @@ const SEQUENTIAL_PART = 8
  */
 export function blockV1(unitBytes: readonly number[], key: OrderKey, blockBytes: number): EpochBlocks {
   const text = `firn/block-v1/${key.tableUuid}/${key.snapshotId}/${key.seed}/${key.epoch}`
-  const { count, blockOf } = assign(unitBytes, text, blockBytes)
-  const { units, starts } = grouped(blockOf, count)
+  const { count, units, blockOf } = assign(unitBytes, text, blockBytes)
+  const starts = group(units, blockOf, count)
   const random = randomOf(`${text}/units`)
-  for (let block = 0; block < count; block++) shuffleInPlace(units.subarray(starts[block]!, starts[block + 1]!), random)
+  for (let block = 0; block < count; block++) spread(units.subarray(starts[block]!, starts[block + 1]!), random)
   return {
     count,
     unitsOf: (block) => units.subarray(starts[block]!, starts[block + 1]!),
@@ -106,7 +106,7 @@ function assign(
   unitBytes: readonly number[],
   text: string,
   blockBytes: number,
-): { readonly count: number; readonly blockOf: Uint32Array } {
+): { readonly count: number; readonly units: Uint32Array; readonly blockOf: Uint32Array } {
   const units = strata(unitBytes)
   let total = 0
   let limit = blockBytes
@@ -117,14 +117,14 @@ function assign(
   let count = Math.min(Math.max(Math.ceil(total / blockBytes), 1), units.length)
   for (;;) {
     const blockOf = assigned(units, unitBytes, { count, limit, random: randomOf(`${text}/blocks/${count}`) })
-    if (blockOf !== undefined) return { count, blockOf }
+    if (blockOf !== undefined) return { count, units, blockOf }
     // as many blocks as units always fit
     count = Math.min(count + Math.max(1, Math.floor(count / GROWTH)), units.length)
   }
 }
 
 /**
- * Each run of `count` units is dealt out, one to a block, by a permutation of its own; a last, shorter run to the first
+ * Each run of `count` units is dealt out, one to a block, by a permutation of its own; the one shorter run to the first
  * blocks of its permutation. Which also makes the order of the blocks a random one.
  * @returns the block of each canonical unit; undefined when one would exceed `limit`.
  */
@@ -135,35 +135,81 @@ function assigned(
 ): Uint32Array | undefined {
   const blockOf = new Uint32Array(units.length)
   const filled = new Float64Array(count)
-  for (let start = 0; start < units.length; start += count) {
+  const short = shortRun(units, unitBytes, count)
+  for (let start = 0; start < units.length; ) {
     const blocks = permutation(count, random)
-    const end = Math.min(count, units.length - start)
-    for (let index = 0; index < end; index++) {
+    const length = start === short ? units.length % count : count
+    for (let index = 0; index < length; index++) {
       const unit = units[start + index]!
       const block = blocks[index]!
       filled[block]! += unitBytes[unit]!
       if (filled[block]! > limit) return undefined
       blockOf[unit] = block
     }
+    start += length
   }
   return blockOf
 }
 
-/** The units of block b are `units[starts[b]]` to `units[starts[b + 1]]`, ascending. */
-function grouped(blockOf: Uint32Array, count: number): { readonly units: Uint32Array; readonly starts: Uint32Array } {
+/**
+ * Where the run starts that is shorter than the others, when the units are no multiple of `count`. Only some blocks get
+ * one of its units, so it is the run, of those that start at a multiple of `count`, that matters least to the size of a
+ * block and to its mean in a sorted table: the least sum of bytes times distance from the middle (in half units, and
+ * `count` more), the first of equals.
+ */
+export function shortRun(units: Uint32Array, unitBytes: readonly number[], count: number): number | undefined {
+  const length = units.length % count
+  if (length === 0) return undefined
+  let best: number | undefined
+  let least = Number.POSITIVE_INFINITY
+  for (let start = 0; start < units.length; start += count) {
+    let weight = 0
+    for (const unit of units.subarray(start, start + length)) {
+      weight += unitBytes[unit]! * (Math.abs(2 * unit + 1 - units.length) + count)
+    }
+    if (weight >= least) continue
+    least = weight
+    best = start
+  }
+  return best
+}
+
+/**
+ * Puts units that stand in the order of their strata together by block, keeping that order inside of each.
+ * @returns where the units of each block start, and the end.
+ */
+function group(units: Uint32Array, blockOf: Uint32Array, count: number): Uint32Array {
   const starts = new Uint32Array(count + 1)
   for (const block of blockOf) starts[block + 1]!++
   for (let block = 0; block < count; block++) starts[block + 1]! += starts[block]!
   const next = starts.slice()
-  const units = new Uint32Array(blockOf.length)
-  for (let unit = 0; unit < blockOf.length; unit++) units[next[blockOf[unit]!]!++] = unit
-  return { units, starts }
+  for (const unit of units.slice()) units[next[blockOf[unit]!]!++] = unit
+  return starts
 }
 
-function shuffleInPlace(units: Uint32Array, random: Random32): void {
+/**
+ * Reorders a block's units so that the first few of them are spread over the table, whatever their number: the van der
+ * Corput sequence, started at random by an exclusive or. Where units open one after the other, early batches have few.
+ */
+function spread(units: Uint32Array, random: Random32): void {
   const sorted = units.slice()
-  const order = permutation(units.length, random)
-  for (let index = 0; index < units.length; index++) units[index] = sorted[order[index]!]!
+  const bits = 32 - Math.clz32(units.length)
+  const shift = 32 - bits
+  const start = random() >>> shift
+  let filled = 0
+  for (let index = 0; index < 1 << bits; index++) {
+    const position = (reversed(index) >>> shift) ^ start
+    if (position < sorted.length) units[filled++] = sorted[position]!
+  }
+}
+
+/** The 32 bits of a word from last to first. */
+function reversed(word: number): number {
+  let bits = ((word >>> 1) & 0x5555_5555) | ((word & 0x5555_5555) << 1)
+  bits = ((bits >>> 2) & 0x3333_3333) | ((bits & 0x3333_3333) << 2)
+  bits = ((bits >>> 4) & 0x0f0f_0f0f) | ((bits & 0x0f0f_0f0f) << 4)
+  bits = ((bits >>> 8) & 0x00ff_00ff) | ((bits & 0x00ff_00ff) << 8)
+  return ((bits >>> 16) | (bits << 16)) >>> 0
 }
 
 /** Bits of a whole number of at most 2^53 - 1; without logarithms, whose last bit may differ between machines. */
