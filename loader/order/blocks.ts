@@ -34,7 +34,7 @@ export interface EpochBlocks {
 /** Where a number of blocks is too small, a twentieth more is tried, at least one. */
 const GROWTH = 20
 /** An epoch that is not shuffled reads ahead in blocks of this part of `blockBytes`: there is nothing to mix. */
-const SEQUENTIAL_PART = 8
+export const SEQUENTIAL_PART = 8
 
 /**
  * The blocks of a shuffled epoch. O(units) time and memory, whatever the number of rows.
@@ -108,15 +108,10 @@ function assign(
   blockBytes: number,
 ): { readonly count: number; readonly units: Uint32Array; readonly blockOf: Uint32Array } {
   const units = strata(unitBytes)
-  let total = 0
-  let limit = blockBytes
-  for (const bytes of unitBytes) {
-    total += bytes
-    limit = Math.max(limit, bytes)
-  }
+  const total = unitBytes.reduce((sum, bytes) => sum + bytes, 0)
   let count = Math.min(Math.max(Math.ceil(total / blockBytes), 1), units.length)
   for (;;) {
-    const blockOf = assigned(units, unitBytes, { count, limit, random: randomOf(`${text}/blocks/${count}`) })
+    const blockOf = assigned(units, unitBytes, { count, blockBytes, random: randomOf(`${text}/blocks/${count}`) })
     if (blockOf !== undefined) return { count, units, blockOf }
     // as many blocks as units always fit
     count = Math.min(count + Math.max(1, Math.floor(count / GROWTH)), units.length)
@@ -126,12 +121,15 @@ function assign(
 /**
  * Each run of `count` units is dealt out, one to a block, by a permutation of its own; the one shorter run to the first
  * blocks of its permutation. Which also makes the order of the blocks a random one.
- * @returns the block of each canonical unit; undefined when one would exceed `limit`.
+ *
+ * A block that has no room for a unit is passed over for the next of the permutation that has, first among those
+ * without a unit of this run, so that one huge unit fills its block and changes nothing for the others.
+ * @returns the block of each canonical unit; undefined when there is not room for all.
  */
 function assigned(
   units: Uint32Array,
   unitBytes: readonly number[],
-  { count, limit, random }: { count: number; limit: number; random: Random32 },
+  { count, blockBytes, random }: { count: number; blockBytes: number; random: Random32 },
 ): Uint32Array | undefined {
   const blockOf = new Uint32Array(units.length)
   const filled = new Float64Array(count)
@@ -141,9 +139,18 @@ function assigned(
     const length = start === short ? units.length % count : count
     for (let index = 0; index < length; index++) {
       const unit = units[start + index]!
-      const block = blocks[index]!
-      filled[block]! += unitBytes[unit]!
-      if (filled[block]! > limit) return undefined
+      const bytes = unitBytes[unit]!
+      const hasRoom = (block: number): boolean => filled[block] === 0 || filled[block]! + bytes <= blockBytes
+      let chosen = index
+      while (chosen < count && !hasRoom(blocks[chosen]!)) chosen++
+      if (chosen === count) chosen = blocks.findIndex(hasRoom)
+      if (chosen < 0) return undefined
+      const block = blocks[chosen]!
+      if (chosen > index) {
+        blocks[chosen] = blocks[index]!
+        blocks[index] = block
+      }
+      filled[block]! += bytes
       blockOf[unit] = block
     }
     start += length
