@@ -43,7 +43,11 @@ export interface TFDatasetOptions<T> {
    * `batchesPerEpoch` uses one iterator for all of its epochs and needs as many.
    */
   readonly epochs?: number | undefined
-  /** Epoch of the dataset that the first iterator starts with. Default 0. Each iterator goes on where one ended. */
+  /**
+   * Epoch of the dataset that the first iterator starts with; each iterator goes on where one ended. Default: what
+   * `dataset.epoch()` gives, so that after `loadStateDict` the first iterator has the batches that are left of the
+   * epoch, and later ones have whole epochs.
+   */
   readonly firstEpoch?: number | undefined
 }
 
@@ -53,17 +57,19 @@ export interface TFElement<T> {
 }
 
 export interface TFDataset<T> {
-  /** Elements of one iterator. */
+  /** Elements of one iterator; null when unknown, as in tf.data, whose type says `number` too. */
   size: number
   iterator(): Promise<{ next(): Promise<IteratorResult<TFElement<T>>> }>
 }
 
 /** The part of a dataset that this needs. */
 export interface EpochSource {
-  readonly numBatches: number
+  /** Undefined when only reading can tell. */
+  readonly numBatches: number | undefined
   /** Of every batch. */
   readonly schema: ArrowSchema
-  epoch(epoch: number): AsyncIterableIterator<RecordBatch, void, undefined>
+  /** @param epoch without it: what is left of the epoch of a loaded state, else the epoch after the one begun last. */
+  epoch(epoch?: number): AsyncIterableIterator<RecordBatch, void, undefined>
 }
 
 /**
@@ -75,18 +81,24 @@ export function toTFDataset<T>(dataset: EpochSource, tf: TensorFlow<T>, options:
   if (typeof tf?.tensor !== 'function' || typeof tf.tidy !== 'function') {
     throw invalid('tf', 'the module of TensorFlow.js: import * as tf from …', typeof tf)
   }
-  const { epochs = 1, firstEpoch = 0 } = options
+  const { epochs = 1, firstEpoch } = options
   if (epochs !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(epochs) && epochs >= 1)) {
     throw invalid('epochs', 'an integer from 1, or Infinity', String(epochs))
   }
-  if (!Number.isSafeInteger(firstEpoch) || firstEpoch < 0) throw invalid('firstEpoch', 'an integer from 0', firstEpoch)
+  if (firstEpoch !== undefined && !(Number.isSafeInteger(firstEpoch) && firstEpoch >= 0)) {
+    throw invalid('firstEpoch', 'an integer from 0', firstEpoch)
+  }
   const toElement = elementMaker(tf, dataset.schema, options)
-  let nextEpoch = firstEpoch
+  let begun = 0
+  const beginEpoch = (): AsyncIterator<RecordBatch, void, undefined> =>
+    firstEpoch === undefined ? dataset.epoch() : dataset.epoch(firstEpoch + begun++)
   let endPrevious = async (): Promise<void> => {}
 
   const iterator = (): { next(): Promise<IteratorResult<TFElement<T>>> } => {
     let batches: AsyncIterator<RecordBatch, void, undefined> | undefined
     let left = epochs
+    /** Epochs without a batch, one after the other: a loaded state may have nothing left of its epoch. */
+    let empty = 0
     let started = false
     let ended = false
     const end = async (): Promise<void> => {
@@ -105,7 +117,7 @@ export function toTFDataset<T>(dataset: EpochSource, tf: TensorFlow<T>, options:
         started = true
         const previous = endPrevious
         endPrevious = end
-        batches = dataset.epoch(nextEpoch++)
+        batches = beginEpoch()
         // Under way before the old one ends, which would otherwise take the worker threads along.
         pulled = batches.next()
         pulled.catch(() => {}) // reported below
@@ -114,9 +126,12 @@ export function toTFDataset<T>(dataset: EpochSource, tf: TensorFlow<T>, options:
       while (!ended) {
         const { done, value } = await (pulled ?? batches!.next()).catch(endedOrThrow)
         pulled = undefined
-        if (done !== true) return { done: false, value: toElement(value) }
-        if (ended || --left <= 0 || dataset.numBatches === 0) ended = true
-        else batches = dataset.epoch(nextEpoch++)
+        if (done !== true) {
+          empty = -1
+          return { done: false, value: toElement(value) }
+        }
+        if (ended || --left <= 0 || ++empty >= 2) ended = true
+        else batches = beginEpoch()
       }
       return { done: true, value: undefined }
     }
@@ -131,7 +146,8 @@ export function toTFDataset<T>(dataset: EpochSource, tf: TensorFlow<T>, options:
       },
     }
   }
-  return { size: dataset.numBatches * epochs, iterator: async () => iterator() }
+  const size = dataset.numBatches === undefined ? null : dataset.numBatches * epochs
+  return { size: size as number, iterator: async () => iterator() }
 }
 
 function elementMaker<T>(

@@ -1,10 +1,9 @@
 import * as tf from '@tensorflow/tfjs'
 import type { RecordBatch } from 'apache-arrow'
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type Dataset, type DatasetOptions, openDataset } from '../../../loader/index.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { type EpochSource, type TFDatasetOptions, toTFDataset } from '../../../loader/tensors/tfjs.ts'
-import { folderWarehouse, memoryUrl, rowsBatch, rowsTable, withDataset } from '../support.ts'
-import { countWorkers } from '../support-workers.ts'
+import { rowsBatch } from '../support.ts'
+import { listBatch } from './list-batch.ts'
 
 type Options = TFDatasetOptions<tf.Tensor>
 const N: Options = { xs: 'n', ys: 'n' }
@@ -16,18 +15,27 @@ beforeAll(async () => {
   await tf.setBackend('cpu')
 })
 
-/** Epochs of three batches of two rows that tell which ones were begun, in which order, and which were left. */
-function source(): EpochSource & { readonly log: string[] } {
+/**
+ * Epochs of three batches of two rows that tell which ones were begun, in which order, and which were left. With a
+ * state, the first epoch without a number is what is left of the one in the state.
+ */
+function source(state = { epoch: 0, batches: 0 }): EpochSource & { readonly log: string[] } {
   const log: string[] = []
+  let next = state.epoch
   return {
     log,
     numBatches: 3,
     schema: rowsBatch([]).schema,
-    epoch: (epoch) => {
+    epoch: (given) => {
+      const first = given === undefined && next === state.epoch ? state.batches : 0
+      const epoch = given ?? next
+      next = epoch + 1
       async function* batches(): AsyncGenerator<RecordBatch, void, undefined> {
         log.push(`begin ${epoch}`)
         try {
-          for (let batch = 0; batch < 3; batch++) yield rowsBatch([epoch * 10 + batch * 2, epoch * 10 + batch * 2 + 1])
+          for (let batch = first; batch < 3; batch++) {
+            yield rowsBatch([epoch * 10 + batch * 2, epoch * 10 + batch * 2 + 1])
+          }
           log.push(`end ${epoch}`)
         } finally {
           log.push(`closed ${epoch}`)
@@ -79,6 +87,64 @@ describe('iterators', () => {
     expect(toTFDataset(source(), tf, { ...N, epochs: Number.POSITIVE_INFINITY }).size).toBe(Number.POSITIVE_INFINITY)
   })
 
+  it('have no size, as in tf.data, when only reading tells how many batches there are', () => {
+    for (const epochs of [1, 5]) {
+      expect(toTFDataset({ ...source(), numBatches: undefined }, tf, { ...N, epochs }).size).toBe(null)
+    }
+  })
+
+  it('go on with what is left of the epoch of a loaded state, then through whole epochs', async () => {
+    const dataset = toTFDataset(source({ epoch: 2, batches: 2 }), tf, N)
+    const rows: number[][] = []
+    for (let epoch = 0; epoch < 2; epoch++) {
+      await dataset.iterator() // thrown away, as fitDataset does
+      const iterator = await dataset.iterator()
+      const seen: number[] = []
+      for (let element = await iterator.next(); element.done !== true; element = await iterator.next()) {
+        seen.push(...rowsTaken(element))
+      }
+      rows.push(seen)
+    }
+    expect(rows).toEqual([
+      [24, 25],
+      [30, 31, 32, 33, 34, 35],
+    ])
+  })
+
+  it('go on behind a state with nothing left of its epoch, and end when epochs are empty', async () => {
+    const dataset = toTFDataset(source({ epoch: 2, batches: 3 }), tf, { ...N, epochs: 2 })
+    expect(rowsTaken(await (await dataset.iterator()).next())).toEqual([30, 31])
+    const none = { ...source(), numBatches: undefined, epoch: () => source({ epoch: 0, batches: 3 }).epoch() }
+    const empty = await toTFDataset(none, tf, { ...N, epochs: Number.POSITIVE_INFINITY }).iterator()
+    expect((await empty.next()).done).toBe(true)
+  })
+
+  it('serve tf.data around them: a prefetch of 8 asks at the same time and behind the end', async () => {
+    const from = source()
+    const data = toTFDataset(from, tf, { ...N, epochs: 2 })
+    const ahead = tf.data.generator(() => data.iterator() as never).prefetch(8)
+    const rows: number[] = []
+    await ahead.forEachAsync((element) => {
+      const { xs, ys } = element as unknown as { xs: tf.Tensor; ys: tf.Tensor }
+      rows.push(...xs.dataSync())
+      tf.dispose([xs, ys])
+    })
+    expect(rows).toEqual([0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15])
+    expect(from.log.filter((line) => line.startsWith('begin'))).toEqual(['begin 0', 'begin 1'])
+  })
+
+  it('are made of fresh tensors each time, also where two sides name one column', async () => {
+    const before = tf.memory().numTensors
+    const iterator = await toTFDataset(source(), tf, N).iterator()
+    const [one, two] = [await iterator.next(), await iterator.next()]
+    if (one.done === true || two.done === true) throw new Error('three batches')
+    expect(tf.memory().numTensors).toBe(before + 4)
+    tf.dispose([one.value.xs, one.value.ys])
+    expect(rowsTaken(two)).toEqual([2, 3])
+    tf.dispose([two.value.xs, two.value.ys])
+    expect(tf.memory().numTensors).toBe(before)
+  })
+
   it('fail with the error of a source function once, without leaving tensors behind', async () => {
     const xs = (): tf.Tensor => {
       tf.scalar(1).add(1)
@@ -123,6 +189,36 @@ describe('elements', () => {
     expect(await element({ left: 'n' })).toMatchObject({ left: { shape: [2, 1] } })
     const lengths = await element((batch) => tf.tensor1d(batch.texts('id').map((id) => id!.length)))
     expect([...(lengths as tf.Tensor).dataSync()]).toEqual([10, 10])
+  })
+
+  it('take lists of numbers by name, padded as `pad` says', async () => {
+    const record = listBatch(
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      [[5], [6, 7, 8]],
+    )
+    const epoch = (): AsyncIterableIterator<RecordBatch, void, undefined> =>
+      (async function* () {
+        yield record
+      })()
+    const from = { ...source(), schema: record.schema, epoch }
+    const pad = { ragged: { padToMultipleOf: 4, padValue: -1 } }
+    const options: Options = { xs: ['fixed', 'ragged'], ys: { out: 'ragged' }, pad }
+    const next = await (await toTFDataset(from, tf, options).iterator()).next()
+    if (next.done === true) throw new Error('one batch')
+    const [fixed, ragged] = next.value.xs as tf.Tensor[]
+    expect(fixed).toMatchObject({ shape: [2, 2], dtype: 'int32' })
+    expect([...fixed!.dataSync()]).toEqual([1, 2, 3, 4])
+    expect(ragged).toMatchObject({ shape: [2, 4], dtype: 'int32' })
+    expect([...ragged!.dataSync()]).toEqual([5, -1, -1, -1, 6, 7, 8, -1])
+    const asked = (more: object): unknown => toTFDataset(from, tf, { ...options, ...more })
+    const refused = expect.objectContaining({ code: 'FIRN_INVALID_OPTION' }) as Error
+    expect(() => asked({ pad: { fixed: { padTo: 4 } } })).toThrow(refused)
+    expect(() => asked({ pad: { ragged: { padTo: 0 } } })).toThrow(refused)
+    expect(() => asked({ pad: { ragged: { width: 4 } } })).toThrow(refused)
+    expect(() => asked({ pad: { raged: { padTo: 4 } } })).toThrow(refused)
   })
 
   it('come from synchronous functions only; what a promise becomes is disposed', async () => {
@@ -170,123 +266,5 @@ describe('elements', () => {
     for (const module of [undefined, null, {}, { default: tf }]) {
       expect(() => toTFDataset(source(), module as never, N)).toThrow(refused)
     }
-  })
-})
-
-describe('model.fitDataset', () => {
-  let model: tf.Sequential
-  beforeEach(() => {
-    model = tf.sequential({
-      layers: [tf.layers.dense({ inputShape: [1], units: 1, kernelInitializer: 'zeros' })],
-    })
-    model.compile({ optimizer: tf.train.adam(0.05), loss: 'meanSquaredError' })
-  })
-
-  const options = (warehouse: string, more: Partial<DatasetOptions> = {}): DatasetOptions => ({
-    warehouse,
-    table: 't.rows',
-    columns: ['n'],
-    shuffle: { seed: 3, blockRowGroups: 4 },
-    batch: { size: 50 },
-    ...more,
-  })
-  const scaled = (batch: { numbers(column: string): { values: ArrayLike<number> } }, by: number): tf.Tensor =>
-    tf.tensor2d(
-      Float32Array.from(batch.numbers('n').values, (n) => (n / 500) * by),
-      [50, 1],
-    )
-  const line: Options = { xs: (batch) => scaled(batch, 1), ys: (batch) => scaled(batch, 3) }
-
-  it('learns from two epochs, every row in each, and leaves as many tensors as the model has', async () => {
-    const { url } = await rowsTable(memoryUrl())
-    await withDataset(options(url), async (dataset) => {
-      const seen: number[] = []
-      const xs: Options['xs'] = (batch) => {
-        seen.push(...(batch.record.getChild('n')!.toArray() as Int32Array))
-        return scaled(batch, 1)
-      }
-      const data = dataset.toTFDataset(tf, { ...line, xs })
-      await model.fitDataset(data, { epochs: 1, verbose: 0 }) // makes the optimizer's variables
-      const before = tf.memory().numTensors
-      const history = await model.fitDataset(data, { epochs: 2, verbose: 0 })
-      expect(tf.memory().numTensors).toBe(before)
-      const all = Array.from({ length: 500 }, (_, n) => n)
-      for (const epoch of [0, 1, 2]) {
-        expect(seen.slice(epoch * 500, epoch * 500 + 500).toSorted((a, b) => a - b)).toEqual(all)
-      }
-      expect(seen).toHaveLength(1500)
-      expect(seen.slice(0, 500)).not.toEqual(seen.slice(500, 1000))
-      const losses = history.history['loss'] as number[]
-      expect(losses[1]!).toBeLessThan(losses[0]!)
-    })
-  })
-
-  it('with batchesPerEpoch goes on through the epochs of one iterator', async () => {
-    const { url } = await rowsTable(memoryUrl())
-    await withDataset(options(url), async (dataset) => {
-      const epochs: number[] = []
-      const counting: Pick<Dataset, 'numBatches' | 'schema' | 'epoch'> = {
-        numBatches: dataset.numBatches,
-        schema: dataset.schema,
-        epoch: (epoch) => {
-          epochs.push(epoch ?? 0)
-          return dataset.epoch(epoch)
-        },
-      }
-      const data = toTFDataset(counting, tf, { ...line, epochs: 3 })
-      const history = await model.fitDataset(data, { epochs: 6, batchesPerEpoch: 5, verbose: 0 })
-      expect(history.epoch).toHaveLength(6)
-      expect(epochs).toEqual([0, 1, 2])
-    })
-  })
-
-  it('takes a dataset for validation', async () => {
-    const { url } = await rowsTable(memoryUrl())
-    await withDataset(options(url), async (dataset) => {
-      const validation = await openDataset(options(url, { shuffle: false }))
-      const history = await model.fitDataset(dataset.toTFDataset(tf, line), {
-        epochs: 2,
-        verbose: 0,
-        validationData: validation.toTFDataset(tf, line) as never,
-      })
-      expect(history.history['val_loss']).toHaveLength(2)
-      await validation[Symbol.asyncDispose]()
-    })
-  })
-
-  it('stopped early, then run again, reads on with the same workers; closing ends them', async () => {
-    const warehouse = await folderWarehouse()
-    const workers = countWorkers()
-    try {
-      await rowsTable(warehouse.url)
-      const dataset = await openDataset(options(warehouse.url, { numWorkers: 1 }))
-      const data = dataset.toTFDataset(tf, line)
-      const stopAt = (batch: number): tf.CustomCallbackArgs => ({
-        onBatchEnd: async (index) => {
-          if (index === batch) model.stopTraining = true
-        },
-      })
-      await model.fitDataset(data, { epochs: 3, verbose: 0, callbacks: stopAt(1) })
-      const before = tf.memory().numTensors
-      const history = await model.fitDataset(data, { epochs: 1, verbose: 0 })
-      expect(history.epoch).toEqual([0])
-      expect(tf.memory().numTensors).toBe(before)
-      expect(workers).toMatchObject({ started: 1, alive: 1 })
-      await dataset[Symbol.asyncDispose]()
-      expect(workers.alive).toBe(0)
-    } finally {
-      workers.stop()
-      await warehouse.remove()
-    }
-  })
-
-  it('passes on what goes wrong while reading', async () => {
-    const { url } = await rowsTable(memoryUrl())
-    const controller = new AbortController()
-    const dataset = await openDataset(options(url, { signal: controller.signal }))
-    const reason = new Error('enough')
-    const callbacks = { onEpochBegin: async () => controller.abort(reason) }
-    const fitting = model.fitDataset(dataset.toTFDataset(tf, line), { epochs: 1, verbose: 0, callbacks })
-    await expect(fitting).rejects.toBe(reason)
   })
 })
