@@ -14,7 +14,10 @@ import { batchFromWire, type WorkerReply, type WorkerRequest, type WorkerSetup }
 import { workerFlags } from './worker-flags.ts'
 
 /** The sources run as they are in development (`.ts`) and compiled in the package (`.js`). */
-const WORKER_URL: URL = new URL(import.meta.url.endsWith('.ts') ? './preview-worker.ts' : './preview-worker.js', import.meta.url)
+const WORKER_URL: URL = new URL(
+  import.meta.url.endsWith('.ts') ? './preview-worker.ts' : './preview-worker.js',
+  import.meta.url,
+)
 
 interface Waiting {
   readonly resolve: (batch: RecordBatch) => void
