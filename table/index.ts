@@ -39,6 +39,7 @@ export { arrowField, arrowSchema, arrowType } from './format/arrow-schema.ts'
 export { bytesAt, type IcebergValue, isValidAt, valueAt } from './format/arrow-values.ts'
 export { parseJson, printJson } from './format/json.ts'
 export { describeParquet, type RowGroupInfo } from './format/parquet-reader.ts'
+export { describeParquetFile, nameMappingFor, type ParquetDescription } from './format/parquet-schema.ts'
 export {
   type EpochMicros,
   type EpochMillis,

@@ -20,6 +20,8 @@ export interface FileNode {
   readonly leaf: (LeafShape & { readonly index: number }) | undefined
   readonly precision: number | undefined
   readonly scale: number | undefined
+  /** A time of day, or a moment: an instant or what a clock on the wall showed. */
+  readonly moment: 'time' | 'utc' | 'local' | undefined
 }
 
 type Repetition = 'REQUIRED' | 'OPTIONAL' | 'REPEATED'
@@ -30,6 +32,8 @@ export type Annotation =
   | 'other'
   | 'list'
   | 'map'
+  | 'text'
+  | 'uuid'
   | 'decimal'
   | 'millis'
   | 'micros'
@@ -113,6 +117,7 @@ function schemaTree(elements: readonly ThriftStruct[], leaves: FileNode[]): File
       annotation: annotationOf(element),
       precision: element.field_8 as number | undefined,
       scale: decimalScale(element),
+      moment: momentOf(element),
     }
     const childCount = (element.field_5 as number | undefined) ?? 0
     if (isRoot || childCount > 0) {
@@ -135,11 +140,22 @@ const decimalScale = (element: ThriftStruct): number | undefined => {
   return ((logical?.field_1 ?? element.field_7) as number | undefined) ?? undefined
 }
 
+function momentOf(element: ThriftStruct): FileNode['moment'] {
+  const logical = element.field_10 as ThriftStruct | undefined
+  const converted = element.field_6 as number | undefined
+  if (logical?.field_7 !== undefined || (logical === undefined && (converted === 7 || converted === 8))) return 'time'
+  const timestamp = logical?.field_8 as ThriftStruct | undefined
+  if (timestamp !== undefined) return timestamp.field_1 === true ? 'utc' : 'local'
+  return logical === undefined && (converted === 9 || converted === 10) ? 'utc' : undefined
+}
+
 /** Positions in the enumeration `ConvertedType`. */
 const CONVERTED: Readonly<Record<number, Annotation>> = {
+  0: 'text',
   1: 'map',
   2: 'map',
   3: 'list',
+  4: 'text',
   5: 'decimal',
   6: 'date',
   7: 'millis',
@@ -148,11 +164,14 @@ const CONVERTED: Readonly<Record<number, Annotation>> = {
   10: 'micros',
   13: 'uint32',
   14: 'uint64',
+  19: 'text',
 }
 const UNITS: readonly Annotation[] = ['millis', 'micros', 'nanos']
 
 function annotationOf(element: ThriftStruct): Annotation {
   const logical = element.field_10 as ThriftStruct | undefined
+  if (logical?.field_1 !== undefined || logical?.field_4 !== undefined || logical?.field_12 !== undefined) return 'text'
+  if (logical?.field_14 !== undefined) return 'uuid'
   if (logical?.field_2 !== undefined) return 'map'
   if (logical?.field_3 !== undefined) return 'list'
   if (logical?.field_5 !== undefined) return 'decimal'

@@ -120,7 +120,7 @@ export function describeParquet(bytes: Uint8Array, where: string): readonly RowG
   return describeRowGroups(footer, columnsWithIds(footer.root, undefined, where))
 }
 
-async function readFooter(
+export async function readFooter(
   store: ObjectStore,
   key: string,
   sizeBytes: number,
@@ -140,7 +140,7 @@ async function readFooter(
   return parseFooter(whole.bytes, where)
 }
 
-function describeRowGroups(footer: Footer, columns: readonly FileNode[]): readonly RowGroupInfo[] {
+export function describeRowGroups(footer: Footer, columns: readonly FileNode[]): readonly RowGroupInfo[] {
   const ids = new Map<number, number>()
   const visit = (node: FileNode): void => {
     if (node.leaf !== undefined && node.fieldId !== undefined) ids.set(node.leaf.index, node.fieldId)
