@@ -9,6 +9,8 @@ import type { FileRef, PlannedUnit } from './plan.ts'
 export interface CutFile {
   readonly ref: FileRef
   readonly splitOffsets: readonly number[]
+  /** Where its footer has been read already. */
+  readonly rowGroups?: readonly RowGroupSizes[]
 }
 
 export interface CutContext {
@@ -71,12 +73,18 @@ const boundsOf = (offsets: readonly number[], { fileSizeBytes }: FileRef): reado
     .filter((offset) => Number.isSafeInteger(offset) && offset >= 0 && offset < fileSizeBytes)
     .sort((a, b) => a - b)
 
+/** By position in `files`. */
 async function readFooters(
   needed: readonly number[],
   files: readonly CutFile[],
   { store, location, schema, signal }: CutContext,
 ): Promise<ReadonlyMap<number, readonly RowGroupSizes[]>> {
   const footers = new Map<number, readonly RowGroupSizes[]>()
+  for (const position of needed) {
+    const known = files[position]!.rowGroups
+    if (known !== undefined) footers.set(position, known)
+  }
+  const unread = needed.filter((position) => !footers.has(position))
   const read = async (position: number, abort: AbortSignal): Promise<readonly [number, readonly RowGroupSizes[]]> => {
     const { partition, spec, nameMapping, ...file } = files[position]!.ref
     const task = {
@@ -87,7 +95,7 @@ async function readFooters(
     }
     return [position, (await openFileTask(store, location, task, schema, { signal: abort })).rowGroups]
   }
-  for await (const [position, rowGroups] of prefetch(needed, read, { depth: FOOTER_DEPTH, signal })) {
+  for await (const [position, rowGroups] of prefetch(unread, read, { depth: FOOTER_DEPTH, signal })) {
     footers.set(position, rowGroups)
   }
   return footers
