@@ -1,10 +1,13 @@
 /** From options to an open dataset: find the table or folder, fix the snapshot, plan what is read. */
+import type { Schema as ArrowSchema } from 'apache-arrow'
 import { type Clock, systemClock } from '../table/clock.ts'
 import { FirnError } from '../table/errors.ts'
 import { openCatalog, openStore, openTableAt, type Snapshot, type StoreOptions, type Table } from '../table/index.ts'
 import { Dataset } from './dataset.ts'
 import { isUrl } from './options/origin.ts'
 import { type DatasetOptions, inMemory, type ResolvedOptions, resolveOptions, unreachableWorkers } from './options.ts'
+import { transformedSchema } from './read/transform.ts'
+import type { LoaderPlan } from './source/plan.ts'
 import { planFolder } from './source/plan-folder.ts'
 import { planTable } from './source/plan-table.ts'
 
@@ -24,14 +27,20 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   if (resolved.origin.kind === 'folder') {
     const store = openStore(resolved.origin.url, { ...storeOptions, clock })
     const plan = await planFolder(store, resolved, { storeOptions, signal })
-    return new Dataset({ plan, options: resolved, store, signal, clock })
+    return new Dataset({ plan, schema: await schemaOf(plan), options: resolved, store, signal, clock })
   }
   const table = await openTable(resolved.origin.table, options, storeOptions, clock)
   checkWorkers(resolved, table)
   const snapshot = snapshotOf(table, resolved)
   const ownStore = (await table.workerStoreOptions()) ?? storeOptions
   const plan = await planTable(table, snapshot, resolved, { storeOptions: ownStore, signal })
-  return new Dataset({ plan, options: resolved, store: table.store, table, snapshot, signal, clock })
+  const schema = await schemaOf(plan)
+  return new Dataset({ plan, schema, options: resolved, store: table.store, table, snapshot, signal, clock })
+}
+
+/** Of the batches: a transform is asked once, in this thread, what it makes of no rows. */
+async function schemaOf({ arrow, read: { transform } }: LoaderPlan): Promise<ArrowSchema> {
+  return transform === undefined ? arrow : await transformedSchema(transform, arrow)
 }
 
 function snapshotOf(table: Table, { selector }: ResolvedOptions): Snapshot {

@@ -158,7 +158,7 @@ export type { ManifestFile, PartitionSummary } from './manifest/manifest-list.ts
 export { snapshotManifests } from './manifest/snapshot-manifests.ts'
 export type { DeleteFileTask } from './scan/delete-index.ts'
 export { createDeleteReader, type DeleteReader } from './scan/deletes.ts'
-export type { ColumnReference, Expression } from './scan/expression.ts'
+export { type ColumnReference, columnsOf as filterColumns, type Expression } from './scan/expression.ts'
 export type { SnapshotChange } from './scan/incremental.ts'
 export {
   type DataFileReader,

@@ -1,7 +1,7 @@
 /** Which columns are read for the batches. */
 import { FirnError } from '../../table/errors.ts'
-import { isPrimitive, type Schema } from '../../table/index.ts'
-import type { ResolvedOptions } from '../options.ts'
+import { type Expression, fieldByName, fieldsById, filterColumns, isPrimitive, type Schema } from '../../table/index.ts'
+import type { ResolvedOptions, SplitRange } from '../options.ts'
 
 /**
  * Those of the options, and of token budgets the column that says how long a row is, unless a transform makes it.
@@ -34,4 +34,24 @@ export function readColumns(
     })
   }
   return columns === undefined || columns.includes(lengthColumn) ? columns : [...columns, lengthColumn]
+}
+
+/** Ids of the columns without parts that are read: for the batches, the filter and the split. */
+export function leavesRead(
+  schema: Schema,
+  projected: Schema,
+  where: Expression | undefined,
+  split: SplitRange | undefined,
+): ReadonlySet<number> {
+  const wanted = new Map(projected.fields.map((field) => [field.id, field]))
+  const known = fieldsById(schema)
+  for (const id of where === undefined ? [] : filterColumns(where)) {
+    const field = known.get(id)
+    if (field !== undefined) wanted.set(id, field)
+  }
+  if (split !== undefined) {
+    const field = fieldByName(schema, split.column)
+    wanted.set(field.id, field)
+  }
+  return new Set(fieldsById({ ...schema, fields: [...wanted.values()] }).keys())
 }

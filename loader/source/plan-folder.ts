@@ -19,7 +19,7 @@ import {
   type Schema,
 } from '../../table/index.ts'
 import type { ResolvedOptions } from '../options.ts'
-import { readColumns } from './columns.ts'
+import { leavesRead, readColumns } from './columns.ts'
 import { type CutFile, cutUnits } from './cut-units.ts'
 import type { FileRef, LoaderPlan } from './plan.ts'
 import { planHash } from './plan-hash.ts'
@@ -72,6 +72,9 @@ export async function planFolder(
     filter: where === undefined ? undefined : printWhere(where, schema),
     split,
     footersRead: files.length,
+    fileBytes: listed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    columnBytes: columnBytesOf(described, leavesRead(schema, projected, where, split)),
+    deleteFiles: 0,
   }
   const readable = { ...schema, fields: schema.fields.filter(({ type }) => isReadable(type)) }
   const read = {
@@ -89,6 +92,16 @@ export async function planFolder(
   const { tableUuid, snapshotId } = identityOf(listed)
   const hash = planHash({ tableUuid, files, units, filter: origin.filter, split }, options)
   return { tableUuid, snapshotId, files, units, hash, rowCount, read, schema: projected, arrow, origin }
+}
+
+/** Files without field ids do not tell columns apart here: then all of them count. */
+function columnBytesOf(files: readonly ParquetDescription[], leaves: ReadonlySet<number>): number {
+  let bytes = 0
+  for (const { columnSizes, compressedBytes } of files.flatMap(({ rowGroups }) => rowGroups)) {
+    if (columnSizes.size === 0) bytes += compressedBytes
+    for (const [id, size] of columnSizes) if (leaves.has(id)) bytes += size
+  }
+  return bytes
 }
 
 async function listFiles(store: ObjectStore, signal: AbortSignal | undefined): Promise<readonly ObjectInfo[]> {

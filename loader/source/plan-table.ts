@@ -16,7 +16,7 @@ import {
   type Table,
 } from '../../table/index.ts'
 import type { ResolvedOptions, SplitRange } from '../options.ts'
-import { readColumns } from './columns.ts'
+import { leavesRead, readColumns } from './columns.ts'
 import { cutUnits } from './cut-units.ts'
 import { deltaOf } from './delta.ts'
 import type { FileRef, LoaderPlan, ReadSetup } from './plan.ts'
@@ -67,6 +67,9 @@ export async function planTable(
     filter: where === undefined ? undefined : printWhere(where, schema),
     split,
     footersRead,
+    fileBytes: files.reduce((sum, { fileSizeBytes }) => sum + fileSizeBytes, 0),
+    columnBytes: columnBytesOf(tasks, leavesRead(schema, projected, rowFilter, selected.split)),
+    deleteFiles: new Set(tasks.flatMap(({ deletes }) => deletes.map(({ file }) => file.filePath))).size,
   }
   const read: ReadSetup = {
     storeUrl: table.store.url,
@@ -139,6 +142,17 @@ function rowsOf(tasks: readonly FileScanTask[]): number | undefined {
 
 const isVector = ({ content, fileFormat }: DataFile): boolean =>
   content === 'position-deletes' && fileFormat === 'PUFFIN'
+
+function columnBytesOf(tasks: readonly FileScanTask[], leaves: ReadonlySet<number>): number {
+  let bytes = 0
+  for (const { file } of tasks) {
+    const { columnSizes, fileSizeBytes } = file
+    // A writer that does not say how large its columns are leaves the file as the only bound.
+    if (columnSizes.size === 0) bytes += fileSizeBytes
+    for (const [id, size] of columnSizes) if (leaves.has(id)) bytes += size
+  }
+  return bytes
+}
 
 /** As the snapshot's summary counts its files; 0 when it does not. */
 function skippedOf({ summary }: Snapshot, selected: number): number {

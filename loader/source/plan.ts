@@ -88,4 +88,9 @@ export interface PlanOrigin {
   readonly split: SplitRange | undefined
   /** Data files whose footers were read for the plan. */
   readonly footersRead: number
+  /** Of the files, compressed. */
+  readonly fileBytes: number
+  /** Of the columns that are read, those of filter and split included, compressed; as the manifests say. */
+  readonly columnBytes: number
+  readonly deleteFiles: number
 }
