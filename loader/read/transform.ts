@@ -36,7 +36,8 @@ export type TransformColumn =
 
 /**
  * Called with some rows, in no order that it could rely on, and once with none, to learn the columns. What it gives for
- * a row must follow from that row alone: which rows come together changes with the epoch.
+ * a row must follow from that row alone: which rows come together changes with the epoch. A `FirnError` that it throws
+ * reaches the reader as it is.
  */
 export type Transform = (batch: RecordBatch) => Readonly<Record<string, TransformColumn>>
 
@@ -92,6 +93,7 @@ async function makeTransform({ module, options }: TransformModule, schema: Arrow
   try {
     transform = await (factory as TransformFactory)(options, { schema })
   } catch (cause) {
+    if (FirnError.is(cause)) throw cause
     throw failed(module, `cannot be set up: ${textOf(cause)}`, { cause })
   }
   if (typeof transform !== 'function') throw failed(module, 'gave no function to run')
@@ -104,6 +106,7 @@ function run(module: string, transform: Transform, batch: RecordBatch, expected:
   try {
     result = transform(batch)
   } catch (cause) {
+    if (FirnError.is(cause)) throw cause
     throw failed(module, `failed with ${batch.numRows} rows: ${textOf(cause)}`, { cause })
   }
   if (typeof result !== 'object' || result === null) throw failed(module, 'gave no columns')
