@@ -2,24 +2,20 @@
  * The module behind `tokenize()`: loaded where rows are decoded, once per thread. Ids go from the column's UTF-8 bytes
  * to where they stay.
  */
-import { type Schema as ArrowSchema, type Data, DataType, type RecordBatch } from 'apache-arrow'
+import { type Schema as ArrowSchema, type Data, DataType } from 'apache-arrow'
 import { FirnError } from '../../table/errors.ts'
 import { bytesAt, isValidAt } from '../../table/index.ts'
+import type { Transform, TransformColumn } from '../read/transform.ts'
 import type { ColumnSettings, TokenizeSettings } from './tokenize.ts'
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts'
 
-/** A column of ids: `width` of them a row, or as `offsets` say; or the name of a column that passes through. */
-type IdColumn =
-  | { readonly values: Int32Array; readonly width: number }
-  | { readonly values: Int32Array; readonly offsets: Int32Array }
-  | string
-
-type ColumnEncoder = (data: Data) => IdColumn
+type ColumnEncoder = (data: Data) => TransformColumn
 
 export default async function tokenizing(
-  settings: TokenizeSettings,
+  options: unknown,
   { schema }: { readonly schema: ArrowSchema },
-): Promise<(batch: RecordBatch) => Record<string, IdColumn>> {
+): Promise<Transform> {
+  const settings = options as TokenizeSettings // tokenize() made them
   const tokenizer = await loadTokenizer(settings.tokenizer)
   const columns = settings.columns.map((column) => ({
     to: column.to,
