@@ -15,7 +15,7 @@ import { isValidAt } from './arrow-values.ts'
  */
 export function takeRows(batch: RecordBatch, schema: Schema, rows: Int32Array): RecordBatch {
   const columns = batch.data.children.map((column, index) =>
-    takeData(column as Data, rows, schema.fields[index]?.name ?? ''),
+    takeColumn(column as Data, rows, schema.fields[index]?.name ?? ''),
   )
   return batchOfColumns(schema, columns, rows.length)
 }
@@ -51,11 +51,12 @@ type Values = Int32Array | Float64Array | BigInt64Array | Uint8Array | Uint32Arr
 const allocateLike = (values: Values, length: number): Values =>
   new (values.constructor as new (length: number) => Values)(length)
 
-function takeData(data: Data, rows: Int32Array, column: string): Data {
+/** Rows of one column, in buffers of its own. @throws {FirnError} as `takeRows`. */
+export function takeColumn(data: Data, rows: Int32Array, column: string): Data {
   const shared = { type: data.type, length: rows.length, ...takeValidity(data, rows) }
   switch (data.typeId) {
     case Type.Struct: {
-      const children = data.children.map((child) => takeData(child as Data, rows, column))
+      const children = data.children.map((child) => takeColumn(child as Data, rows, column))
       return makeData({ ...shared, children } as never)
     }
     case Type.List:
@@ -67,7 +68,7 @@ function takeData(data: Data, rows: Int32Array, column: string): Data {
         const start = from[rows[row]!]! - valueOffsets[row]!
         for (let item = valueOffsets[row]!; item < valueOffsets[row + 1]!; item++) items[item] = start + item
       }
-      return makeData({ ...shared, valueOffsets, child: takeData(data.children[0] as Data, items, column) } as never)
+      return makeData({ ...shared, valueOffsets, child: takeColumn(data.children[0] as Data, items, column) } as never)
     }
     case Type.Utf8:
     case Type.Binary:

@@ -152,7 +152,7 @@ function itemOffsets(
 
 const pathOf = ({ field }: ColumnPlan): string => `${field.name} (id ${field.id})`
 
-const nullInRequired = (plan: ColumnPlan, where: string): FirnError =>
+export const nullInRequired = (plan: ColumnPlan, where: string): FirnError =>
   corrupt(where, `required column ${pathOf(plan)} has nulls`)
 
 const countsDiffer = (plan: ColumnPlan, found: number, expected: number, where: string): FirnError =>

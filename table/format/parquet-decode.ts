@@ -1,143 +1,43 @@
 /**
- * Column chunks of Parquet: pages to values and levels, before anything is assembled of them. What the values mean is
- * decided elsewhere. Encodings that take more than a few lines are hyparquet's; no other file imports it.
- * Format: https://parquet.apache.org/docs/file-format/
+ * Column chunks of Parquet to values and levels, before anything is assembled of them. What the values mean is decided
+ * elsewhere. Encodings that take more than a few lines are hyparquet's; no other file imports it.
+ * Format: https://parquet.apache.org/docs/file-format/data-pages/encodings/
  */
-import { brotliDecompressSync, crc32, gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { byteStreamSplit } from 'hyparquet/src/encoding.js'
 import { readPlain } from 'hyparquet/src/plain.js'
 import type { DecodedArray, ParquetType } from 'hyparquet/src/types.js'
 import type { DecodedValues } from './arrow-columns.ts'
-import { lz4Block, lz4Hadoop } from './lz4.ts'
 import { deltaLengthStrings, deltaNumbers, deltaStrings } from './parquet-delta.ts'
 import { decodeHybrid } from './parquet-hybrid.ts'
-import { isPlausibleSize, type PageHeader, readPageHeader } from './parquet-page.ts'
-import { snappyDecompress } from './snappy.ts'
-
-/** What decoding a column chunk needs to know of its leaf column. */
-export interface LeafShape {
-  /** `INT32`, `BYTE_ARRAY`, …. */
-  readonly physical: string
-  readonly typeLength: number | undefined
-  /** Repetition of every node from the top-level column down to the leaf. */
-  readonly path: readonly ('REQUIRED' | 'OPTIONAL' | 'REPEATED')[]
-  readonly maxDefinition: number
-  readonly maxRepetition: number
-}
-
-export interface ChunkShape {
-  readonly codec: string
-  /** Entries: values with nulls and empty lists. */
-  readonly numValues: number
-  readonly uncompressedBytes: number
-}
+import {
+  type ChunkLevels,
+  type ChunkShape,
+  type LeafShape,
+  readPages,
+  type ValuePage,
+  viewOf,
+} from './parquet-pages.ts'
 
 /** A column chunk: levels of every entry, and the values of those that have one, page by page. */
-export interface LeafColumn {
-  readonly entries: number
-  /** `undefined`: every entry has a value. */
-  readonly definition: Uint8Array | undefined
-  /** `undefined`: every entry starts a row. */
-  readonly repetition: Uint8Array | undefined
+export interface LeafColumn extends ChunkLevels {
   readonly pages: readonly DecodedValues[]
 }
 
-/**
- * @param bytes the whole column chunk, dictionary page first.
- * @throws {Error} when they are damaged, or encoded or compressed in a way that is not read; callers name the object.
- */
+/** @throws {Error} as `readPages`. */
 export function decodeChunk(bytes: Uint8Array, leaf: LeafShape, chunk: ChunkShape): LeafColumn {
-  const levels = new Levels(leaf, chunk.numValues)
   const pages: DecodedValues[] = []
   let dictionary: DecodedArray | undefined
-  let at = 0
-  let fullBytes = 0
-  while (levels.entries < chunk.numValues) {
-    const header = readPageHeader(bytes, at)
-    at = header.end
-    fullBytes += header.fullSize
-    if (fullBytes > chunk.uncompressedBytes) throw new Error('pages are larger than their chunk')
-    // Pages of one chunk are held together: four times what one alone may claim.
-    if (!isPlausibleSize(fullBytes / 4, bytes.length))
-      throw new Error(`${fullBytes} bytes in a chunk of ${bytes.length}`)
-    const compressed = bytes.subarray(header.start, header.end)
-    if (header.checksum !== undefined && crc32(compressed) !== header.checksum) {
-      throw new Error('a page fails its checksum')
-    }
-    if (header.kind === 'dictionary') dictionary = dictionaryOf(compressed, header, leaf, chunk)
-    else if (header.kind === 'data') {
-      if (header.count > chunk.numValues - levels.entries) {
-        throw new Error(`a page of ${header.count} values where ${chunk.numValues - levels.entries} are left`)
-      }
-      const page = pageParts(compressed, header, leaf, chunk)
-      const present = levels.add(page)
-      const values = valuesOf(page, leaf, present, dictionary)
-      if (values.length !== present) throw new Error(`a page has ${values.length} of ${present} values`)
+  const levels = readPages(bytes, leaf, chunk, {
+    dictionary: (page, count) => {
+      dictionary = plainValues(page, leaf, count)
+    },
+    values: (page) => {
+      const values = decodeValues(page, leaf, dictionary)
+      if (values.length !== page.count) throw new Error(`a page has ${values.length} of ${page.count} values`)
       pages.push(values)
-    }
-  }
-  return levels.done(pages)
-}
-
-/** A data page taken apart, nothing decoded yet. Ranges are `[start, end)` of their bytes. */
-interface PageParts {
-  readonly entries: number
-  readonly encoding: string
-  readonly levels: Uint8Array
-  readonly repetition: readonly [number, number]
-  readonly definition: readonly [number, number]
-  readonly values: Uint8Array
-}
-
-function pageParts(compressed: Uint8Array, header: PageHeader, leaf: LeafShape, chunk: ChunkShape): PageParts {
-  const { count: entries, encoding, fullSize, levels: apart } = header
-  if (apart !== undefined) {
-    const repetitionEnd = apart.repetition
-    const end = repetitionEnd + apart.definition
-    if (end > compressed.length || end > fullSize) throw new Error('the levels of a page end after it')
-    const rest = compressed.subarray(end)
-    const values = apart.isCompressed ? inflate(rest, fullSize - end, chunk.codec) : rest
-    return {
-      entries,
-      encoding,
-      levels: compressed,
-      repetition: [0, repetitionEnd],
-      definition: [repetitionEnd, end],
-      values,
-    }
-  }
-  const page = inflate(compressed, fullSize, chunk.codec)
-  const view = viewOf(page)
-  let at = 0
-  const levels = (max: number, coding: string | undefined): readonly [number, number] => {
-    if (max === 0) return [at, at]
-    if (coding !== 'RLE') throw new Error(`levels encoded as ${String(coding)}`)
-    const start = at + 4
-    at = start + view.getUint32(at, true)
-    if (at > page.length) throw new Error('the levels of a page end after it')
-    return [start, at]
-  }
-  const repetition = levels(leaf.maxRepetition, header.repetitionEncoding)
-  const definition = levels(leaf.maxDefinition, header.definitionEncoding)
-  return { entries, encoding, levels: page, repetition, definition, values: page.subarray(at) }
-}
-
-function inflate(bytes: Uint8Array, length: number, codec: string): Uint8Array {
-  // Some writers leave a page of no values without even an empty frame.
-  if (length === 0) return EMPTY
-  const decompress = Object.hasOwn(CODECS, codec) ? CODECS[codec] : undefined
-  if (decompress === undefined) throw new Error(`compressed with ${codec}`)
-  const page = decompress(bytes, length)
-  if (page.length !== length) throw new Error(`a page of ${page.length} bytes, expected ${length}`)
-  return page
-}
-const EMPTY = new Uint8Array(0)
-
-function dictionaryOf(compressed: Uint8Array, header: PageHeader, leaf: LeafShape, chunk: ChunkShape): DecodedArray {
-  const { count, fullSize } = header
-  // Nobody writes a value into it that no row has; those without a row would take memory for nothing.
-  if (count > chunk.numValues) throw new Error(`a dictionary of ${count} values for ${chunk.numValues}`)
-  return plainValues(inflate(compressed, fullSize, chunk.codec), leaf, count)
+    },
+  })
+  return { ...levels, pages }
 }
 
 /** Bytes that a value takes at least. Booleans are packed. */
@@ -150,7 +50,8 @@ const PLAIN_WIDTHS: Readonly<Record<string, number>> = {
   BYTE_ARRAY: 4,
 }
 
-function plainValues(page: Uint8Array, { physical, typeLength }: LeafShape, count: number): DecodedArray {
+/** @throws {Error} when the page has not so many values. */
+export function plainValues(page: Uint8Array, { physical, typeLength }: LeafShape, count: number): DecodedArray {
   // Numbers are taken from the buffer that the page lies in, which may well go on behind it.
   const width = PLAIN_WIDTHS[physical] ?? (physical === 'BOOLEAN' ? 1 / 8 : (typeLength ?? 0))
   if (!(width > 0) || count * width > page.length) throw new Error(`${count} values in a page of ${page.length} bytes`)
@@ -163,10 +64,10 @@ function plainValues(page: Uint8Array, { physical, typeLength }: LeafShape, coun
   return values
 }
 
-function valuesOf(
-  { values: page, encoding }: PageParts,
+/** @throws {Error} when the page is damaged, or encoded in a way that is not read. */
+export function decodeValues(
+  { bytes: page, encoding, count }: ValuePage,
   leaf: LeafShape,
-  count: number,
   dictionary: DecodedArray | undefined,
 ): DecodedValues {
   if (count === 0) return []
@@ -188,11 +89,13 @@ function valuesOf(
       return Array.from(bits, (bit) => bit === 1)
     }
     case 'DELTA_BINARY_PACKED':
+      if (leaf.physical !== 'INT32' && leaf.physical !== 'INT64') break
       return deltaNumbers(page, count, leaf.physical !== 'INT32')
     case 'DELTA_LENGTH_BYTE_ARRAY':
+      if (leaf.physical !== 'BYTE_ARRAY') break
       return deltaLengthStrings(page, count)
     case 'DELTA_BYTE_ARRAY':
-      return deltaStrings(page, count)
+      return prefixedStrings(page, leaf, count)
     case 'BYTE_STREAM_SPLIT': {
       const width = PLAIN_WIDTHS[leaf.physical] ?? leaf.typeLength ?? 0
       if (!(width > 0) || count * width > page.length) throw new Error(`${count} values in ${page.length} bytes`)
@@ -200,6 +103,16 @@ function valuesOf(
     }
   }
   throw new Error(`${leaf.physical} encoded as ${encoding}`)
+}
+
+function prefixedStrings(page: Uint8Array, { physical, typeLength }: LeafShape, count: number): Uint8Array[] {
+  if (physical !== 'BYTE_ARRAY' && physical !== 'FIXED_LEN_BYTE_ARRAY') {
+    throw new Error(`${physical} encoded as DELTA_BYTE_ARRAY`)
+  }
+  const values = deltaStrings(page, count)
+  const odd = physical === 'BYTE_ARRAY' ? undefined : values.find((value) => value.length !== typeLength)
+  if (odd !== undefined) throw new Error(`a value of ${odd.length} bytes, expected ${typeLength}`)
+  return values
 }
 
 function lookUp(indexes: Int32Array, dictionary: DecodedArray): DecodedValues {
@@ -210,70 +123,4 @@ function lookUp(indexes: Int32Array, dictionary: DecodedArray): DecodedValues {
     values[index] = dictionary[at]
   }
   return values
-}
-
-/** The levels of all pages behind one another. Arrays are made when the first page needs them. */
-class Levels {
-  readonly #leaf: LeafShape
-  readonly #length: number
-  #definition: Uint8Array | undefined
-  #repetition: Uint8Array | undefined
-  entries = 0
-
-  constructor(leaf: LeafShape, length: number) {
-    this.#leaf = leaf
-    this.#length = length
-    if (length > MAX_ENTRIES) throw new Error(`a column chunk of ${length} values`)
-  }
-
-  /** @returns how many of the page's entries have a value. */
-  add({ entries: count, levels, repetition, definition }: PageParts): number {
-    const start = this.entries
-    this.entries += count
-    const { maxDefinition, maxRepetition } = this.#leaf
-    if (maxRepetition > 0) {
-      this.#repetition ??= new Uint8Array(this.#length)
-      const page = this.#repetition.subarray(start, this.entries)
-      decodeHybrid(levels, ...repetition, widthOf(maxRepetition), page)
-      if (!page.every((level) => level <= maxRepetition)) throw new Error('a repetition level beyond the schema')
-    }
-    if (maxDefinition === 0) return count
-    const page = new Uint8Array(count)
-    decodeHybrid(levels, ...definition, widthOf(maxDefinition), page)
-    let present = 0
-    for (let index = 0; index < count; index++) {
-      const level = page[index]!
-      if (level === maxDefinition) present++
-      else if (level > maxDefinition) throw new Error('a definition level beyond the schema')
-    }
-    if (present < count) this.#definition ??= new Uint8Array(this.#length).fill(maxDefinition, 0, start)
-    this.#definition?.set(page, start)
-    return present
-  }
-
-  done(pages: readonly DecodedValues[]): LeafColumn {
-    return { entries: this.entries, definition: this.#definition, repetition: this.#repetition, pages }
-  }
-}
-
-/** Arrow's offsets reach no further. */
-const MAX_ENTRIES = 0x7fff_ffff
-const widthOf = (level: number): number => 32 - Math.clz32(level)
-
-const viewOf = (bytes: Uint8Array): DataView<ArrayBuffer> =>
-  new DataView(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength)
-
-/** The page's size is the exact output size: zlib's default chunk would grow the output step by step. */
-const sized = (length: number): { chunkSize: number; maxOutputLength: number } => ({
-  chunkSize: Math.min(Math.max(64, length + 64), 1 << 24),
-  maxOutputLength: length + 64,
-})
-const CODECS: Readonly<Record<string, (input: Uint8Array, length: number) => Uint8Array>> = {
-  UNCOMPRESSED: (input) => input,
-  SNAPPY: snappyDecompress,
-  ZSTD: (input, length) => zstdDecompressSync(input, sized(length)),
-  GZIP: (input, length) => gunzipSync(input, sized(length)),
-  BROTLI: (input, length) => brotliDecompressSync(input, sized(length)),
-  LZ4_RAW: lz4Block,
-  LZ4: lz4Hadoop,
 }

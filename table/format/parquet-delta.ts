@@ -115,12 +115,17 @@ function next(reader: Reader): number {
   return byte
 }
 
+/** Fills `lengths` of the byte strings of a page; returns where their bytes begin. @throws {Error} as above. */
+export function deltaLengths(page: Uint8Array, lengths: Int32Array): number {
+  const reader = readerOf(page)
+  unpack(reader, lengths.length, lengths)
+  return reader.offset
+}
+
 /** `count` byte strings: lengths first, then all bytes. @throws {Error} when the page is damaged. */
 export function deltaLengthStrings(page: Uint8Array, count: number): Uint8Array[] {
-  const reader = readerOf(page)
   const lengths = new Int32Array(count)
-  unpack(reader, count, lengths)
-  return suffixes(page, reader.offset, lengths)
+  return suffixes(page, deltaLengths(page, lengths), lengths)
 }
 
 /** `count` byte strings, each beginning with so many bytes of the one before. @throws {Error} as above. */

@@ -3,7 +3,7 @@
  * Format: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift (`FileMetaData`)
  */
 import { FirnError } from '../errors.ts'
-import type { ChunkShape, LeafShape } from './parquet-decode.ts'
+import type { ChunkShape, LeafShape } from './parquet-pages.ts'
 import { readThriftStruct, type ThriftStruct } from './thrift.ts'
 
 /** A column, a group or a leaf, of the file. */

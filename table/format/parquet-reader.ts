@@ -2,27 +2,30 @@
  * Parquet files to Arrow batches, one row group at a time, by range reads. What the values mean comes from the Iceberg
  * schema; the file's own annotations say in which form they are stored.
  */
-import type { Data, RecordBatch } from 'apache-arrow'
-import { FirnError } from '../errors.ts'
+import type { RecordBatch } from 'apache-arrow'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import type { NameMapping } from '../spec/name-mapping.ts'
 import type { Schema } from '../spec/schema.ts'
-import { isPrimitive, type NestedField, type PrimitiveValue } from '../spec/types.ts'
-import { batchOfColumns } from './arrow-take.ts'
-import { assembleColumn } from './parquet-assemble.ts'
-import { type ColumnPlan, leavesOf, planColumn } from './parquet-columns.ts'
-import { decodeChunk, type LeafColumn } from './parquet-decode.ts'
+import { isPrimitive, type NestedField } from '../spec/types.ts'
+import type { ColumnPlan } from './parquet-columns.ts'
 import { type FileNode, type Footer, parseFooter } from './parquet-footer.ts'
 import { columnsWithIds } from './parquet-names.ts'
+import {
+  corrupt,
+  type FetchedRowGroup,
+  type FileContext,
+  fetchRowGroup,
+  mostRows,
+  planColumns,
+  type ReadOptions,
+  rowGroupAt,
+} from './parquet-row-group.ts'
 import { type ColumnRange, rangeOf } from './parquet-statistics.ts'
 
 export type { ColumnRange } from './parquet-statistics.ts'
 
 /** Bytes of the file's end that are read at first; most footers fit. */
 const FOOTER_GUESS_BYTES = 64 * 1024
-/** Column chunks this close are one request, up to this many bytes of one request. */
-const GAP_BYTES = 8 * 1024
-const REQUEST_BYTES = 2 * 1024 * 1024
 
 export interface RowGroupInfo {
   readonly rows: number
@@ -33,11 +36,6 @@ export interface RowGroupInfo {
   readonly uncompressedBytes: number
   /** Compressed bytes of each leaf column, by field id. */
   readonly columnSizes: ReadonlyMap<number, number>
-}
-
-export interface ReadOptions extends AbortableOptions {
-  /** Values of columns that are not in the file, by field id: those of `identity` partition fields. */
-  readonly constants?: ReadonlyMap<number, PrimitiveValue>
 }
 
 export interface ParquetFile {
@@ -52,6 +50,11 @@ export interface ParquetFile {
    */
   read(rowGroup: number, schema: Schema, options?: ReadOptions): Promise<RecordBatch>
   /**
+   * The bytes of every column that one of `schemas` has, by as few requests as can be; nothing is decoded yet.
+   * @throws {FirnError} as `read`; `FIRN_STORE_UNAVAILABLE` (unavailable).
+   */
+  fetch(rowGroup: number, schemas: readonly Schema[], options?: ReadOptions): Promise<FetchedRowGroup>
+  /**
    * What the footer says of the primitive fields of `schema` in a row group, by field id; struct children included,
    * nothing inside lists and maps. Free of I/O.
    */
@@ -61,16 +64,6 @@ export interface ParquetFile {
 export interface OpenParquetOptions extends AbortableOptions {
   /** For a file whose columns carry no field ids. */
   readonly nameMapping?: NameMapping
-}
-
-interface FileContext {
-  readonly store: ObjectStore
-  readonly key: string
-  readonly where: string
-  readonly sizeBytes: number
-  readonly footer: Footer
-  /** Top-level columns. */
-  readonly columns: readonly FileNode[]
 }
 
 /**
@@ -102,17 +95,12 @@ export async function openParquet(
     where,
     rowGroups,
     rowCount,
-    read: (rowGroup, schema, readOptions) => readRowGroup(context, rowGroup, schema, readOptions),
+    read: async (rowGroup, schema, readOptions) =>
+      (await fetchRowGroup(context, rowGroup, [schema], readOptions)).batch(schema),
+    fetch: (rowGroup, schemas, readOptions) => fetchRowGroup(context, rowGroup, schemas, readOptions),
     statistics: (rowGroup, schema, readOptions) => rowGroupStatistics(context, rowGroup, schema, readOptions),
   }
 }
-
-/**
- * Rows or values that a column of a file may have: rows without a value take next to no bytes, but memory once they are
- * read. Columns of one value in every row come to some hundred rows a byte.
- */
-const mostRows = (sizeBytes: number): number => Math.min(MAX_GROUP_ROWS, Math.max(1 << 22, sizeBytes * 256))
-const MAX_GROUP_ROWS = 1 << 27
 
 /** The footer of a whole file in memory, as `openParquet` would see it. */
 export function describeParquet(bytes: Uint8Array, where: string): readonly RowGroupInfo[] {
@@ -156,103 +144,6 @@ export function describeRowGroups(footer: Footer, columns: readonly FileNode[]):
   })
 }
 
-async function readRowGroup(
-  context: FileContext,
-  index: number,
-  schema: Schema,
-  { constants, ...options }: ReadOptions = {},
-): Promise<RecordBatch> {
-  const { rows } = rowGroupAt(context, index)
-  const plans = planColumns(context, schema, constants)
-  const leaves = await decodeLeaves(context, index, new Set(plans.flatMap(leavesOf)), options)
-  try {
-    const columns = plans.map((plan): Data => assembleColumn(plan, leaves, rows, context.where))
-    return batchOfColumns(schema, columns, rows)
-  } catch (cause) {
-    if (cause instanceof FirnError) throw cause
-    // A value that is wider than its type, for one.
-    throw corrupt(context.where, `row group ${index} holds values that its columns cannot have`, cause)
-  }
-}
-
-function rowGroupAt({ footer, where }: FileContext, index: number): Footer['rowGroups'][number] {
-  const group = footer.rowGroups[index]
-  if (group !== undefined) return group
-  throw new FirnError('invalid', 'FIRN_INVALID_OPTION', `${where}: there is no row group ${index}`)
-}
-
-const planColumns = (
-  { columns, where }: FileContext,
-  schema: Schema,
-  constants: ReadOptions['constants'],
-): readonly ColumnPlan[] =>
-  schema.fields.map((field) => planColumn(field, columns, { where, ...(constants && { constants }) }))
-
-async function decodeLeaves(
-  context: FileContext,
-  index: number,
-  wanted: ReadonlySet<number>,
-  options: AbortableOptions,
-): Promise<ReadonlyMap<number, LeafColumn>> {
-  const { rows, columns: chunks } = rowGroupAt(context, index)
-  if (rows === 0) return new Map(Array.from(wanted, (leaf) => [leaf, NO_ENTRIES]))
-  const bytes = await fetchChunks(context, index, [...wanted], options)
-  const leaves = new Map<number, LeafColumn>()
-  for (const [leaf, chunkBytes] of bytes) {
-    const { name, leaf: shape } = context.footer.leaves[leaf]!
-    const { numValues } = chunks[leaf]!
-    if (numValues < rows || (shape!.maxRepetition === 0 && numValues !== rows)) {
-      throw corrupt(context.where, `row group ${index}, column ${name} has ${numValues} values in ${rows} rows`)
-    }
-    if (numValues > mostRows(context.sizeBytes)) {
-      throw corrupt(context.where, `row group ${index}, column ${name} claims ${numValues} values`)
-    }
-    try {
-      leaves.set(leaf, decodeChunk(chunkBytes, shape!, chunks[leaf]!))
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
-      throw corrupt(context.where, `row group ${index}, column ${name} cannot be decoded: ${reason}`, cause)
-    }
-  }
-  return leaves
-}
-
-const NO_ENTRIES: LeafColumn = { entries: 0, definition: undefined, repetition: undefined, pages: [] }
-
-/** The bytes of column chunks, those that lie together by one request. */
-async function fetchChunks(
-  { store, key, where, sizeBytes, footer }: FileContext,
-  index: number,
-  wanted: readonly number[],
-  options: AbortableOptions,
-): Promise<readonly (readonly [number, Uint8Array])[]> {
-  const chunks = wanted.map((leaf) => {
-    const { offset, compressedBytes, refused } = footer.rowGroups[index]!.columns[leaf]!
-    const { name } = footer.leaves[leaf]!
-    if (refused !== undefined) {
-      throw new FirnError('invalid', 'FIRN_TYPE_UNSUPPORTED', `${where}: column ${name} ${refused}, which is not read`)
-    }
-    const end = offset + compressedBytes
-    if (end > sizeBytes) throw corrupt(where, `row group ${index}, column ${name} ends after the file`)
-    return { leaf, start: offset, end }
-  })
-  chunks.sort((a, b) => a.start - b.start)
-  const requests: { start: number; end: number; chunks: typeof chunks }[] = []
-  for (const chunk of chunks) {
-    const last = requests.at(-1)
-    if (last !== undefined && chunk.start - last.end <= GAP_BYTES && chunk.end - last.start <= REQUEST_BYTES) {
-      last.end = Math.max(last.end, chunk.end)
-      last.chunks.push(chunk)
-    } else requests.push({ start: chunk.start, end: chunk.end, chunks: [chunk] })
-  }
-  const fetched = requests.map(async ({ start, end, chunks: parts }) => {
-    const { bytes } = await store.get(key, { range: { start, end }, ...options })
-    if (bytes.length !== end - start) throw corrupt(where, `got ${bytes.length} of the bytes ${start} to ${end}`)
-    return parts.map((part) => [part.leaf, bytes.subarray(part.start - start, part.end - start)] as const)
-  })
-  return (await Promise.all(fetched)).flat()
-}
-
 function rowGroupStatistics(
   context: FileContext,
   index: number,
@@ -275,6 +166,3 @@ function rowGroupStatistics(
   planColumns(context, schema, constants).forEach(visit)
   return ranges
 }
-
-const corrupt = (where: string, message: string, cause?: unknown): FirnError =>
-  new FirnError('corrupt', 'FIRN_PARQUET_CORRUPT', `${where}: ${message}`, { cause, detail: { where } })

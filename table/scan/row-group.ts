@@ -1,8 +1,9 @@
 /** The rows of one row group: without deleted rows, filtered, projected; as they are stored or in an order. */
 import type { Data, RecordBatch } from 'apache-arrow'
 import { FirnError } from '../errors.ts'
-import { batchOfColumns, concatBatches, takeRows } from '../format/arrow-take.ts'
+import { batchOfColumns, concatBatches, takeColumn } from '../format/arrow-take.ts'
 import type { ParquetFile } from '../format/parquet-reader.ts'
+import type { FetchedRowGroup } from '../format/parquet-row-group.ts'
 import type { AbortableOptions } from '../io/object-store.ts'
 import { projectSchema, type Schema } from '../spec/schema.ts'
 import { isPrimitive, type NestedField, type PrimitiveValue } from '../spec/types.ts'
@@ -51,14 +52,15 @@ export async function readRows(
   where: Expression | undefined,
   options: AbortableOptions,
 ): Promise<RecordBatch> {
-  const loaded = await loadRows(task, rowGroup, projected, { ...options, where })
-  if (loaded === undefined) return concatBatches(projected, [])
-  const { batch, isLeft } = loaded
-  if (isLeft === undefined) return batch
-  const kept = new Int32Array(batch.numRows)
+  const opened = await openRows(task, rowGroup, projected, { ...options, where })
+  if (opened === undefined) return concatBatches(projected, [])
+  const { group, tests } = opened
+  if (tests === undefined) return group.batch(projected)
+  const rows = task.parquet.rowGroups[rowGroup]!.rows
+  const kept = new Int32Array(rows)
   let count = 0
-  for (let row = 0; row < batch.numRows; row++) if (isLeft(row)) kept[count++] = row
-  return count === batch.numRows ? batch : takeRows(batch, projected, kept.subarray(0, count))
+  for (let row = 0; row < rows; row++) if (tests.isLeft(row)) kept[count++] = row
+  return takeBatches(group, projected, tests, [kept.subarray(0, count)])[0]!
 }
 
 /** @throws {FirnError} as `TaskReader.readInOrder`. */
@@ -77,24 +79,20 @@ export async function readInOrder(
     const message = `${task.parquet.where}: row group ${rowGroup} has ${rows} rows, no row ${beyond}`
     throw new FirnError('invalid', 'FIRN_INVALID_OPTION', message)
   }
-  const loaded = await loadRows(task, rowGroup, projected, options)
-  if (loaded === undefined) return { batches: [], positions: new Uint32Array(0) }
-  const { batch, isLeft } = loaded
-  const { picked, positions } = pick(order, isLeft)
-  const batches: RecordBatch[] = []
-  for (let from = 0; from < picked.length; from += batchRows) {
-    batches.push(takeRows(batch, projected, picked.subarray(from, from + batchRows)))
-  }
-  return { batches, positions }
+  const opened = await openRows(task, rowGroup, projected, options)
+  if (opened === undefined) return { batches: [], positions: new Uint32Array(0) }
+  const { picked, positions } = pick(order, opened.tests?.isLeft)
+  const picks: Int32Array[] = []
+  for (let from = 0; from < picked.length; from += batchRows) picks.push(picked.subarray(from, from + batchRows))
+  // None left: columns that were no part of the tests are not decoded.
+  return { batches: picks.length === 0 ? [] : takeBatches(opened.group, projected, opened.tests, picks), positions }
 }
-
-type Left = (row: number) => boolean
 
 /** The rows of `order` that are left, and where in `order` they are when not all of them are. */
 function pick(
   order: Uint32Array,
-  isLeft: Left | undefined,
-): { picked: Int32Array; positions: Uint32Array | undefined } {
+  isLeft: RowTests['isLeft'] | undefined,
+): { readonly picked: Int32Array; readonly positions: Uint32Array | undefined } {
   if (isLeft === undefined) return { picked: Int32Array.from(order), positions: undefined }
   const picked = new Int32Array(order.length)
   const positions = new Uint32Array(order.length)
@@ -109,43 +107,73 @@ function pick(
   return { picked: picked.subarray(0, count), positions: positions.slice(0, count) }
 }
 
+/** A batch of `projected` for each of `picks`. What the tests have decoded is not decoded again. */
+function takeBatches(
+  group: FetchedRowGroup,
+  projected: Schema,
+  tests: RowTests | undefined,
+  picks: readonly Int32Array[],
+): readonly RecordBatch[] {
+  if (tests === undefined) return group.batches(projected, picks)
+  const { rest, columns } = tests
+  const batches = group.batches(rest, picks)
+  return picks.map((rows, index) => {
+    const children = projected.fields.map((field): Data => {
+      const decoded = columns.get(field.id)
+      if (decoded !== undefined) return takeColumn(decoded, rows, field.name)
+      return batches[index]!.data.children[rest.fields.indexOf(field)] as Data
+    })
+    return batchOfColumns(projected, children, rows.length)
+  })
+}
+
+/** Which rows are left. */
+interface RowTests {
+  readonly isLeft: (row: number) => boolean
+  /** What was decoded for that, by field id. */
+  readonly columns: ReadonlyMap<number, Data>
+  /** The projected columns that were not. */
+  readonly rest: Schema
+}
+
 /**
- * All rows of a row group, and which of them are left when some may not be.
+ * The bytes of a row group, and which of its rows are left when some may not be.
  * @returns `undefined` when none is, which is known without reading any.
  */
-async function loadRows(
+async function openRows(
   { parquet, schema, constants, deletes, starts }: OpenTask,
   rowGroup: number,
   projected: Schema,
   { where, keep, signal }: Pick<OrderedRead, 'where' | 'keep' | 'signal'>,
-): Promise<{ readonly batch: RecordBatch; readonly isLeft: Left | undefined } | undefined> {
+): Promise<{ readonly group: FetchedRowGroup; readonly tests: RowTests | undefined } | undefined> {
   const first = starts[rowGroup] ?? 0
   const rows = parquet.rowGroups[rowGroup]?.rows ?? 0
   // All gone: nothing of it needs to be read.
   if (rows > 0 && deletes?.positions?.hasAll(first, first + rows) === true) return undefined
   if (where !== undefined && !mayMatch(parquet, rowGroup, schema, constants, where)) return undefined
-  const kept = keep === undefined ? undefined : projectSchema(schema, keep.columns)
-  const { readSchema, apart } = columnsToRead(
-    schema,
-    [projected, ...(kept === undefined ? [] : [kept])],
-    where,
-    deletes,
-  )
-  const read = { signal, constants }
-  const [batch, nested] = await Promise.all([
-    parquet.read(rowGroup, readSchema, read),
-    apart.length === 0 ? undefined : parquet.read(rowGroup, { ...schema, fields: apart }, read),
-  ])
-  const fields = [...readSchema.fields, ...apart]
-  const data = [...batch.data.children, ...(nested?.data.children ?? [])] as Data[]
+  const read = { constants, ...(signal === undefined ? {} : { signal }) }
+  if (deletes === undefined && where === undefined && keep === undefined) {
+    return { group: await parquet.fetch(rowGroup, [projected], read), tests: undefined }
+  }
+  const { tested, apart } = columnsToTest(schema, where, keep, deletes)
+  const rest = { ...projected, fields: projected.fields.filter((field) => !tested.fields.includes(field)) }
+  const group = await parquet.fetch(rowGroup, [tested, apart, rest], read)
+  const fields = [...tested.fields, ...apart.fields]
+  const data = [tested, apart].flatMap((part) => group.batch(part).data.children as Data[])
+  const columns = new Map(tested.fields.map((field, index) => [field.id, data[index]!]))
   const deleted = isDeleted(deletes, first, fields, data)
   const passes = where === undefined ? undefined : filterOf(where, fields, data)
-  const keeps = kept === undefined ? undefined : keep?.rows(project(batch, readSchema, kept))
-  const wanted = project(batch, readSchema, projected)
-  if (deleted === undefined && passes === undefined && keeps === undefined) return { batch: wanted, isLeft: undefined }
+  const keeps = keep?.rows(batchOf(projectSchema(schema, keep.columns), columns, rows))
   const isLeft = (row: number): boolean => deleted?.(row) !== true && passes?.(row) !== false && keeps?.(row) !== false
-  return { batch: wanted, isLeft }
+  return { group, tests: { isLeft, columns, rest } }
 }
+
+const batchOf = (schema: Schema, columns: ReadonlyMap<number, Data>, rows: number): RecordBatch =>
+  batchOfColumns(
+    schema,
+    schema.fields.map(({ id }) => columns.get(id)!),
+    rows,
+  )
 
 /** By what the footer says of the row group's columns. */
 function mayMatch(
@@ -161,16 +189,16 @@ function mayMatch(
 }
 
 /**
- * The wanted columns, those of the filter and those of equality deletes, which a later schema may have dropped.
+ * The columns of the filter, of `keep` and of equality deletes, which a later schema may have dropped.
  * @returns `apart`: structs of which equality deletes look at a part only; they are read by themselves.
  */
-function columnsToRead(
+function columnsToTest(
   schema: Schema,
-  wanted: readonly Schema[],
   where: Expression | undefined,
+  keep: RowTest | undefined,
   deletes: FileDeletes | undefined,
-): { readonly readSchema: Schema; readonly apart: readonly NestedField[] } {
-  const needed = new Set(wanted.flatMap(({ fields }) => fields.map((field) => field.id)))
+): { readonly tested: Schema; readonly apart: Schema } {
+  const needed = new Set(keep === undefined ? [] : projectSchema(schema, keep.columns).fields.map(({ id }) => id))
   for (const id of where === undefined ? [] : columnsOf(where)) needed.add(pathTo(schema.fields, id)?.[0]?.id ?? id)
   const dropped = new Map<number, NestedField>()
   const structs: NestedField[] = []
@@ -182,7 +210,10 @@ function columnsToRead(
     }
   }
   const fields = schema.fields.filter((field) => needed.has(field.id))
-  return { readSchema: { ...schema, fields: [...fields, ...dropped.values()] }, apart: mergeColumns(structs) }
+  return {
+    tested: { ...schema, fields: [...fields, ...dropped.values()] },
+    apart: { ...schema, fields: mergeColumns(structs) },
+  }
 }
 
 /** @param first row of the columns, in its file. @returns `undefined` when no row can be deleted. */
@@ -207,13 +238,4 @@ function filterOf(
 ): (row: number) => boolean {
   const leaves = new Map([...columnsOf(where)].map((id) => [id, leafColumn(id, fields, columns)]))
   return (row) => evaluate(where, (column) => leafValueAt(leaves.get(column.fieldId)!, row)) === true
-}
-
-function project(batch: RecordBatch, schema: Schema, projected: Schema): RecordBatch {
-  if (schema.fields.length === projected.fields.length) return batch
-  const children = projected.fields.map((field) => {
-    const index = schema.fields.findIndex((candidate) => candidate.id === field.id)
-    return batch.data.children[index] as Data
-  })
-  return batchOfColumns(projected, children, batch.numRows)
 }
