@@ -54,15 +54,20 @@ interface Filling {
 }
 
 function add(filling: Filling, row: number, length: number, options: LengthBatching, batches: Uint32Array[]): void {
+  const fits = (): boolean => filling.width * (filling.rows.length + 1) <= options.maxTokens
   const width = paddedLength(length, options.padToMultipleOf)
-  const wider = Math.max(filling.width, width)
-  if (filling.rows.length > 0 && wider * (filling.rows.length + 1) > options.maxTokens) {
+  filling.width = Math.max(filling.width, width)
+  if (filling.rows.length > 0 && !fits()) {
     batches.push(closed(filling))
     filling.rows = []
-    filling.width = 0
+    filling.width = width
   }
   filling.rows.push(row)
-  filling.width = Math.max(filling.width, width)
+  // the next row would not fit either, however short it is
+  if (fits()) return
+  batches.push(closed(filling))
+  filling.rows = []
+  filling.width = 0
 }
 
 /** Rows of several buckets are sorted again: a reader wants them in drawing order. */
