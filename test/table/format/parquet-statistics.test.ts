@@ -32,6 +32,7 @@ function rangeFor({ type, physical, annotation = 'none', ordered = true }: Colum
     maxRepetition: 0,
     children: [],
     annotation,
+    moment: undefined,
     leaf,
     precision: undefined,
     scale: undefined,
