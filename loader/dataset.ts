@@ -1,51 +1,40 @@
 /** An open dataset: one pinned snapshot, and the worker threads that decode it. */
-import type { Schema as ArrowSchema, RecordBatch } from 'apache-arrow'
+import { Schema as ArrowSchema } from 'apache-arrow'
 import type { Clock } from '../table/clock.ts'
 import { loaderChannel } from '../table/diagnostics.ts'
-import {
-  printSchema,
-  type Schema,
-  type Snapshot,
-  type SnapshotId,
-  type StoreOptions,
-  type Table,
-} from '../table/index.ts'
-import { batchesOf } from './batches/batches.ts'
-import { readAhead } from './batches/read-ahead.ts'
-import { timedBatches } from './batches/timed-batches.ts'
+import { FirnError } from '../table/errors.ts'
+import { type ObjectStore, type Snapshot, type SnapshotId, snapshotId, type Table } from '../table/index.ts'
+import { countRows } from './batches/count.ts'
+import { globalBatches, rankBatches } from './batches/counts.ts'
+import { type EpochIterator, type EpochRun, epochIterator, type Progress } from './batches/epoch-iterator.ts'
+import { gatherer } from './batches/gather.ts'
+import { lengthsOf } from './batches/lengths.ts'
+import { type MemoryPlan, planMemoryOf } from './batches/memory.ts'
+import { type Provenance, provenanceOf } from './batches/provenance.ts'
+import { BEGINNING, checkState, tokenOf } from './batches/resume.ts'
+import { type OpenedRun, startRun } from './batches/run.ts'
+import { type Counters, createCounters, type DatasetStats } from './batches/statistics.ts'
+import { decoderMaker, type SharedDecoder, sharedDecoder } from './batches/threads.ts'
 import { invalid, type ResolvedOptions } from './options.ts'
-import { type EpochOrder, previewOrder, sequentialOrder } from './order/shuffle.ts'
-import { type Decoder, decoderClosed, inlineDecoder } from './read/preview-decoder.ts'
-import { workerDecoder } from './read/preview-pool.ts'
-import { type FileRef, listUnits, type Unit, type UnitReader, unitReader } from './source/units.ts'
+import { decoderClosed } from './read/decoder.ts'
+import { type Pin, pinSnapshot } from './resume/pin.ts'
+import { decodeState, type LoaderState } from './resume/token.ts'
+import type { LoaderPlan } from './source/plan.ts'
 import { type TensorFlow, type TFDataset, type TFDatasetOptions, toTFDataset } from './tensors/tfjs.ts'
 
 export interface DatasetParts {
   readonly options: ResolvedOptions
-  readonly table: Table
-  readonly snapshot: Snapshot
-  /** The columns that come out. */
-  readonly schema: Schema
-  readonly arrow: ArrowSchema
-  readonly files: readonly FileRef[]
-  readonly storeOptions: Omit<StoreOptions, 'clock'>
+  readonly plan: LoaderPlan
+  /** Of every batch, where a transform makes it; default: what is read. */
+  readonly schema?: ArrowSchema | undefined
+  /** Undefined: a folder. */
+  readonly table?: Table | undefined
+  readonly snapshot?: Snapshot | undefined
+  /** Rooted at the folder of the table, or of the files. */
+  readonly store: ObjectStore
   readonly signal: AbortSignal | undefined
-  /** Times how long the consumer waits, for whoever listens. */
+  /** Times how long the consumer waits. */
   readonly clock: Clock
-}
-
-/** What a model was trained on; plain JSON, to be kept beside the model. */
-export interface Provenance {
-  readonly tableUuid: string
-  readonly table: string
-  readonly snapshotId: string
-  readonly snapshotTimestampMillis: number
-  readonly schemaId: number
-  readonly columns: readonly string[]
-  readonly rows: number
-  readonly batchSize: number
-  readonly dropLast: boolean
-  readonly shuffle: { readonly algorithm: string; readonly seed: number; readonly blockRowGroups: number } | null
 }
 
 export interface EpochOptions {
@@ -53,79 +42,122 @@ export interface EpochOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** The batches of one epoch. `return()`, which leaving a `for await` calls, stops what still runs. */
-export type EpochIterator = AsyncIterableIterator<RecordBatch, void, undefined> & {
-  return(): Promise<IteratorResult<RecordBatch, void>>
+/** Where a token goes on. */
+export interface ResumePoint {
+  readonly epoch: number
+  /** Batches of the epoch that were delivered; those of all ranks count as one. */
+  readonly batches: number
 }
 
-/** Blocks without a shuffle only bound what is read ahead. */
-const SEQUENTIAL_BLOCK_UNITS = 4
-
-/** A dataset that nobody closed and nobody can reach any more gives its threads back with its memory. */
-const forgotten = new FinalizationRegistry<Decoder>((decoder) => void decoder.close())
-
-/**
- * The threads end with the signal. It often outlives many datasets: its listener knows the decoder only, which knows
- * no dataset, and goes when the decoder is closed.
- */
-function closingWith(signal: AbortSignal | undefined, decoder: Decoder): Decoder {
-  if (signal === undefined) return decoder
-  const close = (): Promise<void> => {
-    signal.removeEventListener('abort', close)
-    return decoder.close()
-  }
-  signal.addEventListener('abort', close, { once: true })
-  return { ...decoder, close }
-}
+const MAX_EPOCH = 2 ** 32 - 2
 
 /** Opened by `openDataset`; close it with `await dataset[Symbol.asyncDispose]()`. */
 export class Dataset implements AsyncDisposable {
-  /** Rows of an epoch. */
-  readonly length: number
-  /** Batches of an epoch. */
-  readonly numBatches: number
   readonly snapshotId: SnapshotId
   /** Of every batch. */
   readonly schema: ArrowSchema
   readonly #parts: DatasetParts
+  readonly #memory: MemoryPlan
   readonly #closing = new AbortController()
   readonly #signal: AbortSignal
-  readonly #reader: UnitReader
-  #decoder: Decoder | undefined
-  #units: Promise<readonly Unit[]> | undefined
-  #activeEpochs = 0
+  readonly #decoder: SharedDecoder
+  readonly #counters: Counters = createCounters()
+  readonly #running = new Set<OpenedRun>()
+  #peakResidentBytes = 0
+  #rows: number | undefined
+  #counting: Promise<number> | undefined
+  /** Of the iteration that began last. */
+  #token: () => string
+  #resume: LoaderState | undefined
+  #nextEpoch = 0
+  #pinning: Promise<Pin | undefined> | undefined
+  #pinned: string | undefined
 
-  /** Use `openDataset`. */
+  /** Use `openDataset`. @throws {FirnError} `FIRN_MEMORY_LIMIT` (invalid), and for columns that cannot be batched. */
   constructor(parts: DatasetParts) {
-    const { options, table, snapshot, schema, files, signal } = parts
+    const { options, plan, signal, schema = plan.arrow } = parts
     this.#parts = parts
-    this.length = files.reduce((sum, file) => sum + file.recordCount, 0)
-    this.numBatches = Math[options.dropLast ? 'floor' : 'ceil'](this.length / options.batchSize)
-    this.snapshotId = snapshot.snapshotId
-    this.schema = parts.arrow
+    this.snapshotId = snapshotId(plan.snapshotId)
+    this.schema = schema
+    gatherer(schema)
+    if (options.batch.kind === 'tokens') lengthsOf(schema, options.batch.lengthColumn)
+    this.#memory = planMemoryOf(plan, options)
+    this.#rows = plan.rowCount
     this.#signal = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal])
-    this.#reader = unitReader(table.store, table.location, schema, this.#signal)
+    this.#decoder = sharedDecoder(this, decoderMaker({ ...parts, setup: plan.read, schema }), signal)
+    this.#token = () => tokenOf(plan, options, 0, BEGINNING)
+  }
+
+  /** Rows of an epoch, over all ranks; undefined where metadata does not tell: `count()` does. */
+  get length(): number | undefined {
+    return this.#rows
+  }
+
+  /** Batches of an epoch for this rank; undefined while `length` is, and with token budgets. */
+  get numBatches(): number | undefined {
+    return rankBatches(this.#rows, this.#parts.options)
   }
 
   /**
-   * The batches of epoch `epoch`, an integer from 0. Every row comes once, in an order that depends on the snapshot,
-   * the seed and the epoch only. Several iterations may run at the same time; each holds up to two blocks in memory.
-   * @throws {FirnError} `FIRN_INVALID_OPTION`. Iterating also throws `FIRN_PARQUET_CORRUPT` (corrupt),
-   *   `FIRN_STORE_UNAVAILABLE` (unavailable), `FIRN_WORKER_CRASHED` (failed), `FIRN_DATASET_CLOSED` (invalid) and
-   *   the reason of a signal.
+   * Rows of an epoch, over all ranks. Where metadata does not tell, it reads the columns of filter and split, once.
+   * @throws as iterating.
    */
-  epoch(epoch = 0, options: EpochOptions = {}): EpochIterator {
-    if (!Number.isSafeInteger(epoch) || epoch < 0) throw invalid('epoch', 'an integer from 0', epoch)
-    const leaving = new AbortController()
-    const signals = [leaving.signal, this.#signal, ...(options.signal === undefined ? [] : [options.signal])]
-    const state = { left: false }
-    const batches = this.#batches(epoch, AbortSignal.any(signals), state)
-    const ready = readAhead(batches, this.#parts.options.prefetchBatches, () => {
-      state.left = true
-      leaving.abort()
+  async count(): Promise<number> {
+    this.#signal.throwIfAborted()
+    if (this.#rows !== undefined) return this.#rows
+    this.#counting ??= this.#countRows().finally(() => {
+      this.#counting = undefined
     })
-    const { table, clock } = this.#parts
-    return loaderChannel.hasSubscribers ? timedBatches(ready, table.name ?? table.location, clock) : ready
+    this.#rows = await this.#counting
+    return this.#rows
+  }
+
+  /**
+   * The batches of epoch `epoch`, an integer from 0; default: the epoch of the token that was loaded, later the one
+   * after that of the last call. Every row comes once, in an order that depends on the snapshot, the plan, the seed and
+   * the epoch only. The first call after `loadStateDict` that asks for the token's epoch goes on where the token says.
+   * Several iterations may run at the same time; each may take `memoryLimit`.
+   * @throws {FirnError} `FIRN_INVALID_OPTION`. Iterating also throws `FIRN_PARQUET_CORRUPT` (corrupt),
+   *   `FIRN_STORE_UNAVAILABLE` (unavailable), `FIRN_WORKER_CRASHED` (failed), `FIRN_DATASET_EMPTY`,
+   *   `FIRN_MEMORY_LIMIT`, `FIRN_LENGTH_INVALID`, `FIRN_DATASET_CLOSED` (invalid) and the reason of a signal.
+   */
+  epoch(epoch?: number, options: EpochOptions = {}): EpochIterator {
+    const number = epoch ?? this.#nextEpoch
+    if (!Number.isSafeInteger(number) || number < 0 || number > MAX_EPOCH) {
+      throw invalid('epoch', `an integer from 0 to ${MAX_EPOCH}`, epoch)
+    }
+    this.#nextEpoch = number + 1
+    const resumed = this.#resume?.epoch === number ? this.#resume : undefined
+    if (resumed !== undefined) this.#resume = undefined
+    const start: Progress =
+      resumed === undefined
+        ? BEGINNING
+        : { batches: resumed.batches, next: { block: resumed.block, offset: resumed.offset }, ended: false }
+    return this.#iterate(number, start, options.signal)
+  }
+
+  /**
+   * A token of 64 characters that goes on behind the last batch which the iteration that began last delivered; before
+   * any began, where the loaded token or the dataset begins.
+   */
+  stateDict(): string {
+    return this.#token()
+  }
+
+  /**
+   * The next `epoch()` goes on with the batch behind those that were delivered when the token was made, in this
+   * process or another one, with any `shard` and number of workers.
+   * @throws {FirnError} `FIRN_TOKEN_INVALID`; `FIRN_TOKEN_MISMATCH` when the snapshot, the plan or the seed is another
+   *   one (invalid).
+   */
+  async loadStateDict(token: string): Promise<ResumePoint> {
+    const { plan, options } = this.#parts
+    const state = decodeState(token)
+    checkState(state, plan, options)
+    this.#resume = state
+    this.#nextEpoch = state.epoch
+    this.#token = () => token
+    return { epoch: state.epoch, batches: state.batches }
   }
 
   /**
@@ -138,97 +170,133 @@ export class Dataset implements AsyncDisposable {
     return toTFDataset(this, tf, options)
   }
 
-  provenance(): Provenance {
-    const { options, table, snapshot, schema } = this.#parts
-    return {
-      tableUuid: table.metadata.tableUuid,
-      table: table.name ?? table.location,
-      snapshotId: String(snapshot.snapshotId),
-      snapshotTimestampMillis: snapshot.timestampMillis,
-      schemaId: schema.schemaId,
-      columns: schema.fields.map((field) => field.name),
-      rows: this.length,
-      batchSize: options.batchSize,
-      dropLast: options.dropLast,
-      shuffle: options.shuffle ?? null,
+  stats(): DatasetStats {
+    let residentBytes = 0
+    let peakResidentBytes = this.#peakResidentBytes
+    for (const { budget } of this.#running) {
+      residentBytes += budget.residentBytes
+      peakResidentBytes = Math.max(peakResidentBytes, budget.peakBytes)
     }
+    const { budgetBytes } = this.#memory
+    return { ...this.#counters.values(), residentBytes, peakResidentBytes, budgetBytes, pinned: this.#pinned }
+  }
+
+  provenance(): Provenance {
+    const { options, plan, table, snapshot } = this.#parts
+    const { epochs, batches, rows, rowsSkipped } = this.#counters.values()
+    const columns = this.schema.fields.map(({ name }) => name)
+    const consumed = { epochs, batches, rows, rowsSkipped }
+    return provenanceOf({ options, plan, table, snapshot, columns, rows: this.#rows, consumed })
   }
 
   /** Stops the worker threads; iterations that still run fail with `FIRN_DATASET_CLOSED`. Twice is no error. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(decoderClosed())
-    await this.#stopDecoder()
+    await this.#decoder.close()
+    const pinning = this.#pinning
+    this.#pinning = undefined
+    // What is not released expires by itself.
+    await pinning?.then((pin) => pin?.release()).catch(() => {})
   }
 
-  async *#batches(
-    epoch: number,
-    signal: AbortSignal,
-    state: { readonly left: boolean },
-  ): AsyncGenerator<RecordBatch, void, undefined> {
-    const { options, arrow } = this.#parts
-    signal.throwIfAborted()
-    this.#activeEpochs++
-    try {
-      const units = await orAborted(this.#listUnits(), signal)
-      this.#decoder ??= this.#createDecoder()
-      const decoder = this.#decoder
-      const { batchSize, dropLast } = options
-      yield* batchesOf(this.#order(units, epoch), units, decoder, { schema: arrow, batchSize, dropLast, signal })
-    } finally {
-      this.#activeEpochs--
-      // At the end of an epoch the next one is likely to follow: its threads stay. Who leaves early is likely done.
-      if (this.#activeEpochs === 0 && state.left) await this.#stopDecoder()
+  #iterate(epoch: number, start: Progress, signal: AbortSignal | undefined): EpochIterator {
+    const { options, plan, clock } = this.#parts
+    const linked = signal === undefined ? this.#signal : AbortSignal.any([this.#signal, signal])
+    const split = splitName(options)
+    const iterator = epochIterator({
+      depth: options.prefetchBatches,
+      start,
+      lastBatch: globalBatches(this.#rows, options),
+      signal: linked,
+      open: (onChange) => {
+        this.#token = iterator.stateDict
+        return this.#open({ epoch, start, signal: linked, onChange })
+      },
+      onDelivered: (made, waitMillis) => {
+        this.#counters.delivered(made, waitMillis)
+        if (!loaderChannel.hasSubscribers) return
+        loaderChannel.publish({ table: plan.origin.name, split, rows: made.batch?.numRows ?? 0, waitMillis })
+      },
+      onEnd: (batches) => {
+        if (batches === 0) throw emptyDataset(plan, options)
+        this.#counters.ended()
+      },
+      monotonicMillis: () => clock.monotonicMillis(),
+      token: (progress) => tokenOf(plan, options, epoch, progress),
+    })
+    return iterator
+  }
+
+  #open(how: { epoch: number; start: Progress; signal: AbortSignal; onChange: () => void }): EpochRun {
+    const { options, plan } = this.#parts
+    how.signal.throwIfAborted()
+    const run = startRun({
+      plan,
+      options,
+      schema: this.schema,
+      memory: this.#memory,
+      epoch: how.epoch,
+      start: how.start.next,
+      decoder: this.#decoder.acquire(),
+      signal: how.signal,
+      onChange: how.onChange,
+      onDecoded: (unit) => this.#counters.decoded(unit),
+    })
+    this.#running.add(run)
+    const pinning = this.#pin()
+    return {
+      maker: run.maker,
+      collect: run.collect,
+      ready: options.pin === 'required' ? pinning : undefined,
+      close: async (isLeft) => {
+        run.stop()
+        this.#running.delete(run)
+        this.#peakResidentBytes = Math.max(this.#peakResidentBytes, run.budget.peakBytes)
+        await this.#decoder.release(isLeft)
+      },
     }
   }
 
-  #createDecoder(): Decoder {
-    const { options, table, schema, arrow, storeOptions, signal } = this.#parts
-    if (options.numWorkers === 0) return inlineDecoder(this.#reader)
-    const setup = { storeUrl: table.store.url, storeOptions, location: table.location, schema: printSchema(schema) }
-    const decoder = closingWith(signal, workerDecoder({ threads: options.numWorkers, setup, schema: arrow }))
-    forgotten.register(this, decoder, decoder)
-    return decoder
+  /** Once: the first epoch pins the snapshot while it reads. */
+  #pin(): Promise<Pin | undefined> {
+    const { options, table, snapshot, clock } = this.#parts
+    if (options.pin === false || table === undefined || snapshot === undefined) return Promise.resolve(undefined)
+    const mode = options.pin
+    this.#pinning ??= pinSnapshot(table, snapshot, { mode, clock, signal: this.#signal }).then(
+      (pin) => {
+        this.#pinned = pin?.tag
+        return pin
+      },
+      (error: unknown) => {
+        this.#pinning = undefined // the next epoch tries again
+        throw error
+      },
+    )
+    this.#pinning.catch(() => {}) // told where the tag is required
+    return this.#pinning
   }
 
-  #order(units: readonly Unit[], epoch: number): EpochOrder {
-    const { options, table } = this.#parts
-    const rows = units.map((unit) => unit.rows)
-    if (options.shuffle === undefined) return sequentialOrder(rows, SEQUENTIAL_BLOCK_UNITS)
-    const { seed, blockRowGroups } = options.shuffle
-    const key = { tableUuid: table.metadata.tableUuid, snapshotId: this.snapshotId, seed, epoch }
-    return previewOrder(rows, key, blockRowGroups)
-  }
-
-  /** Shared by the epochs, so none of them ends it. Reads every footer once, for the sizes of the row groups; the manifest has only their number. */
-  #listUnits(): Promise<readonly Unit[]> {
-    this.#units ??= listUnits(this.#parts.files, this.#reader, this.#signal).catch((error: unknown) => {
-      this.#units = undefined
-      throw error
-    })
-    return this.#units
-  }
-
-  async #stopDecoder(): Promise<void> {
-    const decoder = this.#decoder
-    if (decoder === undefined) return
-    this.#decoder = undefined
-    forgotten.unregister(decoder)
-    await decoder.close()
+  async #countRows(): Promise<number> {
+    const { plan } = this.#parts
+    const { transform: _transform, ...read } = plan.read
+    const decoder = decoderMaker({ ...this.#parts, setup: { ...read, columns: [] }, schema: new ArrowSchema([]) })()
+    try {
+      return await countRows(plan, decoder, this.#signal)
+    } finally {
+      await decoder.close()
+    }
   }
 }
 
-/** The result, or the reason of the signal without waiting for it. */
-async function orAborted<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop = (): void => {}
-  const aborted = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(signal.reason)
-    signal.addEventListener('abort', stop, { once: true })
+/** As metrics name it. */
+const splitName = ({ split }: ResolvedOptions): string =>
+  split === undefined ? 'all' : `${split.column}[${split.from},${split.to})/${split.buckets}`
+
+function emptyDataset(plan: LoaderPlan, { dropLast, batch }: ResolvedOptions): FirnError {
+  const isShort = dropLast && batch.kind === 'rows' && plan.rowCount !== 0
+  const why = isShort ? `has no full batch of ${batch.size} rows` : 'has no rows'
+  return new FirnError('invalid', 'FIRN_DATASET_EMPTY', `an epoch of ${plan.origin.name} ${why}`, {
+    detail: { table: plan.origin.name, snapshotId: String(plan.snapshotId) },
+    help: isShort ? 'Lower `batch.size`, or leave out `dropLast`.' : 'Widen `filter`, `split` or `snapshot`.',
   })
-  try {
-    const first = await Promise.race([result, aborted])
-    signal.throwIfAborted()
-    return first
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
 }

@@ -1,35 +1,37 @@
 /**
- * Rows from anywhere in a few resident batches, as one new batch. Bytes move straight from source column to target
- * column: no row objects, no strings.
+ * Rows from anywhere in a few segments, as one new batch. Bytes move straight from source column to target column: no
+ * row objects, no strings.
  */
 import { type Schema as ArrowSchema, type Data, DataType, makeData, RecordBatch, Struct } from 'apache-arrow'
 import { FirnError } from '../../table/errors.ts'
-
-/** Row `rows[i]` of source `sources[i]`, for i in [0, length). */
-export interface RowSelection {
-  readonly sources: Uint32Array
-  readonly rows: Uint32Array
-  readonly length: number
-}
+import type { ColumnView, Segment } from './segments.ts'
 
 /** Below this, a copying loop is faster than making a view for `set`. */
 const SHORT_VALUE_BYTES = 48
+const SHORT_VALUE_ELEMENTS = 16
 
 /**
- * @param schema of every batch in `resident` and of the result.
- * @throws {FirnError} `FIRN_BATCH_TOO_LARGE` (invalid) when a text column of the result would exceed 2 GiB;
- *   `FIRN_TYPE_UNSUPPORTED` (invalid) for nested columns.
+ * Row `rows[i]` of `segments[i]`, for i in [start, end), as a batch with buffers of its own.
+ * @throws {FirnError} `FIRN_BATCH_TOO_LARGE` (invalid) when a text column of the result would exceed 2 GiB.
  */
-export function gatherRows(
-  schema: ArrowSchema,
-  resident: readonly RecordBatch[],
-  selection: RowSelection,
-): RecordBatch {
-  const children = schema.fields.map((field, column) => {
-    const sources = resident.map((batch) => batch.data.children[column] as Data)
-    return gatherColumn(field.name, sources, selection)
-  })
-  return batchOf(schema, children, selection.length)
+export type Gather = (segments: readonly Segment[], rows: Uint32Array, start: number, end: number) => RecordBatch
+
+/**
+ * @param schema of every segment and of the result.
+ * @throws {FirnError} `FIRN_TYPE_UNSUPPORTED` (invalid) for columns that cannot be batched.
+ */
+export function gatherer(schema: ArrowSchema): Gather {
+  for (const field of schema.fields) checkType(field.name, field.type)
+  return (segments, rows, start, end) => {
+    const length = end - start
+    const picked = start === 0 ? rows : rows.subarray(start, end)
+    const views = new Array<ColumnView>(length)
+    const children = schema.fields.map((field, column) => {
+      for (let index = 0; index < length; index++) views[index] = segments[start + index]!.columns[column]!
+      return gatherColumn(field.name, field.type, { views, rows: picked, length })
+    })
+    return batchOf(schema, children, length)
+  }
 }
 
 export function batchOf(schema: ArrowSchema, children: readonly Data[], rowCount: number): RecordBatch {
@@ -37,32 +39,30 @@ export function batchOf(schema: ArrowSchema, children: readonly Data[], rowCount
   return new RecordBatch(schema, makeData({ type, length: rowCount, nullCount: 0, children: [...children] }))
 }
 
-function gatherColumn(name: string, sources: readonly Data[], selection: RowSelection): Data {
-  const first = sources[0]!
-  const validity = gatherValidity(sources, selection)
-  const length = selection.length
-  if (first.children.length > 0) throw unsupported(name, first)
-  if (first.valueOffsets !== undefined) {
-    return dataOf(first, { length, ...gatherBytes(name, sources, selection), ...validity })
-  }
-  if (first.values === undefined) throw unsupported(name, first)
-  const data = DataType.isBool(first.type)
-    ? gatherBits(sources, selection)
-    : gatherFixed(sources, first.stride, selection)
-  return dataOf(first, { length, data, ...validity })
+/** Value `rows[i]` of `views[i]`, for i in [0, length). */
+interface Picks {
+  readonly views: readonly ColumnView[]
+  readonly rows: Uint32Array
+  readonly length: number
 }
 
-function gatherBytes(
-  name: string,
-  sources: readonly Data[],
-  { sources: from, rows, length }: RowSelection,
-): { valueOffsets: Int32Array; data: Uint8Array } {
-  const offsets = sources.map((source) => source.valueOffsets as Int32Array)
-  const values = sources.map((source) => source.values as Uint8Array)
+function gatherColumn(name: string, type: DataType, picks: Picks): Data {
+  const parts = { length: picks.length, ...gatherValidity(picks) }
+  if (DataType.isList(type)) return dataOf(type, { ...parts, ...gatherList(name, elementOf(type), picks) })
+  if (DataType.isFixedSizeList(type)) {
+    const child = gatherElements(name, elementOf(type), fixedRanges(picks, type.listSize))
+    return dataOf(type, { ...parts, child })
+  }
+  if (DataType.isUtf8(type) || DataType.isBinary(type)) return dataOf(type, { ...parts, ...gatherBytes(name, picks) })
+  const data = DataType.isBool(type) ? gatherBits(picks) : gatherFixed(type, picks)
+  return dataOf(type, { ...parts, data })
+}
+
+function gatherBytes(name: string, { views, rows, length }: Picks): { valueOffsets: Int32Array; data: Uint8Array } {
   const valueOffsets = new Int32Array(length + 1)
   let total = 0
   for (let index = 0; index < length; index++) {
-    const starts = offsets[from[index]!]!
+    const starts = views[index]!.offsets!
     const row = rows[index]!
     total += starts[row + 1]! - starts[row]!
     if (total > 0x7fff_ffff) throw tooLarge(name, length)
@@ -70,11 +70,11 @@ function gatherBytes(
   }
   const data = new Uint8Array(total)
   for (let index = 0; index < length; index++) {
-    const source = from[index]!
-    const starts = offsets[source]!
+    const view = views[index]!
+    const starts = view.offsets!
     const start = starts[rows[index]!]!
     const end = starts[rows[index]! + 1]!
-    const bytes = values[source]!
+    const bytes = view.values as Uint8Array
     let target = valueOffsets[index]!
     if (end - start < SHORT_VALUE_BYTES) for (let at = start; at < end; at++) data[target++] = bytes[at]!
     else data.set(bytes.subarray(start, end), target)
@@ -82,68 +82,136 @@ function gatherBytes(
   return { valueOffsets, data }
 }
 
+// 64-bit columns are arrays of bigint, which this union leaves out: elements are only moved, never computed with.
 type FixedValues = Int32Array | Uint32Array | Float32Array | Float64Array | Uint8Array
 
-/** @param stride elements of the typed array that make one value: 4 words of a decimal, the bytes of a fixed. */
-function gatherFixed(
-  sources: readonly Data[],
-  stride: number,
-  { sources: from, rows, length }: RowSelection,
-): ArrayBufferView {
-  // 64-bit columns are arrays of bigint, which this union leaves out: elements are only moved, never computed with.
-  const values = sources.map((source) => source.values as FixedValues)
-  const TypedArray = values[0]!.constructor as new (length: number) => FixedValues
-  const data = new TypedArray(length * stride)
-  if (stride === 1) {
-    for (let index = 0; index < length; index++) data[index] = values[from[index]!]![rows[index]!]!
-    return data
-  }
+function gatherFixed(type: DataType, { views, rows, length }: Picks): ArrayBufferView {
+  if (length === 0) return new (type.ArrayType as new (length: number) => FixedValues)(0)
+  const { stride } = views[0]!
+  const data = sameArray(views[0]!, length * stride)
   for (let index = 0; index < length; index++) {
-    const source = values[from[index]!]!
+    const source = views[index]!.values as FixedValues
     const start = rows[index]! * stride
-    for (let part = 0; part < stride; part++) data[index * stride + part] = source[start + part]!
+    if (stride === 1) data[index] = source[start]!
+    else for (let part = 0; part < stride; part++) data[index * stride + part] = source[start + part]!
   }
   return data
 }
 
-function gatherBits(sources: readonly Data[], { sources: from, rows, length }: RowSelection): Uint8Array {
+function gatherBits({ views, rows, length }: Picks): Uint8Array {
   const bits = new Uint8Array((length + 7) >> 3)
   for (let index = 0; index < length; index++) {
-    const source = sources[from[index]!]!
-    const bit = rows[index]! + source.offset
-    if (((source.values as Uint8Array)[bit >> 3]! >> (bit & 7)) & 1) bits[index >> 3]! |= 1 << (index & 7)
+    const view = views[index]!
+    const bit = rows[index]! + view.firstBit
+    if (((view.values as Uint8Array)[bit >> 3]! >> (bit & 7)) & 1) bits[index >> 3]! |= 1 << (index & 7)
   }
   return bits
 }
 
-function gatherValidity(
-  sources: readonly Data[],
-  { sources: from, rows, length }: RowSelection,
-): { nullCount: number; nullBitmap?: Uint8Array } {
-  if (sources.every((source) => source.nullCount === 0)) return { nullCount: 0 }
-  const nullBitmap = new Uint8Array((length + 7) >> 3)
+function gatherValidity({ views, rows, length }: Picks): { nullCount: number; nullBitmap?: Uint8Array } {
+  let nullBitmap: Uint8Array | undefined
   let nullCount = 0
   for (let index = 0; index < length; index++) {
-    const source = sources[from[index]!]!
-    const bit = rows[index]! + source.offset
-    const valid = source.nullCount === 0 || ((source.nullBitmap[bit >> 3]! >> (bit & 7)) & 1) === 1
-    if (valid) nullBitmap[index >> 3]! |= 1 << (index & 7)
-    else nullCount++
+    const { bitmap, firstBit } = views[index]!
+    const bit = rows[index]! + firstBit
+    if (bitmap === undefined || (bitmap[bit >> 3]! >> (bit & 7)) & 1) continue
+    nullBitmap ??= new Uint8Array((length + 7) >> 3).fill(0xff)
+    nullBitmap[index >> 3]! &= ~(1 << (index & 7))
+    nullCount++
   }
-  return nullCount === 0 ? { nullCount } : { nullCount, nullBitmap }
+  return nullBitmap === undefined ? { nullCount } : { nullCount, nullBitmap }
 }
 
-/** `makeData` picks its overload by a type that is only known at run time here. */
-const dataOf = (like: Data, parts: object): Data => makeData({ type: like.type, ...parts } as never)
+/** Elements [starts[i], starts[i] + sizes[i]) of the child of `views[i]`, laid end to end. */
+interface Ranges {
+  readonly views: readonly ColumnView[]
+  readonly starts: Uint32Array
+  readonly sizes: Uint32Array
+  readonly total: number
+}
 
-const unsupported = (name: string, data: Data): FirnError =>
-  new FirnError('invalid', 'FIRN_TYPE_UNSUPPORTED', `column ${name}: type ${String(data.type)} cannot be batched yet`, {
-    detail: { column: name },
-    help: 'Leave the column out of `columns`.',
-  })
+function gatherList(name: string, type: DataType, picks: Picks): { valueOffsets: Int32Array; child: Data } {
+  const { views, rows, length } = picks
+  const starts = new Uint32Array(length)
+  const sizes = new Uint32Array(length)
+  const valueOffsets = new Int32Array(length + 1)
+  let total = 0
+  for (let index = 0; index < length; index++) {
+    const offsets = views[index]!.offsets!
+    const row = rows[index]!
+    starts[index] = offsets[row]!
+    sizes[index] = offsets[row + 1]! - offsets[row]!
+    total += sizes[index]!
+    if (total > 0x7fff_ffff) throw tooLarge(name, length)
+    valueOffsets[index + 1] = total
+  }
+  return { valueOffsets, child: gatherElements(name, type, { views, starts, sizes, total }) }
+}
+
+function fixedRanges({ views, rows, length }: Picks, size: number): Ranges {
+  const starts = new Uint32Array(length)
+  for (let index = 0; index < length; index++) starts[index] = rows[index]! * size
+  return { views, starts, sizes: new Uint32Array(length).fill(size), total: length * size }
+}
+
+function gatherElements(name: string, type: DataType, ranges: Ranges): Data {
+  const { views, starts, sizes, total } = ranges
+  const isPlain = views.every(({ child }) => child!.bitmap === undefined && child!.offsets === undefined)
+  if (!isPlain || type.children?.length > 0 || DataType.isBool(type)) return gatherColumn(name, type, expanded(ranges))
+  const { stride } = views[0]!.child!
+  const data = sameArray(views[0]!.child!, total * stride)
+  let target = 0
+  for (let index = 0; index < views.length; index++) {
+    const source = views[index]!.child!.values as FixedValues
+    const start = starts[index]! * stride
+    const end = start + sizes[index]! * stride
+    if (end - start >= SHORT_VALUE_ELEMENTS) data.set(source.subarray(start, end), target)
+    else for (let at = start; at < end; at++) data[target + at - start] = source[at]!
+    target += end - start
+  }
+  return dataOf(type, { length: total, nullCount: 0, data })
+}
+
+/** Each element as a pick of its own. */
+function expanded({ views, starts, sizes, total }: Ranges): Picks {
+  const rows = new Uint32Array(total)
+  const children = new Array<ColumnView>(total)
+  let target = 0
+  for (let index = 0; index < views.length; index++) {
+    for (let part = 0; part < sizes[index]!; part++, target++) {
+      rows[target] = starts[index]! + part
+      children[target] = views[index]!.child!
+    }
+  }
+  return { views: children, rows, length: total }
+}
+
+const sameArray = (view: ColumnView, length: number): FixedValues =>
+  new (view.values!.constructor as new (length: number) => FixedValues)(length)
+
+/** Of a list. */
+const elementOf = (type: DataType): DataType => type.children[0]!.type as DataType
+
+/** `makeData` picks its overload by a type that is only known at run time here. */
+const dataOf = (type: DataType, parts: object): Data => makeData({ type, ...parts } as never)
+
+function checkType(column: string, type: DataType): void {
+  if (DataType.isList(type) || DataType.isFixedSizeList(type)) checkType(column, elementOf(type))
+  else if ((type.children ?? []).length > 0 || DataType.isDictionary(type) || DataType.isNull(type)) {
+    throw new FirnError(
+      'invalid',
+      'FIRN_TYPE_UNSUPPORTED',
+      `column ${column}: type ${String(type)} cannot be batched`,
+      {
+        detail: { column },
+        help: 'Leave the column out of `columns`.',
+      },
+    )
+  }
+}
 
 const tooLarge = (name: string, rows: number): FirnError =>
-  new FirnError('invalid', 'FIRN_BATCH_TOO_LARGE', `column ${name}: ${rows} rows hold over 2 GiB of text`, {
+  new FirnError('invalid', 'FIRN_BATCH_TOO_LARGE', `column ${name}: ${rows} rows hold over 2 GiB`, {
     detail: { column: name, rows },
     help: 'Lower `batch.size`.',
   })

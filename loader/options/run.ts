@@ -89,12 +89,8 @@ export function shardOf(shard: ShardOptions | undefined, batch: ResolvedBatch): 
   checkNames('shard', shard, ['rank', 'worldSize'])
   const worldSize = integer('shard.worldSize', shard.worldSize, 1, 65_536)
   const rank = integer('shard.rank', shard.rank, 0, worldSize - 1)
-  if (batch.kind === 'rows' && batch.size < worldSize) {
-    throw invalid(
-      'batch.size',
-      `at least ${worldSize} rows, one for each rank: it is the size over all ranks`,
-      batch.size,
-    )
+  if (batch.kind === 'rows' && batch.size % worldSize !== 0) {
+    throw invalid('batch.size', `a multiple of ${worldSize}: it is the size over all ranks`, batch.size)
   }
   return { rank, worldSize }
 }

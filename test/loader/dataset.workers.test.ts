@@ -25,7 +25,7 @@ afterEach(() => workers.stop())
 const options = (more: Partial<DatasetOptions> = {}): DatasetOptions => ({
   warehouse: warehouse.url,
   table: 't.rows',
-  shuffle: { seed: 7, blockRowGroups: 3 },
+  shuffle: { seed: 7, blockBytes: 20_000 },
   batch: { size: 32 },
   ...more,
 })

@@ -1,28 +1,36 @@
-import { Field, Int32, makeData, type RecordBatch, Schema } from 'apache-arrow'
+import { Field, FixedSizeList, Int32, List, type RecordBatch, Schema, Utf8, vectorFromArray } from 'apache-arrow'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { batchOf, gatherRows } from '../../../loader/batches/gather.ts'
-import { batchFromWire, batchToWire } from '../../../loader/read/preview-wire.ts'
+import { batchOf, gatherer } from '../../../loader/batches/gather.ts'
+import { releaseSegment, segmentsOf } from '../../../loader/batches/segments.ts'
 import { arrowSchema } from '../../../table/index.ts'
 import { rowsOf } from '../../table/support.ts'
 import { ROWS, rowsBatch } from '../support.ts'
 
 const SCHEMA = arrowSchema(ROWS)
 const upTo = (start: number, count: number): number[] => Array.from({ length: count }, (_, index) => start + index)
-const gathered = (resident: readonly RecordBatch[], picks: readonly (readonly [number, number])[]): RecordBatch =>
-  gatherRows(SCHEMA, resident, {
-    sources: Uint32Array.from(picks, ([source]) => source),
-    rows: Uint32Array.from(picks, ([, row]) => row),
-    length: picks.length,
-  })
+const gathered = (
+  resident: readonly RecordBatch[],
+  picks: readonly (readonly [number, number])[],
+  schema: Schema = SCHEMA,
+): RecordBatch => {
+  const segments = segmentsOf(resident)
+  const rows = Uint32Array.from(picks, ([, row]) => row)
+  return gatherer(schema)(
+    picks.map(([source]) => segments[source]!),
+    rows,
+    0,
+    picks.length,
+  )
+}
 
-describe('gatherRows', () => {
+describe('a gathered batch', () => {
   it('gives the picked rows of every type, nulls and repeats included', () => {
     const sources = [rowsBatch(upTo(0, 20)), rowsBatch(upTo(20, 1)), rowsBatch(upTo(21, 33))]
     const rows = sources.map((batch) => rowsOf(ROWS, batch))
     const pick = fc.nat(2).chain((source) => fc.tuple(fc.constant(source), fc.nat(sources[source]!.numRows - 1)))
     fc.assert(
-      fc.property(fc.array(pick, { maxLength: 60 }), (picks) => {
+      fc.property(fc.array(pick, { minLength: 1, maxLength: 60 }), (picks) => {
         const expected = picks.map(([source, row]) => rows[source]![row])
         expect(rowsOf(ROWS, gathered(sources, picks))).toEqual(expected)
       }),
@@ -51,23 +59,66 @@ describe('gatherRows', () => {
   })
 })
 
-describe('a batch on its way between threads', () => {
-  it('arrives with all values and nulls, its buffers moved', () => {
-    const batch = rowsBatch(upTo(0, 50))
-    const expected = rowsOf(ROWS, batch)
-    const { wire, transfer } = batchToWire(batch)
-    const arrived = batchFromWire(SCHEMA, structuredClone(wire, { transfer }))
-    expect(rowsOf(ROWS, arrived)).toEqual(expected)
-    expect(transfer.every((buffer) => buffer.detached)).toBe(true)
+describe('columns of lists', () => {
+  const lists = (type: List | FixedSizeList, rows: readonly (readonly unknown[] | null)[]): RecordBatch => {
+    const schema = new Schema([new Field('list', type, true)])
+    return batchOf(schema, [vectorFromArray(rows, type).data[0]!], rows.length)
+  }
+  const values = (batch: RecordBatch): unknown[] =>
+    Array.from({ length: batch.numRows }, (_, row) => {
+      const value = batch.getChildAt(0)!.get(row) as Iterable<unknown> | null
+      return value === null ? null : [...value]
+    })
+  const int = fc.integer({ min: -100, max: 100 })
+  const text = fc.option(fc.string({ maxLength: 5 }), { nil: null })
+  const cases = [
+    ['ints', new List(new Field('item', new Int32(), false)), fc.array(int, { maxLength: 30 })],
+    ['ints and nulls', new List(new Field('item', new Int32(), true)), fc.array(fc.option(int), { maxLength: 5 })],
+    ['texts', new List(new Field('item', new Utf8(), true)), fc.array(text, { maxLength: 5 })],
+    [
+      'widths of three',
+      new FixedSizeList(3, new Field('item', new Int32(), false)),
+      fc.array(int, { minLength: 3, maxLength: 3 }),
+    ],
+  ] as const
+  it.each(cases)('%s come with their rows', (_name, type, list) => {
+    const rows = fc.array(fc.option(list as fc.Arbitrary<readonly unknown[]>, { freq: 5 }), {
+      minLength: 1,
+      maxLength: 20,
+    })
+    fc.assert(
+      fc.property(
+        fc.array(rows, { minLength: 1, maxLength: 3 }),
+        fc.array(fc.nat(), { minLength: 1 }),
+        (sources, picks) => {
+          const batches = sources.map((source) => lists(type, source))
+          const at = picks.map((pick): [number, number] => {
+            const source = pick % sources.length
+            return [source, pick % sources[source]!.length]
+          })
+          const expected = at.map(([source, row]) => sources[source]![row])
+          expect(values(gathered(batches, at, batches[0]!.schema))).toEqual(expected)
+        },
+      ),
+    )
+  })
+})
+
+describe('a segment', () => {
+  it('gives its memory back when it is released, and the batch that was gathered from it stays', () => {
+    const [segment] = segmentsOf([rowsBatch(upTo(0, 9))])
+    const batch = gatherer(SCHEMA)([segment!, segment!], Uint32Array.from([3, 8]), 0, 2)
+    expect(segment!.buffers.length).toBeGreaterThan(0)
+    releaseSegment(segment!)
+    expect(segment!.buffers.every((buffer) => buffer.detached)).toBe(true)
+    expect(rowsOf(ROWS, batch)).toEqual(rowsOf(ROWS, rowsBatch([3, 8])))
   })
 
-  it('leaves alone a buffer that others look into as well: a copy travels', () => {
-    const shared = Int32Array.from(upTo(0, 8))
-    const child = makeData({ type: new Int32(), length: 4, nullCount: 0, data: shared.subarray(2, 6) })
-    const schema = new Schema([new Field('n', new Int32(), false)])
-    const { wire, transfer } = batchToWire(batchOf(schema, [child], 4))
-    const arrived = batchFromWire(schema, structuredClone(wire, { transfer }))
-    expect(arrived.getChild('n')!.toJSON()).toEqual([2, 3, 4, 5])
-    expect([...shared]).toEqual(upTo(0, 8))
+  it('leaves memory alone that it shares with another one', () => {
+    const whole = rowsBatch(upTo(0, 40))
+    const [first, second] = segmentsOf([whole.slice(0, 20), whole.slice(20, 40)])
+    releaseSegment(first!)
+    const batch = gatherer(SCHEMA)([second!], Uint32Array.from([4]), 0, 1)
+    expect(rowsOf(ROWS, batch)).toEqual(rowsOf(ROWS, rowsBatch([24])))
   })
 })
