@@ -79,7 +79,7 @@ it.each([
 ])('refuses %s, naming module and column', async (_what, columns, message) => {
   const module = giving(columns)
   const run = await loadTransform({ module }, arrow)
-  const error = await Promise.try(() => run(rowsBatch([1, 2]))).catch((thrown: unknown) => thrown)
+  const error = await (async () => run(rowsBatch([1, 2])))().catch((thrown: unknown) => thrown)
   expect(error).toMatchObject({
     kind: 'failed',
     code: 'FIRN_TRANSFORM_FAILED',
