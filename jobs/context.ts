@@ -38,6 +38,8 @@ export interface CommandContext {
   write(chunk: string | Uint8Array): Promise<void>
   /** True when a person watches standard output. */
   readonly terminal: boolean
+  /** All of standard input. @throws {FirnError} `FIRN_USAGE` when it is a terminal; the signal's reason. */
+  readInput(): Promise<string>
   /** Show a plan on standard error and ask whether to go on; `undefined` when nobody is there to answer. */
   confirm(plan: string, question: string): Promise<boolean | undefined>
   /** Set an exit code without an error, e.g. for a check that did its work and found a problem. */
@@ -91,6 +93,7 @@ export function createContext({ signal, stdout, stderr, stdin, clock = systemClo
     openTable: (nameOrLocation) => need().openTable(nameOrLocation),
     print: (result) => stdout.write(renderResult(result, need().config, stdout.isTTY === true)),
     write: (chunk) => writeChunk(stdout, chunk),
+    readInput: () => readAll(stdin, signal),
     confirm: async (plan, question) => {
       if (stdin?.isTTY !== true || stderr.isTTY !== true) return undefined
       const { askYesNo } = await import('./ask.ts')
@@ -228,4 +231,28 @@ function writeChunk(stdout: NodeJS.WritableStream, chunk: string | Uint8Array): 
   return new Promise((resolve, reject) => {
     stdout.write(chunk, (error) => (error ? reject(error) : resolve()))
   })
+}
+
+/** More is no article: memory is bounded whatever is piped in. */
+const LARGEST_INPUT_BYTES = 64 * 1024 * 1024
+
+async function readAll(stdin: ContextOptions['stdin'], signal: AbortSignal): Promise<string> {
+  const refused = (what: string, help: string): FirnError => new FirnError('invalid', 'FIRN_USAGE', what, { help })
+  if (stdin === undefined || stdin.isTTY === true) {
+    throw refused('this command reads standard input, which is a terminal', 'redirect a file into it, or pipe')
+  }
+  const { addAbortSignal, Readable } = await import('node:stream')
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of addAbortSignal(signal, Readable.from(stdin, { objectMode: false }))) {
+      chunks.push(Buffer.from(chunk as Uint8Array))
+      bytes += chunks.at(-1)!.length
+      if (bytes > LARGEST_INPUT_BYTES) throw refused('standard input holds more than 64 MiB', 'give it one article')
+    }
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  }
+  return Buffer.concat(chunks).toString('utf8')
 }

@@ -24,8 +24,10 @@ import { runCommand } from './commands/run.ts'
 import { sampleCommand } from './commands/sample.ts'
 import { scanCommand } from './commands/scan.ts'
 import { stagingCommand } from './commands/staging.ts'
+import { summarizeCommand } from './commands/summarize.ts'
 import { tagCommand } from './commands/tag.ts'
 import { taskCommand } from './commands/task.ts'
+import { trainCommand } from './commands/train.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { explainConfig, loadConfig, loadEnvironment, settingNames } from './config.ts'
 import { type CommandContext, type ContextHandle, createContext } from './context.ts'
@@ -58,6 +60,8 @@ const COMMANDS: readonly ((ctx: CommandContext) => Command)[] = [
   manifestsCommand,
   maintainCommand,
   stagingCommand,
+  trainCommand,
+  summarizeCommand,
   runCommand,
   doctorCommand,
   exportCommand,

@@ -127,8 +127,9 @@ describe('imports', () => {
     ['commander', /^jobs\//],
     ['zod', /^jobs\//],
     // the loader is handed the module: training programs bring their own
-    ['@tensorflow/tfjs', /^jobs\/demo\//],
-    ['@tensorflow/tfjs-node', /^$/],
+    ['@tensorflow/tfjs', /^jobs\/(demo\/|train\/backend\.ts)/],
+    ['@tensorflow/tfjs-backend-wasm', /^jobs\/train\/backend\.ts$/],
+    ['@tensorflow/tfjs-node', /^jobs\/train\/backend\.ts$/],
     ['kinesis-local', /^jobs\/demo\//],
   ]
   test.each(adapters)('%s is imported by its adapter alone', (name, allowed) => {

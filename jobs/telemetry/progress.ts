@@ -6,6 +6,7 @@ import type { Clock } from '../../table/clock.ts'
 import { type CompactionProgress, compactionChannel, ingestChannel } from '../../table/diagnostics.ts'
 import { formatBytes, formatCount } from '../render.ts'
 import { subscribeToRuns } from './run-channel.ts'
+import { subscribeToTraining } from './training-channel.ts'
 
 export interface ProgressOptions {
   readonly clock: Clock
@@ -93,6 +94,19 @@ export function showProgress({ clock, terminal, columns, write }: ProgressOption
     }),
     compactionChannel.subscribe((message) => {
       if (message.kind === undefined) moveCompaction(message)
+    }),
+    subscribeToTraining((message) => {
+      const what = `training on ${message.table}`
+      if (message.phase === 'end') {
+        works.delete(what)
+        clear()
+        return
+      }
+      const work = workOf(what, message.table, 'rows')
+      work.count = message.text
+      work.done = message.done
+      work.total = message.total
+      show(work)
     }),
     subscribeToRuns((message) => {
       if (message.phase !== 'end') return
