@@ -3,7 +3,7 @@
  * version: MurmurHash3 (x86, 32 bits) of a text key seeds sfc32.
  *
  * The recipe is part of the order of a shuffle. Changing one constant here changes every order; the golden vectors in
- * test/loader/random.test.ts notice.
+ * test/loader/order/ notice.
  */
 
 /** Uniform in [0, 2^32). */
