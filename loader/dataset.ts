@@ -2,7 +2,6 @@
 import { Schema as ArrowSchema } from 'apache-arrow'
 import type { Clock } from '../table/clock.ts'
 import { loaderChannel } from '../table/diagnostics.ts'
-import { FirnError } from '../table/errors.ts'
 import { type ObjectStore, type Snapshot, type SnapshotId, snapshotId, type Table } from '../table/index.ts'
 import { countRows } from './batches/count.ts'
 import { globalBatches, rankBatches } from './batches/counts.ts'
@@ -19,6 +18,8 @@ import { invalid, type ResolvedOptions } from './options.ts'
 import { decoderClosed } from './read/decoder.ts'
 import { type Pin, pinSnapshot } from './resume/pin.ts'
 import { decodeState, type LoaderState } from './resume/token.ts'
+import { emptyDataset, provedEmpty } from './source/empty.ts'
+import { type Explanation, explainPlan } from './source/explain.ts'
 import type { LoaderPlan } from './source/plan.ts'
 import { type TensorFlow, type TFDataset, type TFDatasetOptions, toTFDataset } from './tensors/tfjs.ts'
 
@@ -170,6 +171,12 @@ export class Dataset implements AsyncDisposable {
     return toTFDataset(this, tf, options)
   }
 
+  /** What reading an epoch takes, and how well it mixes, from metadata alone. */
+  explain(): Explanation {
+    return explainPlan(this.#parts.plan, this.#parts.options)
+  }
+
+  /** What was done since the dataset was opened, over all iterations. */
   stats(): DatasetStats {
     let residentBytes = 0
     let peakResidentBytes = this.#peakResidentBytes
@@ -217,8 +224,8 @@ export class Dataset implements AsyncDisposable {
         if (!loaderChannel.hasSubscribers) return
         loaderChannel.publish({ table: plan.origin.name, split, rows: made.batch?.numRows ?? 0, waitMillis })
       },
-      onEnd: (batches) => {
-        if (batches === 0) throw emptyDataset(plan, options)
+      onEnd: (batches, rowsLeft) => {
+        if (batches === 0) throw emptyDataset(plan, options, rowsLeft)
         this.#counters.ended()
       },
       monotonicMillis: () => clock.monotonicMillis(),
@@ -230,6 +237,8 @@ export class Dataset implements AsyncDisposable {
   #open(how: { epoch: number; start: Progress; signal: AbortSignal; onChange: () => void }): EpochRun {
     const { options, plan } = this.#parts
     how.signal.throwIfAborted()
+    const empty = provedEmpty(plan, options)
+    if (empty !== undefined) throw empty
     const run = startRun({
       plan,
       options,
@@ -291,12 +300,3 @@ export class Dataset implements AsyncDisposable {
 /** As metrics name it. */
 const splitName = ({ split }: ResolvedOptions): string =>
   split === undefined ? 'all' : `${split.column}[${split.from},${split.to})/${split.buckets}`
-
-function emptyDataset(plan: LoaderPlan, { dropLast, batch }: ResolvedOptions): FirnError {
-  const isShort = dropLast && batch.kind === 'rows' && plan.rowCount !== 0
-  const why = isShort ? `has no full batch of ${batch.size} rows` : 'has no rows'
-  return new FirnError('invalid', 'FIRN_DATASET_EMPTY', `an epoch of ${plan.origin.name} ${why}`, {
-    detail: { table: plan.origin.name, snapshotId: String(plan.snapshotId) },
-    help: isShort ? 'Lower `batch.size`, or leave out `dropLast`.' : 'Widen `filter`, `split` or `snapshot`.',
-  })
-}

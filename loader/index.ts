@@ -16,6 +16,8 @@ export type {
   SplitOptions,
   TransformSpec,
 } from './options.ts'
+export type { Transform, TransformColumn, TransformFactory, TransformValues } from './read/transform.ts'
+export type { Explanation } from './source/explain.ts'
 export type { NumbersOptions, PadOptions, TensorBatch, TensorData } from './tensors/tensors.ts'
 export type { TensorFlow, TensorSource, Tensors, TFDataset, TFDatasetOptions, TFElement } from './tensors/tfjs.ts'
 export type { TokenizerJson } from './tokenizer/json.ts'

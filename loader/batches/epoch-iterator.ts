@@ -43,8 +43,11 @@ export interface EpochIteratorOptions {
   /** Called with the first `next()`. @param onChange makes the iterator look again. */
   open(onChange: () => void): EpochRun
   onDelivered(made: MadeBatch, waitMillis: number): void
-  /** No batch is left. @param batches of the whole epoch. @throws when there should have been some. */
-  onEnd(batches: number): void
+  /**
+   * No batch is left.
+   * @param batches of the whole epoch. @param rowsLeft that made no batch. @throws when there should have been some.
+   */
+  onEnd(batches: number, rowsLeft: number): void
   monotonicMillis(): number
   token(progress: Progress): string
 }
@@ -97,7 +100,7 @@ export function epochIterator(options: EpochIteratorOptions): EpochIterator {
         const step = run.maker.make()
         if (step === 'waiting') break
         if (step === 'end') {
-          options.onEnd(made)
+          options.onEnd(made, run.maker.rowsLeft())
           finish = 'end'
           break
         }

@@ -25,6 +25,8 @@ export type Step = MadeBatch | 'waiting' | 'end'
 export interface BatchMaker {
   /** @throws what kept a needed row from coming. */
   make(): Step
+  /** Rows at the end that `dropLast` leaves out. */
+  rowsLeft(): number
 }
 
 export interface Shard {

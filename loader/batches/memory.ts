@@ -64,10 +64,10 @@ export function planMemory(use: MemoryUse): MemoryPlan {
   const reserveBytes = Math.ceil(
     BASE_BYTES + THREAD_BYTES * use.numWorkers + batchBytes * (use.prefetchBatches + BATCHES_AT_ONCE),
   )
-  const block = Math.min(total, Math.max(use.blockBytes, largest))
-  const neededBytes = Math.ceil(block + largest * DECODING + reserveBytes)
+  const blockBytes = Math.min(total, Math.max(use.blockBytes, largest))
+  const neededBytes = Math.ceil(blockBytes + largest * DECODING + reserveBytes)
   if (neededBytes > use.memoryLimit) throw memoryLimitError(neededBytes, use.memoryLimit, 'a block of the shuffle')
-  return { budgetBytes: use.memoryLimit - reserveBytes, reserveBytes, blockBytes: block, neededBytes }
+  return { budgetBytes: use.memoryLimit - reserveBytes, reserveBytes, blockBytes, neededBytes }
 }
 
 /** @param limitBytes `memoryLimit`, as it is set. */

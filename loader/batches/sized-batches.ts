@@ -81,5 +81,6 @@ export function sizedBatches({ feed, blockCount, gather, size, dropLast, shard, 
       if (filled === 0 || dropLast) return 'end'
       return finish({ block: blockCount, offset: 0 })
     },
+    rowsLeft: () => filled,
   }
 }

@@ -68,6 +68,7 @@ export function tokenBatches(options: TokenOptions): BatchMaker {
       }
       return 'end'
     },
+    rowsLeft: () => 0,
   }
 }
 

@@ -70,7 +70,7 @@ describe('a pinned snapshot', () => {
         snapshotId: String(table.currentSnapshot()?.snapshotId),
         columns: ['id', 'n'],
         rows: 30,
-        shuffle: { algorithm: 'preview', seed: 1, blockBytes: 10_000 },
+        shuffle: { algorithm: 'block-v1', seed: 1, blockBytes: 10_000 },
       })
     })
   })

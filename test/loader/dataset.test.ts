@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type DatasetOptions, openDataset } from '../../loader/index.ts'
+import { type Dataset, type DatasetOptions, openDataset } from '../../loader/index.ts'
 import { type ObjectStore, openStore } from '../../table/index.ts'
 import { rowsOf } from '../table/support.ts'
 import { digestOf, memoryUrl, numbersOf, ROWS, rowsBatch, rowsTable, withDataset } from './support.ts'
@@ -89,14 +89,15 @@ describe('an epoch', () => {
 })
 
 describe('while the footers are read, which may take long', () => {
-  /** Data files answer when the test says so. */
-  async function slowStore(): Promise<{ store: ObjectStore; asked: () => number; answer: () => void }> {
+  /** Once the dataset is open, data files answer when the test says so. */
+  async function slowDataset(): Promise<{ dataset: Dataset; asked: () => number; answer: () => void }> {
     const { url } = await rowsTable(memoryUrl(), { rows: 100 })
     const store = openStore(url)
     const { promise, resolve } = Promise.withResolvers<void>()
     let asked = 0
+    let isSlow = false
     const get: ObjectStore['get'] = async (key, more) => {
-      if (key.endsWith('.parquet')) {
+      if (isSlow && key.endsWith('.parquet')) {
         asked++
         await promise
       }
@@ -110,13 +111,13 @@ describe('while the footers are read, which may take long', () => {
       put: (key, body, more) => store.put(key, body, more),
       delete: (key, more) => store.delete(key, more),
     }
-    return { store: slow, asked: () => asked, answer: resolve }
+    const dataset = await openDataset({ ...options(''), warehouse: slow })
+    isSlow = true
+    return { dataset, asked: () => asked, answer: resolve }
   }
-  const open = (store: ObjectStore) => openDataset({ ...options(''), warehouse: store })
 
   it('the signal of an epoch ends it at once, and leaves the others alone', async () => {
-    const { store, asked, answer } = await slowStore()
-    const dataset = await open(store)
+    const { dataset, asked, answer } = await slowDataset()
     const controller = new AbortController()
     const ended = dataset.epoch(0, { signal: controller.signal }).next()
     const other = numbersOf(dataset.epoch(1))
@@ -129,14 +130,13 @@ describe('while the footers are read, which may take long', () => {
   })
 
   it('leaving does not wait for them', async () => {
-    const { store, asked, answer } = await slowStore()
-    const dataset = await open(store)
+    const { dataset, asked, answer } = await slowDataset()
     const left = dataset.epoch(0)
     const first = left.next()
     first.catch(() => {})
     await expect.poll(asked).toBeGreaterThan(0)
     expect(await left.return()).toEqual({ done: true, value: undefined })
-    await expect(first).rejects.toThrow(/abort/)
+    await expect(first).rejects.toMatchObject({ name: 'AbortError' })
     answer()
     expect(sorted(await numbersOf(dataset.epoch(0)))).toEqual(upTo(100))
   })

@@ -1,9 +1,9 @@
 /** How long a training program waits for its batches, told to whoever listens. */
 import { afterEach, expect, test } from 'vitest'
-import { recordMetrics } from '../../../jobs/index.ts'
-import { openDataset } from '../../../loader/index.ts'
-import { systemClock } from '../../../table/clock.ts'
-import { type LoaderMessage, loaderChannel } from '../../../table/diagnostics.ts'
+import { recordMetrics } from '../../jobs/index.ts'
+import { openDataset } from '../../loader/index.ts'
+import { systemClock } from '../../table/clock.ts'
+import { type LoaderMessage, loaderChannel } from '../../table/diagnostics.ts'
 import {
   articleRecords,
   memoryWarehouse,
@@ -11,7 +11,7 @@ import {
   stage,
   TABLE,
   type Warehouse,
-} from '../../jobs/compaction/fixture.ts'
+} from '../jobs/compaction/fixture.ts'
 
 let end = (): void => {}
 afterEach(() => end())
