@@ -44,12 +44,15 @@ export function sharedDecoder(owner: WeakKey, create: () => Decoder, signal: Abo
   const reference = new WeakRef(owner)
   let decoder: Decoder | undefined
   let users = 0
+  let ending: Promise<unknown> = Promise.resolve()
   const close = async (): Promise<void> => {
     const closing = decoder
-    if (closing === undefined) return
-    decoder = undefined
-    forgotten.unregister(closing)
-    await closing.close()
+    if (closing !== undefined) {
+      decoder = undefined
+      forgotten.unregister(closing)
+      ending = Promise.all([ending, closing.close()])
+    }
+    await ending // also of threads that end because an iteration was left
   }
   return {
     acquire() {
