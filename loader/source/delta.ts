@@ -21,6 +21,8 @@ import type { DeltaRange } from '../options.ts'
 /** Member of a snapshot's summary: microseconds that its run wrote into `compacted_at` of its rows. */
 const STAMP = 'firn.compacted-at'
 const STAMP_COLUMN = 'compacted_at'
+/** Table property: the dataset's definition as JSON, whose field `from` `compacted_at` may have a name of its own. */
+const DATASET = 'firn.dataset'
 
 export interface Delta {
   /** Range of the stamps. */
@@ -49,7 +51,8 @@ export async function deltaOf(
   if (after === undefined) {
     throw new FirnError('not-found', 'FIRN_SNAPSHOT_NOT_FOUND', `snapshot.after: ${table.location} has no snapshot`)
   }
-  const stamp = schema.fields.find(({ name, type }) => name === STAMP_COLUMN && type === 'timestamptz')
+  const stampName = stampColumn(table)
+  const stamp = schema.fields.find(({ name, type }) => name === stampName && type === 'timestamptz')
   const upper = stamp === undefined ? undefined : stampOf(table, to)
   if (stamp === undefined || upper === undefined) return { files: await appendedFiles(table, after, to, options) }
   refuseUnstamped(table, after, to)
@@ -58,10 +61,22 @@ export async function deltaOf(
     const message = `snapshot.after (${after.snapshotId}) is newer than snapshot.upTo (${to.snapshotId})`
     throw new FirnError('invalid', 'FIRN_INVALID_OPTION', message, { help: 'Name the older snapshot as `after`.' })
   }
-  const column: ColumnReference = { fieldId: stamp.id, name: STAMP_COLUMN, type: 'timestamptz' }
+  const column: ColumnReference = { fieldId: stamp.id, name: stampName, type: 'timestamptz' }
   const right: Expression = { kind: 'compare', operator: '<=', column, value: upper }
   if (lower === undefined) return { where: right }
   return { where: { kind: 'and', left: { kind: 'compare', operator: '>', column, value: lower }, right } }
+}
+
+function stampColumn({ metadata: { properties } }: Table): string {
+  try {
+    const dataset = JSON.parse(properties[DATASET] ?? '{}') as {
+      readonly fields?: readonly { readonly name?: unknown; readonly from?: { readonly kind?: unknown } }[]
+    }
+    const name = dataset.fields?.find(({ from }) => from?.kind === STAMP_COLUMN)?.name
+    return typeof name === 'string' ? name : STAMP_COLUMN
+  } catch {
+    return STAMP_COLUMN // not ours to judge: commands that need the definition refuse it
+  }
 }
 
 /** Of the snapshot or of the nearest one that it stands on: commits that add no rows have no stamp of their own. */
@@ -108,7 +123,7 @@ function refuseUnstamped(table: Table, after: Snapshot, to: Snapshot): void {
     if (id === after.snapshotId) return
     const snapshot = snapshotById(metadata, id)!
     if (ownStamp(snapshot) === undefined && snapshot.summary['operation'] === 'append' && addsRows(snapshot)) {
-      throw hidden(table, `snapshot ${id} appended rows without ${STAMP_COLUMN}`)
+      throw hidden(table, `snapshot ${id} appended rows without ${STAMP}`)
     }
   }
 }
