@@ -60,6 +60,7 @@ export async function readRows(
   const kept = new Int32Array(rows)
   let count = 0
   for (let row = 0; row < rows; row++) if (tests.isLeft(row)) kept[count++] = row
+  if (count === 0) return concatBatches(projected, [])
   return takeBatches(group, projected, tests, [kept.subarray(0, count)])[0]!
 }
 
@@ -79,6 +80,7 @@ export async function readInOrder(
     const message = `${task.parquet.where}: row group ${rowGroup} has ${rows} rows, no row ${beyond}`
     throw new FirnError('invalid', 'FIRN_INVALID_OPTION', message)
   }
+  if (order.length === 0) return { batches: [], positions: undefined }
   const opened = await openRows(task, rowGroup, projected, options)
   if (opened === undefined) return { batches: [], positions: new Uint32Array(0) }
   const { picked, positions } = pick(order, opened.tests?.isLeft)
