@@ -3,6 +3,7 @@ export type { EpochIterator } from './batches/epoch-iterator.ts'
 export type { Provenance } from './batches/provenance.ts'
 export type { DatasetStats } from './batches/statistics.ts'
 export type { Dataset, EpochOptions, ResumePoint } from './dataset.ts'
+export { type Mix, type MixIterator, type MixOptions, type MixPart, type MixStats, mix } from './mix.ts'
 export { openDataset } from './open.ts'
 export type {
   BatchOptions,
