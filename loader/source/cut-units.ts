@@ -62,9 +62,10 @@ export async function cutUnits(files: readonly CutFile[], context: CutContext): 
   return { units, footersRead: needed.length }
 }
 
+/** Spread evenly; files of a small table count more than once, as one. */
 const sampleOf = (count: number): ReadonlySet<number> =>
   new Set(
-    Array.from({ length: Math.min(SAMPLED_FILES, count) }, (_, index) => Math.floor((index * count) / SAMPLED_FILES)),
+    count === 0 ? [] : Array.from({ length: SAMPLED_FILES }, (_, index) => Math.floor((index * count) / SAMPLED_FILES)),
   )
 
 /** Ascending, each once, inside of the file. */
