@@ -31,11 +31,10 @@ function unpack(reader: Reader, count: number, values: Int32Array | BigInt64Arra
     throw new Error(`delta blocks of ${block} values in ${miniblocks} parts`)
   }
   if (total !== count) throw new Error(`${total} delta values, expected ${count}`)
-  const sum = values instanceof Int32Array ? sum32(values) : sum64(values)
   const first = zigzag(reader)
-  if (count > 0) sum(0, first, 0, 0)
+  const sums = values instanceof Int32Array ? sums32(values, first) : sums64(values, first)
   for (let filled = 1; filled < count; ) {
-    const least = zigzag(reader)
+    const add = sums(zigzag(reader))
     const widths = reader.bytes.subarray(reader.offset, reader.offset + miniblocks)
     reader.offset += miniblocks
     for (const width of widths) {
@@ -46,8 +45,9 @@ function unpack(reader: Reader, count: number, values: Int32Array | BigInt64Arra
         throw new Error('delta values end early')
       }
       for (let index = 0; index < wanted; index++) {
-        const [low, high] = bitsAt(reader.bytes, reader.offset, index * width, width)
-        sum(filled++, least, low, high)
+        const bit = index * width
+        const low = bitsAt(reader.bytes, reader.offset, bit, Math.min(width, 32))
+        add(filled++, low, width > 32 ? bitsAt(reader.bytes, reader.offset, bit + 32, width - 32) : 0)
       }
       reader.offset += (perMiniblock * width) / 8
     }
@@ -55,38 +55,34 @@ function unpack(reader: Reader, count: number, values: Int32Array | BigInt64Arra
   }
 }
 
-/** Adds a delta, `least` and 64 bits in two halves, to the value before. Sums wrap, as the format wants. */
-type Sum = (index: number, least: bigint, low: number, high: number) => void
+/** Adds a delta of 64 bits, in two halves, and the block's least to the value before. Sums wrap, as the format wants. */
+type Add = (index: number, low: number, high: number) => void
 
-function sum32(values: Int32Array): Sum {
-  let value = 0
-  return (index, least, low) => {
-    value = (value + Number(BigInt.asIntN(32, least)) + low) | 0
-    values[index] = value
+function sums32(values: Int32Array, first: bigint): (least: bigint) => Add {
+  if (values.length > 0) values[0] = Number(BigInt.asIntN(32, first))
+  return (least) => {
+    const least32 = Number(BigInt.asIntN(32, least))
+    return (index, low) => {
+      values[index] = values[index - 1]! + least32 + low
+    }
   }
 }
 
-function sum64(values: BigInt64Array): Sum {
-  let value = 0n
-  return (index, least, low, high) => {
-    value = BigInt.asIntN(64, value + least + (high === 0 ? BigInt(low) : (BigInt(high) << 32n) | BigInt(low)))
-    values[index] = value
+function sums64(values: BigInt64Array, first: bigint): (least: bigint) => Add {
+  if (values.length > 0) values[0] = first
+  return (least) => (index, low, high) => {
+    const delta = high === 0 ? BigInt(low) : (BigInt(high) << 32n) | BigInt(low)
+    values[index] = values[index - 1]! + least + delta
   }
 }
 
-/** `width` bits, lowest first, as two unsigned halves. */
-function bitsAt(bytes: Uint8Array, start: number, bit: number, width: number): readonly [number, number] {
-  let [low, high] = [0, 0]
-  for (let done = 0; done < width; ) {
-    const at = bit + done
-    const take = Math.min(8 - (at & 7), width - done)
-    const part = (bytes[start + (at >> 3)]! >> (at & 7)) & ((1 << take) - 1)
-    if (done < 32) low += part * 2 ** done
-    else high += part * 2 ** (done - 32)
-    done += take
-  }
-  // A part that crosses the halves was added to the lower one.
-  return [low % 2 ** 32, high + Math.floor(low / 2 ** 32)]
+/** `width` bits, 32 at most, lowest first, from bit `bit` behind byte `start`. What lies behind the bytes is zero. */
+function bitsAt(bytes: Uint8Array, start: number, bit: number, width: number): number {
+  const at = start + (bit >> 3)
+  const shift = bit & 7
+  let value = (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> shift
+  if (shift + width > 32) value |= bytes[at + 4]! << (32 - shift)
+  return width === 32 ? value >>> 0 : value & ((1 << width) - 1)
 }
 
 function unsigned(reader: Reader): number {
