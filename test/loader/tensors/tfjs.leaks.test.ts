@@ -26,3 +26,9 @@ describe.each([
     expect(stdout.trim().split('\n').at(-1)).toBe('done')
   })
 })
+
+it('a training that stopped in the middle and was forgotten gives its worker threads back in a process that lives on', async () => {
+  const script = fileURLToPath(new URL('./forgotten.child.ts', import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', script, warehouse.url])
+  expect(stdout.trim().split('\n').slice(-2)).toEqual(['1 started', '0 alive'])
+})
