@@ -122,11 +122,7 @@ function moduleOf(module: unknown): string {
     if (isAbsolute(module)) return pathToFileURL(module).href
     if (!module.startsWith('.') && (isUrl(module) || /^(data|node):|^@?[a-z0-9]/i.test(module))) return module
   }
-  throw invalid(
-    'transform',
-    "a URL like new URL('./tokenize.js', import.meta.url), an absolute path or a package",
-    module,
-  )
+  throw invalid('transform', 'a URL, best made with import.meta.url, an absolute path or a package', module)
 }
 
 export function attemptsOf(retry: RetryOptions | undefined): number {
