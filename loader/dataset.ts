@@ -236,7 +236,6 @@ export class Dataset implements AsyncDisposable {
 
   #open(how: { epoch: number; start: Progress; signal: AbortSignal; onChange: () => void }): EpochRun {
     const { options, plan } = this.#parts
-    how.signal.throwIfAborted()
     const empty = provedEmpty(plan, options)
     if (empty !== undefined) throw empty
     const run = startRun({

@@ -150,6 +150,7 @@ export function epochIterator(options: EpochIteratorOptions): EpochIterator {
   const start = (): void => {
     phase = 'waiting'
     try {
+      signal.throwIfAborted()
       run = options.open(fill)
     } catch (error) {
       stop(error)
