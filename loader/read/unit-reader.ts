@@ -4,29 +4,34 @@ import type { Clock } from '../../table/clock.ts'
 import { FirnError } from '../../table/errors.ts'
 import {
   arrowSchema,
-  createDeleteReader,
-  type DeleteReader,
   type ObjectStore,
-  openFileTask,
   parseSchema,
   projectSchema,
   type ReadInOrderOptions,
   type RowTest,
-  type Schema,
   type TaskReader,
 } from '../../table/index.ts'
 import { rowOrder } from '../order/rows.ts'
 import type { FileRef, ReadSetup } from '../source/plan.ts'
 import { splitTest } from '../source/split.ts'
-import { type ByteCache, diskCache } from './cache.ts'
-import { countedStore, noCounters, takeCounters } from './counters.ts'
-import { type DecodedUnit, type ReadCounters, SEGMENT_ROWS, type UnitRequest, type UnitSpan } from './decoder.ts'
+import { noCounters, takeCounters } from './counters.ts'
+import {
+  createGate,
+  type DecodedUnit,
+  orAborted,
+  type ReadCounters,
+  SEGMENT_ROWS,
+  type UnitRequest,
+  type UnitSpan,
+} from './decoder.ts'
 import { joinOrdered, splitOrder } from './drawn-rows.ts'
-import { retryingStore } from './retry.ts'
+import { type FileOpener, fileOpener, storesOf } from './open-files.ts'
 import { loadTransform, type RunTransform } from './transform.ts'
 
-/** Files whose footers are kept; a footer takes some kilobytes. */
-const MAX_OPEN_FILES = 256
+/** Of row groups whose rows were asked for, the place and the number of rows are kept. */
+const KEPT_SIZES = 1 << 20
+/** Footers read at once to learn how many rows units have: a block may have units of a thousand files. */
+const FOOTERS_AT_ONCE = 32
 
 export interface UnitReader {
   unitRows(unit: UnitSpan, signal: AbortSignal): Promise<number>
@@ -44,20 +49,11 @@ export interface UnitReaderOptions {
   readonly signal: AbortSignal
 }
 
-interface Stores {
-  /** For a file of a size. */
-  readonly cached: (sizeBytes: number) => ObjectStore
-  /** Past what the cache holds, and into it. */
-  readonly fresh: (sizeBytes: number) => ObjectStore
-  /** For delete files. */
-  readonly deletes: (fresh: boolean) => ObjectStore
-}
-
 export function unitReader({ setup, store, clock, signal }: UnitReaderOptions): UnitReader {
   const counters = noCounters()
   const schema = parseSchema(setup.schema)
-  const stores = storesOf(setup, store, clock, counters)
-  const open = fileOpener(setup.location, schema, stores, signal)
+  const open = fileOpener(setup.location, schema, storesOf(setup, store, clock, counters), signal)
+  const sizesOf = sizeReader(open)
   const input = arrowSchema(projectSchema(schema, setup.columns))
   const keep = setup.split === undefined ? undefined : splitTest(setup.split, schema)
   let transform: Promise<RunTransform> | undefined
@@ -94,10 +90,7 @@ export function unitReader({ setup, store, clock, signal }: UnitReaderOptions): 
   }
   return {
     unitRows: (unit, abort) =>
-      twice(unit.file, abort, async (fresh) => {
-        const file = await orAborted(open.footer(unit.file, fresh), abort)
-        return groupsOf(file, unit).reduce((sum, group) => sum + file.rowGroupRows[group]!, 0)
-      }),
+      twice(unit.file, abort, async (fresh) => rowsBetween(await sizesOf(unit.file, abort, fresh), unit)),
     decode: (request, abort) => twice(request.file, abort, (fresh) => decode(request, abort, fresh)),
     takeCounters: () => takeCounters(counters),
   }
@@ -105,76 +98,31 @@ export function unitReader({ setup, store, clock, signal }: UnitReaderOptions): 
 
 export const isCorrupt = (error: unknown): error is FirnError => FirnError.is(error) && error.kind === 'corrupt'
 
-function storesOf(
-  { cache, retry }: ReadSetup,
-  base: ObjectStore,
-  clock: Clock,
-  counters: ReturnType<typeof noCounters>,
-): Stores {
-  const store = retryingStore(countedStore(base, counters), {
-    attempts: retry.attempts,
-    clock,
-    onRetry: () => counters.retries++,
-  })
-  if (cache === undefined) return { cached: () => store, fresh: () => store, deletes: () => store }
-  const disk: ByteCache = diskCache({ ...cache, clock, counters })
-  return {
-    cached: (sizeBytes) => disk.store(store, { salt: String(sizeBytes) }),
-    fresh: (sizeBytes) => disk.store(store, { salt: String(sizeBytes), fresh: true }),
-    deletes: (fresh) => disk.store(store, { salt: 'deletes', fresh }),
-  }
-}
-
-interface FileOpener {
-  footer(file: FileRef, fresh: boolean): Promise<TaskReader>
-  withDeletes(file: FileRef, fresh: boolean): Promise<TaskReader>
-  forget(file: FileRef): void
-}
-
-function fileOpener(location: string, schema: Schema, stores: Stores, signal: AbortSignal): FileOpener {
-  const files = new Map<string, Promise<TaskReader>>()
-  let shared: DeleteReader | undefined
-  const deleteReader = (fresh: boolean): DeleteReader => {
-    if (!fresh && shared !== undefined) return shared
-    const reader = createDeleteReader(stores.deletes(fresh), location, { signal })
-    // What is kept of delete files may be what is damaged: the next one begins anew.
-    shared = fresh ? undefined : reader
-    return reader
-  }
-  const open = (file: FileRef, fresh: boolean): Promise<TaskReader> => {
-    const { partition, deletes: tasks, spec, nameMapping, ...rest } = file
-    const task = {
-      file: { ...rest, partition },
-      deletes: tasks,
-      ...(spec === undefined ? {} : { spec }),
-      ...(nameMapping === undefined ? {} : { nameMapping }),
+/** Offset and rows of each row group of a file: a pair of numbers each, kept for longer than footers can be. */
+function sizeReader(open: FileOpener): (file: FileRef, abort: AbortSignal, fresh: boolean) => Promise<Float64Array> {
+  const kept = new Map<string, Float64Array>()
+  const gate = createGate(FOOTERS_AT_ONCE)
+  let groups = 0
+  return async (file, abort, fresh) => {
+    const known = kept.get(file.filePath)
+    if (known !== undefined) return known
+    const { rowGroups } = await gate(() => orAborted(open.footer(file, fresh), abort))
+    const sizes = Float64Array.from(rowGroups.flatMap(({ offset, rows }) => [offset, rows]))
+    if (groups > KEPT_SIZES) {
+      kept.clear()
+      groups = 0
     }
-    const store = (fresh ? stores.fresh : stores.cached)(file.fileSizeBytes)
-    const deletes = tasks.length === 0 ? {} : { deletes: deleteReader(fresh) }
-    // Not with the signal of one reader: several wait for the same footer.
-    return openFileTask(store, location, task, schema, { signal, ...deletes })
+    if (!kept.has(file.filePath)) groups += rowGroups.length + 1
+    kept.set(file.filePath, sizes)
+    return sizes
   }
-  const kept = (key: string, file: FileRef, fresh: boolean): Promise<TaskReader> => {
-    // One that goes past the cache serves a single unit.
-    if (fresh) return open(file, true)
-    const reader = files.get(key) ?? open(file, false)
-    files.delete(key)
-    files.set(key, reader)
-    reader.catch(() => files.delete(key))
-    const oldest = files.keys().next().value
-    if (files.size > MAX_OPEN_FILES && oldest !== undefined) files.delete(oldest)
-    return reader
-  }
-  const footerKey = (file: FileRef): string => file.filePath
-  const fullKey = (file: FileRef): string => (file.deletes.length === 0 ? file.filePath : `${file.filePath}\ndeletes`)
-  return {
-    footer: (file, fresh) => kept(footerKey(file), { ...file, deletes: [] }, fresh),
-    withDeletes: (file, fresh) => kept(fullKey(file), file, fresh),
-    forget: (file) => {
-      files.delete(footerKey(file))
-      files.delete(fullKey(file))
-    },
-  }
+}
+
+/** @param sizes offset and rows of each row group. */
+function rowsBetween(sizes: Float64Array, { start, end }: UnitSpan): number {
+  let rows = 0
+  for (let at = 0; at < sizes.length; at += 2) if (sizes[at]! >= start && sizes[at]! < end) rows += sizes[at + 1]!
+  return rows
 }
 
 const groupsOf = (file: TaskReader, { start, end }: UnitSpan): readonly number[] =>
@@ -210,14 +158,4 @@ async function readGroups(
     ),
   )
   return { rows, ...joinOrdered(parts, results) }
-}
-
-/** Stops waiting; what is waited for goes on, because others wait for it too. */
-export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason)
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }

@@ -16,8 +16,10 @@ export type WorkerRequest =
   | { readonly type: 'cancel'; readonly id: number }
 
 export type WorkerReply =
-  | { readonly id: number; readonly ok: true; readonly unit: WireUnit }
-  | { readonly id: number; readonly ok: false; readonly error: WireError }
+  /** Once, first of all. */
+  | { readonly type: 'ready' }
+  | { readonly type: 'unit'; readonly id: number; readonly unit: WireUnit }
+  | { readonly type: 'error'; readonly id: number; readonly error: WireError }
 
 export interface WireUnit {
   readonly rows: number

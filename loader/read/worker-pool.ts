@@ -11,6 +11,7 @@ import { errorFromWire, FirnError } from '../../table/errors.ts'
 import type { ReadSetup } from '../source/plan.ts'
 import { addCounters } from './counters.ts'
 import { type DecodedUnit, type Decoder, decoderClosed, type UnitRequest } from './decoder.ts'
+import { earlyUnits } from './early-units.ts'
 import type { DecoderOptions } from './inline-decoder.ts'
 import { skippingDecoder } from './skip.ts'
 import { unitReader } from './unit-reader.ts'
@@ -36,28 +37,37 @@ export interface WorkerDecoderOptions extends DecoderOptions {
   readonly threads: number
   /** Of every segment: what `transformedSchema` says, where there is a transform. */
   readonly schema: ArrowSchema
+  /** Decode in this thread until a worker is up; default `true`. */
+  readonly early?: boolean
 }
 
 /**
- * Footers for `unitRows` are read in this thread, through `store`; workers open the store themselves.
+ * Footers for `unitRows`, and units until the first worker is up, are read in this thread, through `store`; workers open
+ * the store themselves.
  *
  * `decode` also throws `FIRN_WORKER_CRASHED` (failed) when the thread died that had the unit; another one takes its
  * place for the units that follow.
  */
-export function workerDecoder({ threads, setup, store, schema, clock, onError }: WorkerDecoderOptions): Decoder {
+export function workerDecoder(options: WorkerDecoderOptions): Decoder {
+  const { threads, setup, store, schema, clock, onError } = options
   const ending = new AbortController()
-  const footers = unitReader({ setup, store, clock, signal: ending.signal })
+  const here = unitReader({ setup, store, clock, signal: ending.signal })
   const pool = new Set<Thread>()
   let nextId = 0
   let closing: Promise<unknown> | undefined
+  const early = earlyUnits((unit, signal) => here.decode(unit, AbortSignal.any([signal, ending.signal])))
 
   const receive = (thread: Thread, reply: WorkerReply): void => {
+    if (reply.type === 'ready') {
+      early.handOver(decodeThere)
+      return
+    }
     const waiting = thread.waiting.get(reply.id)
     if (waiting === undefined) return // cancelled meanwhile
     settle(thread, reply.id)
-    if (reply.ok) {
+    if (reply.type === 'unit') {
       const unit = unitFromWire(schema, reply.unit)
-      waiting.resolve({ ...unit, counters: addCounters(unit.counters, footers.takeCounters()) })
+      waiting.resolve({ ...unit, counters: addCounters(unit.counters, here.takeCounters()) })
     } else waiting.reject(errorFromWire(reply.error))
   }
   const drop = (thread: Thread, error: FirnError): void => {
@@ -67,6 +77,7 @@ export function workerDecoder({ threads, setup, store, schema, clock, onError }:
       settle(thread, id)
       waiting.reject(error)
     }
+    if (pool.size === 0) early.fail(error)
   }
   const start = (): Thread => {
     const { port1: port, port2 } = new MessageChannel()
@@ -83,17 +94,25 @@ export function workerDecoder({ threads, setup, store, schema, clock, onError }:
     if (pool.size < threads) return start()
     return [...pool].reduce((best, thread) => (thread.waiting.size < best.waiting.size ? thread : best))
   }
+  const decodeThere: Decoder['decode'] = async (unit, signal) => {
+    signal.throwIfAborted()
+    if (closing !== undefined) throw decoderClosed()
+    return request(leastBusy(), nextId++, unit, signal)
+  }
+
+  if (options.early === false) early.handOver(decodeThere)
 
   const decoder: Decoder = {
     unitRows: async (unit, signal) => {
       signal.throwIfAborted()
       ending.signal.throwIfAborted()
-      return footers.unitRows(unit, AbortSignal.any([signal, ending.signal]))
+      return here.unitRows(unit, AbortSignal.any([signal, ending.signal]))
     },
     decode: async (unit, signal) => {
       signal.throwIfAborted()
       if (closing !== undefined) throw decoderClosed()
-      return request(leastBusy(), nextId++, unit, signal)
+      if (pool.size < threads) start()
+      return early.decode(unit, signal)
     },
     collect: () => {
       for (const thread of pool) {

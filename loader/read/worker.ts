@@ -31,14 +31,16 @@ function serve(setup: ReadSetup, port: MessagePort): void {
     const decode = async (): Promise<void> => {
       if (stop.signal.aborted) return
       const { wire, transfer } = unitToWire(await reader.decode(request, stop.signal))
-      if (!stop.signal.aborted) port.postMessage({ id, ok: true, unit: wire } satisfies WorkerReply, transfer)
+      if (!stop.signal.aborted) port.postMessage({ type: 'unit', id, unit: wire } satisfies WorkerReply, transfer)
     }
     gate(decode)
       .catch((error: unknown) => {
-        if (!stop.signal.aborted) port.postMessage({ id, ok: false, error: errorToWire(error) } satisfies WorkerReply)
+        if (!stop.signal.aborted)
+          port.postMessage({ type: 'error', id, error: errorToWire(error) } satisfies WorkerReply)
       })
       .finally(() => running.delete(id))
   })
+  port.postMessage({ type: 'ready' } satisfies WorkerReply)
 }
 
 const { setup, port } = workerData as { readonly setup: ReadSetup; readonly port: MessagePort }

@@ -247,7 +247,7 @@ it('is shared by the threads of a dataset and by this one', async () => {
   const parts = { store: table.store, clock: testClock(), onError: 'raise' } as const
   const setup = setupOf(table, ROWS, { cache: { dir, limitBytes: 1e9 } })
   const expected = (await decodeAll(inlineDecoder({ ...parts, setup }), units)).map(shown)
-  const decoder = workerDecoder({ ...parts, setup, threads: 2, schema: arrowSchema(ROWS) })
+  const decoder = workerDecoder({ ...parts, setup, threads: 2, schema: arrowSchema(ROWS), early: false })
   try {
     const decoded = await decodeAll(decoder, units)
     expect(decoded.map(shown)).toEqual(expected)

@@ -29,6 +29,7 @@ interface PoolOptions {
   readonly more?: Partial<ReadSetup>
   readonly schema?: ArrowSchema
   readonly onError?: 'raise' | 'skip'
+  readonly early?: boolean
 }
 
 const parts = ({ from = table, more, onError = 'raise' }: PoolOptions) => ({
@@ -38,7 +39,12 @@ const parts = ({ from = table, more, onError = 'raise' }: PoolOptions) => ({
   onError,
 })
 const pool = (options: PoolOptions = {}) =>
-  workerDecoder({ ...parts(options), threads: options.threads ?? 1, schema: options.schema ?? arrowSchema(ROWS) })
+  workerDecoder({
+    ...parts(options),
+    threads: options.threads ?? 1,
+    schema: options.schema ?? arrowSchema(ROWS),
+    early: options.early ?? false,
+  })
 
 it.each([
   ['whole units', {}, 1],
@@ -112,26 +118,54 @@ it('skips damaged units as this thread does', async () => {
   }
 })
 
-it('hands over what is finished while the event loop is held, as training holds it', async () => {
-  const decoder = pool()
+it.each([false, true])('hands over what is finished while the event loop is held (early: %s)', async (early) => {
+  const decoder = pool({ early })
   try {
-    await decoder.decode(units[0]!, never) // the thread is up
-    let rows = 0
-    const pending = decoder.decode(units[1]!, never).then((unit) => {
-      rows = unit.rows
-    })
+    const finished: number[] = []
+    const pending = units.map((unit, index) => decoder.decode(unit, never).then(() => finished.push(index)))
     const nap = new Int32Array(new SharedArrayBuffer(4))
+    // The first two are begun here and cannot go on without the event loop.
+    const others = [...units.keys()].slice(early ? 2 : 0)
     // Promises settle in here, but no message event can be delivered.
-    for (let tries = 0; rows === 0 && tries < 1000; tries++) {
+    for (let tries = 0; finished.length < others.length && tries < 1000; tries++) {
       Atomics.wait(nap, 0, 0, 20)
       decoder.collect()
       for (let turn = 0; turn < 5; turn++) await Promise.resolve()
     }
-    expect(rows).toBe(20)
-    await pending
+    expect(finished.toSorted()).toEqual(others)
+    await Promise.all(pending)
   } finally {
     await decoder.close()
   }
+})
+
+it('decodes here what is asked for before a thread is up, with the same result', async () => {
+  const expected = (await decodeAll(inlineDecoder(parts({})), units)).map(shown)
+  const decoder = pool({ early: true })
+  const controller = new AbortController()
+  try {
+    const pending = decodeAll(decoder, [...units, ...units])
+    const given = decoder.decode(units[0]!, controller.signal)
+    controller.abort(new Error('not needed'))
+    await expect(given).rejects.toThrow('not needed')
+    expect((await pending).map(shown)).toEqual([...expected, ...expected])
+  } finally {
+    await decoder.close()
+  }
+})
+
+it('fails what no thread is left to decode, and what waits when it is closed', async () => {
+  process.once('worker', (worker) => {
+    worker.emit('error', new Error('the reason'))
+    void worker.terminate()
+  })
+  const decoder = pool({ early: true })
+  const results = await Promise.allSettled(units.map((unit) => decoder.decode(unit, never)))
+  expect(results.slice(0, 2)).toMatchObject([{ status: 'fulfilled' }, { status: 'fulfilled' }])
+  for (const result of results.slice(2)) expect(result).toMatchObject({ reason: { code: 'FIRN_WORKER_CRASHED' } })
+  const pending = Promise.allSettled(units.map((unit) => decoder.decode(unit, never)))
+  await decoder.close()
+  for (const result of await pending) expect(result).toMatchObject({ reason: { code: 'FIRN_DATASET_CLOSED' } })
 })
 
 it('gives up a unit at once on abort, and serves the others', async () => {
