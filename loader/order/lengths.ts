@@ -6,7 +6,7 @@
 export interface LengthBatching {
   /** Most tokens of a batch with its padding: rows times the padded length of the longest. */
   readonly maxTokens: number
-  /** Ascending upper bounds, inclusive, of the lengths that share batches. Empty: any lengths do. */
+  /** Ascending upper bounds, inclusive, of the lengths that share batches. Without them, rows of all lengths do. */
   readonly bucketBoundaries: readonly number[]
   /** The padded length of a batch is a multiple of this; 1 for none. */
   readonly padToMultipleOf: number
