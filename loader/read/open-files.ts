@@ -17,10 +17,9 @@ import { retryingStore } from './retry.ts'
 const KEPT_CHUNKS = 1 << 15
 
 export interface Stores {
-  /** For a file of a size. */
-  readonly cached: (sizeBytes: number) => ObjectStore
+  readonly cached: (file: FileRef) => ObjectStore
   /** Past what the cache holds, and into it. */
-  readonly fresh: (sizeBytes: number) => ObjectStore
+  readonly fresh: (file: FileRef) => ObjectStore
   /** For delete files. */
   readonly deletes: (fresh: boolean) => ObjectStore
 }
@@ -39,11 +38,14 @@ export function storesOf(
   if (cache === undefined) return { cached: () => store, fresh: () => store, deletes: () => store }
   const disk: ByteCache = diskCache({ ...cache, clock, counters })
   return {
-    cached: (sizeBytes) => disk.store(store, { salt: String(sizeBytes) }),
-    fresh: (sizeBytes) => disk.store(store, { salt: String(sizeBytes), fresh: true }),
+    cached: (file) => disk.store(store, { salt: versionOf(file) }),
+    fresh: (file) => disk.store(store, { salt: versionOf(file), fresh: true }),
     deletes: (fresh) => disk.store(store, { salt: 'deletes', fresh }),
   }
 }
+
+/** Data files of a table never change; those of a folder may be replaced. */
+const versionOf = ({ fileSizeBytes, etag = '' }: FileRef): string => `${fileSizeBytes} ${etag}`
 
 export interface FileOpener {
   footer(file: FileRef, fresh: boolean): Promise<TaskReader>
@@ -70,14 +72,14 @@ export function fileOpener(
     return reader
   }
   const open = (file: FileRef, fresh: boolean): Promise<TaskReader> => {
-    const { partition, deletes: tasks, spec, nameMapping, ...rest } = file
+    const { partition, deletes: tasks, spec, nameMapping, etag: _etag, ...rest } = file
     const task = {
       file: { ...rest, partition },
       deletes: tasks,
       ...(spec === undefined ? {} : { spec }),
       ...(nameMapping === undefined ? {} : { nameMapping }),
     }
-    const store = (fresh ? stores.fresh : stores.cached)(file.fileSizeBytes)
+    const store = (fresh ? stores.fresh : stores.cached)(file)
     const deletes = tasks.length === 0 ? {} : { deletes: deleteReader(fresh) }
     // Not with the signal of one reader: several wait for the same footer.
     return openFileTask(store, location, task, schema, { signal, ...deletes })

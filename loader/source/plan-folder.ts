@@ -51,13 +51,14 @@ export async function planFolder(
   const where = expressionOf(filter, schema)
   const nameMapping = described[0]!.hasIds ? undefined : nameMappingFor(schema.fields)
   const files = listed.map(
-    ({ key, sizeBytes }, index): FileRef => ({
+    ({ key, sizeBytes, etag }, index): FileRef => ({
       filePath: `${store.url}/${key}`,
       fileFormat: 'PARQUET',
       fileSizeBytes: sizeBytes,
       recordCount: described[index]!.rowCount,
       partition: [],
       deletes: [],
+      etag,
       ...(nameMapping === undefined ? {} : { nameMapping }),
     }),
   )

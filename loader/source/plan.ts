@@ -25,6 +25,8 @@ export interface FileRef {
   readonly deletes: readonly DeleteFileTask[]
   readonly spec?: PartitionSpec
   readonly nameMapping?: NameMapping
+  /** Of files that may be replaced under their names: those of a folder. */
+  readonly etag?: string
 }
 
 /** The row groups of a file that begin in its bytes [start, end). */

@@ -259,6 +259,21 @@ it('is shared by the threads of a dataset and by this one', async () => {
   }
 })
 
+it('does not take a file that was replaced under its name for the one it was', async () => {
+  const { table } = await rowsTable(memoryUrl(), { rows: 60, fileRows: 60, rowGroupRows: 20 })
+  const units = await unitsOf(table, ROWS)
+  const setup = setupOf(table, ROWS, { cache: { dir, limitBytes: 1e9 } })
+  const decoder = () => inlineDecoder({ setup, store: table.store, clock: testClock(), onError: 'raise' })
+  const requests: number[] = []
+  for (const etag of ['a', 'b', 'a']) {
+    const versions = units.map((unit) => ({ ...unit, file: { ...unit.file, etag } }))
+    const decoded = await decodeAll(decoder(), versions)
+    requests.push(decoded.reduce((sum, { counters }) => sum + counters.requests, 0))
+  }
+  expect(requests).toEqual([requests[0], requests[0], 0])
+  expect(requests[0]).toBeGreaterThan(0)
+})
+
 it('does not give damaged bytes again that it kept: a unit is read anew, past the cache', async () => {
   const { table } = await rowsTable(memoryUrl(), { rows: 60, fileRows: 60, rowGroupRows: 20 })
   const units = await unitsOf(table, ROWS)
