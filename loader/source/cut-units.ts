@@ -39,15 +39,14 @@ const ROW_OVERHEAD_BYTES = 16
  * @throws {FirnError} as `openFileTask`.
  */
 export async function cutUnits(files: readonly CutFile[], context: CutContext): Promise<CutUnits> {
-  const live = files.flatMap((file, index) => (file.ref.recordCount > 0 ? [{ ...file, index }] : []))
-  const sampled = sampleOf(live.length)
-  const needed = live.flatMap((file, position) =>
-    sampled.has(position) || boundsOf(file.splitOffsets, file.ref).length === 0 ? [position] : [],
+  const live = files.flatMap((file, index) =>
+    file.ref.recordCount > 0 ? [{ ...file, index, given: boundsOf(file.splitOffsets, file.ref) }] : [],
   )
+  const sampled = sampleOf(live.length)
+  const needed = live.flatMap(({ given }, position) => (sampled.has(position) || given.length === 0 ? [position] : []))
   const footers = await readFooters(needed, live, context)
   const ratio = ratioOf([...sampled].map((position) => footers.get(position)!))
-  const units = live.flatMap(({ ref, index, splitOffsets }, position) => {
-    const given = boundsOf(splitOffsets, ref)
+  const units = live.flatMap(({ ref, index, given }, position) => {
     const footer = footers.get(position) ?? []
     // The manifest's offsets stand even where the footer is known: the cut must not hang on what was sampled.
     const bounds =
@@ -69,10 +68,13 @@ const sampleOf = (count: number): ReadonlySet<number> =>
   )
 
 /** Ascending, each once, inside of the file. */
-const boundsOf = (offsets: readonly number[], { fileSizeBytes }: FileRef): readonly number[] =>
-  [...new Set(offsets)]
-    .filter((offset) => Number.isSafeInteger(offset) && offset >= 0 && offset < fileSizeBytes)
-    .sort((a, b) => a - b)
+function boundsOf(offsets: readonly number[], { fileSizeBytes }: FileRef): readonly number[] {
+  const isInside = (offset: number): boolean => Number.isSafeInteger(offset) && offset >= 0 && offset < fileSizeBytes
+  // As writers have them: nothing to put right, for a hundred thousand units.
+  if (offsets.every((offset, index) => isInside(offset) && (index === 0 || offset > offsets[index - 1]!)))
+    return offsets
+  return [...new Set(offsets)].filter(isInside).sort((x, y) => x - y)
+}
 
 /** By position in `files`. */
 async function readFooters(
@@ -133,6 +135,10 @@ function unitsOf(file: number, ref: FileRef, bounds: readonly number[], ratio: R
   })
 }
 
-/** `value * times / by` in integers: the order hangs on it, on every machine. */
-const scaled = (value: number, times: number, by: number): number =>
-  Number((BigInt(value) * BigInt(times)) / BigInt(by))
+/** `value * times / by`, rounded down, in integers: the order hangs on it, on every machine. */
+function scaled(value: number, times: number, by: number): number {
+  const product = value * times
+  // Exact, and cheaper than with BigInt, up to 2^53.
+  if (product <= Number.MAX_SAFE_INTEGER) return (product - (product % by)) / by
+  return Number((BigInt(value) * BigInt(times)) / BigInt(by))
+}
