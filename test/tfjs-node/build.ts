@@ -22,13 +22,24 @@ export interface Built {
 /** What is missing, to be told. */
 export class Unavailable extends Error {}
 
-function run(command: string, args: readonly string[], cwd: string): void {
+/** A command that is not there, or a download that is out of reach. @throws {Unavailable} */
+function obtain(command: string, args: readonly string[], cwd: string): void {
   const { status, stderr, error } = spawnSync(command, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 28 })
   if (error !== undefined) throw new Unavailable(`${command} is not there (${error.message})`)
-  if (status !== 0) throw new Unavailable(`${command} ${args.slice(0, 3).join(' ')} …: ${lastLine(stderr)}`)
+  if (status !== 0) throw new Unavailable(`${command} ${args.slice(0, 3).join(' ')} …: ${reasonIn(stderr)}`)
 }
 
-const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? ''
+/** npm says the reason first, pip last. */
+function reasonIn(text: string): string {
+  const lines = text.trim().split('\n')
+  return lines.find((line) => /^npm error (errno|network|code)/.test(line)) ?? lines.at(-1) ?? ''
+}
+
+/** With everything here, a failure is one of ours. */
+function run(command: string, args: readonly string[], cwd: string): void {
+  const { status, stderr, error } = spawnSync(command, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 28 })
+  if (status !== 0) throw new Error(`${command} failed with ${status}:\n${stderr}`, { cause: error })
+}
 
 /** @throws {Unavailable} */
 export function build(folder: string, say: (line: string) => void): Built {
@@ -36,8 +47,8 @@ export function build(folder: string, say: (line: string) => void): Built {
   const home = join(folder, 'node_modules/@tensorflow/tfjs-node')
   const binding = join(home, 'lib/napi-v8/tfjs_binding.node')
   if (!existsSync(binding)) {
-    run('g++', ['--version'], process.cwd())
-    run('python3', ['-m', 'pip', '--version'], process.cwd())
+    obtain('g++', ['--version'], process.cwd())
+    obtain('python3', ['-m', 'pip', '--version'], process.cwd())
     say(`building tfjs-node ${TFJS_NODE} into ${folder} (once, about a minute)`)
     mkdirSync(folder, { recursive: true })
     writeFileSync(join(folder, 'package.json'), '{"private":true}')
@@ -49,7 +60,7 @@ export function build(folder: string, say: (line: string) => void): Built {
 }
 
 const install = (folder: string, packages: readonly string[]): void =>
-  run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', ...packages], folder)
+  obtain('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', ...packages], folder)
 
 /** Only the headers and the two libraries of the wheel, whose Python it does not matter here. */
 const UNPACK = `
@@ -73,7 +84,11 @@ function fetchLibrary(folder: string, target: string): void {
   const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64'
   const platform = ['--python-version', '3.11', '--platform', `manylinux_2_27_${machine}`]
   const only = ['--no-deps', '--only-binary=:all:', '--disable-pip-version-check']
-  run('python3', ['-m', 'pip', 'download', ...only, ...platform, '-d', wheels, `tensorflow-cpu==${TENSORFLOW}`], folder)
+  obtain(
+    'python3',
+    ['-m', 'pip', 'download', ...only, ...platform, '-d', wheels, `tensorflow-cpu==${TENSORFLOW}`],
+    folder,
+  )
   const wheel = readdirSync(wheels).find((name) => name.endsWith('.whl'))
   if (wheel === undefined) throw new Unavailable('pip downloaded no wheel')
   run('python3', ['-c', UNPACK, join(wheels, wheel), target], folder)
