@@ -138,6 +138,7 @@ it('holds its limit, and drops what was used longest ago', async () => {
     await read(small, 0) // always in use
     expect(await usedBytes()).toBeLessThanOrEqual(20 * RANGE_BYTES)
   }
+  expect(small.asked.filter((index) => index === 0)).toEqual([0])
   small.asked.length = 0
   await read(small, 0)
   await read(small, 59)
@@ -145,6 +146,15 @@ it('holds its limit, and drops what was used longest ago', async () => {
   await read(small, 1)
   expect(small.asked).toEqual([1])
   expect(await usedBytes()).toBeGreaterThan(10 * RANGE_BYTES)
+})
+
+it.each([57, 58, 59, 60])('holds its limit when a large range follows %d small ones', async (count) => {
+  const limitBytes = 64 * RANGE_BYTES
+  const mixed = world({ limitBytes })
+  for (let index = 0; index < count; index++) await read(mixed, index)
+  await mixed.store.get('data/a.parquet', { range: { start: 0, end: 30 * RANGE_BYTES } })
+  expect(await usedBytes()).toBeLessThanOrEqual(limitBytes)
+  expect(await usedBytes()).toBeGreaterThan(30 * RANGE_BYTES)
 })
 
 /** A second each time: files have the time of day, which no virtual clock can set when they are written. */
