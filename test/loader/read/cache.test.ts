@@ -157,6 +157,15 @@ it.each([57, 58, 59, 60])('holds its limit when a large range follows %d small o
   expect(await usedBytes()).toBeGreaterThan(30 * RANGE_BYTES)
 })
 
+it('holds its limit, about, when several write that do not know of each other', async () => {
+  const limitBytes = 64 * RANGE_BYTES
+  const writers = [world({ limitBytes }), world({ limitBytes }), world({ limitBytes })]
+  for (let index = 0; index < 200; index++) {
+    await read(writers[index % 3]!, index)
+    if (index % 10 === 0) expect(await usedBytes()).toBeLessThanOrEqual(limitBytes * 1.15)
+  }
+})
+
 /** A second each time: files have the time of day, which no virtual clock can set when they are written. */
 function ticking(): Clock['nowMillis'] {
   let now: number = systemClock.nowMillis() + 60_000
