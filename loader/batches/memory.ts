@@ -4,10 +4,13 @@ import { DEFAULT_BLOCK_BYTES, type ResolvedOptions } from '../options.ts'
 import { SEQUENTIAL_PART } from '../order/blocks.ts'
 import type { LoaderPlan } from '../source/plan.ts'
 
-/** What reading costs whatever the table: code, footers, what the garbage collector has not yet found. */
-const BASE_BYTES = 32 * 2 ** 20
-/** A thread's heap and code. */
-const THREAD_BYTES = 16 * 2 ** 20
+/**
+ * Beside decoded units, whatever the table: code, footers, and batches that the consumer is done with, of which the
+ * garbage collector lets some 60 MB come together.
+ */
+const BASE_BYTES = 64 * 2 ** 20
+/** A thread's heap, and two units in its hands: compressed, a column's pages, and what comes out. */
+const THREAD_BYTES = 40 * 2 ** 20
 /** Of the largest unit: what is needed while it is decoded, beside its decoded size. */
 const DECODING = 0.6
 /** A batch in the making, and one that the consumer holds. */
