@@ -138,7 +138,7 @@ async function train(ctx: CommandContext, command: Parser, name: string, flags: 
     },
     onCheckpoint: (folder, step) => log.debug({ folder, step }, 'checkpoint'),
   }).finally(() => tellTraining({ phase: 'end', table: name }))
-  const tag = byName ? await tagged(ctx, table, result) : null
+  const tag = byName && result.steps > 0 ? await tagged(ctx, table, result) : null
   ctx.print({ json: documentOf(name, resolve(flags.model), tag, result), text: textOf(flags.model, tag, result) })
 }
 
@@ -196,6 +196,7 @@ function documentOf(table: string, model: string, tag: string | null, result: Se
   return {
     schema: 'firn.train/1',
     table,
+    nothing_to_do: steps === 0,
     run,
     snapshot_id: settings.snapshotId,
     since_snapshot_id: settings.since,
@@ -216,6 +217,7 @@ function documentOf(table: string, model: string, tag: string | null, result: Se
 
 function textOf(model: string, tag: string | null, result: SessionResult): string {
   const { steps, rows, loss, evaluation, settings } = result
+  if (steps === 0) return `no rows are newer than snapshot ${settings.since}: nothing to train on`
   const lines = [
     `trained ${plural(steps, 'step')} on ${formatCount(rows)} rows of snapshot ${settings.snapshotId}${loss === null ? '' : `, loss ${loss.toFixed(4)}`}`,
   ]

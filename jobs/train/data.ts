@@ -3,6 +3,7 @@ import type { RecordBatch } from 'apache-arrow'
 import {
   type Dataset,
   type DatasetOptions,
+  mix,
   openDataset,
   type Tokenizer,
   tokenize,
@@ -91,15 +92,50 @@ export async function openTraining(
       [title]: { to: TITLE_IDS, maxTokens: sizes.titleTokens, eos: true },
     },
   })
-  const common = { ...baseOptions(settings, access, 'training'), transform, prefetchBatches: 8 }
-  const dataset = await openDataset({ ...common, snapshot: { id: snapshotId }, batch: { size: batchSize } })
+  const common: DatasetOptions = {
+    ...baseOptions(settings, access, 'training'),
+    transform,
+    prefetchBatches: 8,
+    batch: { size: batchSize },
+  }
+  const { since } = settings
+  if (since === null) {
+    const all = await openDataset({ ...common, snapshot: { id: snapshotId } })
+    return ofDatasets(all, [all], batchSize, () => all.count())
+  }
+  const delta = await openDataset({ ...common, snapshot: { after: since, upTo: snapshotId } })
+  const counted = (): Promise<number> => delta.count()
+  if (settings.replay === 0) return ofDatasets(delta, [delta], batchSize, counted)
+  try {
+    // in another order than when they were new
+    const shuffle = { seed: settings.seed + 1 }
+    const old = await openDataset({ ...common, snapshot: { id: since }, shuffle })
+    const parts = [
+      { dataset: delta, proportion: 1 - settings.replay },
+      { dataset: old, proportion: settings.replay },
+    ]
+    // an epoch sees the new rows once, and as many old ones as their share asks for
+    const mixed = mix(parts, { seed: settings.seed })
+    return ofDatasets(mixed, [delta, old], batchSize, async () => (await counted()) / (1 - settings.replay))
+  } catch (error) {
+    await delta[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+function ofDatasets(
+  source: Pick<BatchSource, 'epoch' | 'stateDict' | 'loadStateDict'> & AsyncDisposable,
+  datasets: readonly Dataset[],
+  batchSize: number,
+  rows: () => Promise<number>,
+): TrainingData {
   return {
-    datasets: [dataset],
-    epoch: (epoch, options) => dataset.epoch(epoch, options),
-    stateDict: () => dataset.stateDict(),
-    loadStateDict: (token) => dataset.loadStateDict(token),
-    countBatches: async () => Math.ceil((await dataset.count()) / batchSize),
-    close: () => dataset[Symbol.asyncDispose](),
+    datasets,
+    epoch: (epoch, options) => source.epoch(epoch, options),
+    stateDict: () => source.stateDict(),
+    loadStateDict: (token) => source.loadStateDict(token),
+    countBatches: async () => Math.ceil((await rows()) / batchSize),
+    close: async () => await source[Symbol.asyncDispose](),
   }
 }
 

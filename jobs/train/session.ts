@@ -38,6 +38,7 @@ export interface SessionResult {
   readonly run: string
   readonly backend: Backend
   readonly settings: TrainSettings
+  /** 0: no row is newer than `since`, and the model is as it was. */
   readonly steps: number
   readonly rows: number
   readonly tokens: number
@@ -65,6 +66,7 @@ export async function trainModel(options: SessionOptions): Promise<SessionResult
   let progress = training.progress
   let provenance: readonly object[]
   try {
+    if (training.settings.steps === 0) return nothingNew(training, backend)
     progress = await runSteps(training, data, { ...options, backend, clock, signal })
     provenance = data.datasets.map((dataset) => dataset.provenance())
   } finally {
@@ -80,6 +82,12 @@ export async function trainModel(options: SessionOptions): Promise<SessionResult
   const { step: steps, rows, tokens, loss } = progress
   const seconds = (clock.monotonicMillis() - startedMillis) / 1000
   return { run, backend, settings, steps, rows, tokens, loss, seconds, evaluation }
+}
+
+/** The model stays as it is. */
+function nothingNew({ run, settings }: Training, backend: Backend): SessionResult {
+  const none = { steps: 0, rows: 0, tokens: 0, loss: null, seconds: 0, evaluation: undefined }
+  return { run, backend, settings, ...none }
 }
 
 interface Opened {
@@ -109,7 +117,9 @@ async function beginAnew(
   const sized: TrainSettings = { ...draft, sizes: summarizer.sizes }
   const data = await openTraining(sized, access, tokenizer)
   try {
-    const steps = wanted ?? epochs * (await data.countBatches())
+    const batches = await data.countBatches()
+    // new rows only: that there are none is no mistake
+    const steps = batches === 0 && rest.since !== null ? 0 : (wanted ?? epochs * batches)
     const parts = { run: run ?? newRunId(access.clock), settings: { ...sized, steps }, summarizer, tokenizer }
     return { training: begin(parts), data }
   } catch (error) {

@@ -80,8 +80,9 @@ export async function runSteps(training: Training, data: TrainingData, options: 
   const save = async (): Promise<void> => {
     const metadata = metadataOf(training, options.backend, progress)
     const checkpoint = { run: training.run, settings, progress, adam, summarizer, tokenizer, metadata }
-    options.onCheckpoint?.(await saveCheckpoint(options.modelFolder, checkpoint), progress.step)
+    const folder = await saveCheckpoint(options.modelFolder, checkpoint)
     savedStep = progress.step
+    options.onCheckpoint?.(folder, savedStep)
   }
   const first = progress.token === null ? 0 : (await data.loadStateDict(progress.token)).epoch
   try {

@@ -4,7 +4,7 @@
  * with titles dealt out among the articles at random, and an interrupted training must end with the weights of one
  * that was not.
  *
- *   node test/bench/train.ts [--rows 20000] [--steps 900] [--backend wasm]
+ *   node test/bench/train.ts [--rows 20000] [--steps 400] [--backend wasm]
  */
 
 import { spawn } from 'node:child_process'
@@ -30,7 +30,7 @@ const BIN = fileURLToPath(new URL('../../jobs/bin.ts', import.meta.url))
 const { values } = parseArgs({
   options: {
     rows: { type: 'string', default: '20000' },
-    steps: { type: 'string', default: '900' },
+    steps: { type: 'string', default: '400' },
     backend: { type: 'string', default: 'wasm' },
   },
 })
