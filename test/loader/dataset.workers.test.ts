@@ -31,17 +31,25 @@ const options = (more: Partial<DatasetOptions> = {}): DatasetOptions => ({
 })
 
 describe('the batches of an epoch', () => {
-  it('are the same for 0, 1 and 2 workers and for 1 and 8 batches ahead', async () => {
+  it('are the same for 0 to 4 workers, 0 to 8 batches ahead, any memory, with a cache and without', async () => {
+    const cache = { dir: join(warehouse.path, 'cache') }
+    const ways: readonly Partial<DatasetOptions>[] = [
+      { numWorkers: 0, prefetchBatches: 0 },
+      { numWorkers: 0, prefetchBatches: 1, cache },
+      { numWorkers: 1, prefetchBatches: 1 },
+      { numWorkers: 1, prefetchBatches: 8, memoryLimit: '4GB' },
+      { numWorkers: 2, prefetchBatches: 0, cache },
+      { numWorkers: 2, prefetchBatches: 8, memoryLimit: '160MB' },
+      { numWorkers: 4, prefetchBatches: 8 },
+    ]
     const digests = new Set<string>()
-    for (const numWorkers of [0, 1, 2]) {
-      for (const prefetchBatches of [1, 8]) {
-        await withDataset(options({ numWorkers, prefetchBatches }), async (dataset) => {
-          digests.add(await digestOf(dataset.epoch(4)))
-        })
-      }
+    for (const way of ways) {
+      await withDataset(options(way), async (dataset) => {
+        digests.add(await digestOf(dataset.epoch(4)))
+      })
     }
     expect(digests.size).toBe(1)
-    expect(workers).toMatchObject({ started: 6, alive: 0 })
+    expect(workers).toMatchObject({ started: 10, alive: 0 })
   })
 
   it('hold every row once when several epochs are read at the same time by the same workers', async () => {
@@ -179,7 +187,7 @@ describe.each([0, 1])('with %i workers', (numWorkers) => {
   })
 })
 
-it('a worker that dies is an error of the units it had; the next epoch gets another one', async () => {
+it('a worker that dies loses no row: its units fail or are decoded here, and the next epoch is whole', async () => {
   await withDataset(options({ numWorkers: 1, prefetchBatches: 0 }), async (dataset) => {
     let killed = false
     const kill = (worker: import('node:worker_threads').Worker): void => {
@@ -188,7 +196,10 @@ it('a worker that dies is an error of the units it had; the next epoch gets anot
     }
     process.on('worker', kill)
     try {
-      await expect(numbersOf(dataset.epoch(0))).rejects.toMatchObject({ code: 'FIRN_WORKER_CRASHED' })
+      const rows = await numbersOf(dataset.epoch(0)).catch((error: unknown) => error)
+      if (Array.isArray(rows)) expect(rows.flat()).toHaveLength(500)
+      else expect(rows).toMatchObject({ code: 'FIRN_WORKER_CRASHED' })
+      expect(killed).toBe(true)
       expect((await numbersOf(dataset.epoch(0))).flat()).toHaveLength(500)
     } finally {
       process.off('worker', kill)
