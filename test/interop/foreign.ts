@@ -5,7 +5,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { openDataset } from '../../loader/index.ts'
 import { snapshotId } from '../../table/ids.ts'
 import {
   type InspectRow,
@@ -19,12 +18,12 @@ import {
   parseWhere,
   type Table,
 } from '../../table/index.ts'
-import { isPrimitive } from '../../table/spec/types.ts'
 import { type Column, type Digests, digestRows } from './digest.ts'
 import { type EngineName, runScript } from './engines.ts'
-import { ownRows, rowsOfBatch } from './expected.ts'
+import { ownRows } from './expected.ts'
 import { inspectLikePyiceberg, openPlace } from './inspect.ts'
 import { type Engines, installRestEngines } from './install.ts'
+import { compareEpochs } from './loader-epochs.ts'
 import { startRestFixture } from './rest-fixture.ts'
 
 interface ForeignSnapshot {
@@ -47,8 +46,6 @@ interface ForeignTable {
 export interface ForeignRead {
   readonly tables: number
   readonly snapshots: number
-  /** Snapshots that were also read as training sets. */
-  readonly datasets: number
   readonly differences: readonly string[]
 }
 
@@ -60,23 +57,22 @@ export async function readForeignTables(engines: Engines, engine: EngineName, pa
     ? writeOverRest(engines, folder)
     : runScript<readonly ForeignTable[]>({ engine, engines, warehouse, tables: [] }, `${engine}_write`, []))
   const differences: string[] = []
-  let datasets = 0
   for (const foreign of tables) {
     const url = urlOf(warehouse, foreign)
     const table = await openPlace(url)
     for (const snapshot of foreign.snapshots) {
       const found = await compareSnapshot(table, snapshot)
       if (found !== undefined) differences.push(`${foreign.name} at ${snapshot.id}: ${found}`)
-      const dataset = await compareDataset(table, url, snapshot)
-      if (dataset === 'equal') datasets++
-      else if (dataset !== undefined) differences.push(`${foreign.name} at ${snapshot.id} as a dataset: ${dataset}`)
+      const workers = snapshot === foreign.snapshots.at(-1)
+      const wrong = await compareEpochs({ table, url, snapshot, workers })
+      if (wrong !== undefined) differences.push(`${foreign.name} at ${snapshot.id} as a dataset: ${wrong}`)
     }
     differences.push(...(await inspectEverything(foreign, table)))
   }
   const places = tables.map((foreign) => ({ name: foreign.name, folder: urlOf(warehouse, foreign) }))
   differences.push(...(await inspectLikePyiceberg(engines, places)).differences)
   const snapshots = tables.reduce((sum, { snapshots: all }) => sum + all.length, 0)
-  return { snapshots, tables: tables.length, datasets, differences }
+  return { snapshots, tables: tables.length, differences }
 }
 
 /** DuckDB writes to nothing but a REST catalog. */
@@ -95,36 +91,6 @@ async function writeOverRest(engines: Engines, folder: string): Promise<readonly
 
 const urlOf = (warehouse: string, { folder }: ForeignTable): string =>
   /^\w+:\//.test(folder) ? folder : `${warehouse}/${folder}`
-
-/** Flat columns; what is deleted is left out. @returns `undefined` where no row is left. */
-async function compareDataset(
-  table: Table,
-  url: string,
-  { id, columns, digests }: ForeignSnapshot,
-): Promise<string | undefined> {
-  try {
-    const flat = columns.filter(({ type }) => isPrimitive(type))
-    const names = flat.map(({ name }) => name)
-    const scan = table.scan({ snapshotId: snapshotId(BigInt(id)), columns: names })
-    if (digests.count === 0) return undefined
-    const dataset = await openDataset({
-      table: url,
-      snapshot: { id },
-      columns: names,
-      batch: { size: 7 },
-      numWorkers: 0,
-    })
-    const rows: ReturnType<typeof rowsOfBatch> = []
-    for await (const batch of dataset.epoch(0)) rows.push(...rowsOfBatch(scan.schema.fields, batch))
-    if (dataset.length !== undefined && dataset.length !== rows.length) return `${dataset.length} rows expected`
-    const { count, sha256 } = digestRows(flat, rows)
-    const wrong = names.filter((column) => digests.sha256[column] !== sha256[column])
-    if (count !== digests.count) return `${count} rows, expected ${digests.count}`
-    return wrong.length === 0 ? 'equal' : `other values in ${wrong.join(', ')}`
-  } catch (error) {
-    return String(error)
-  }
-}
 
 async function compareSnapshot(table: Table, { id, columns, digests }: ForeignSnapshot): Promise<string | undefined> {
   try {

@@ -67,9 +67,9 @@ async function articlesOverFiles(folder: string): Promise<Warehouse> {
 
 async function readForeign(engines: Engines, writer: EngineName, folder: string): Promise<boolean> {
   const started = performance.now()
-  const { snapshots, tables, datasets, differences } = await readForeignTables(engines, writer, folder)
+  const { snapshots, tables, differences } = await readForeignTables(engines, writer, folder)
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
-  const what = `${tables} tables, ${snapshots} snapshots, ${datasets} of them as datasets`
+  const what = `${tables} tables, ${snapshots} snapshots, by scans and as datasets`
   report(`written by ${writer}: firn read ${what} (${seconds} s)`, differences)
   return differences.length === 0
 }
