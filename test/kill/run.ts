@@ -3,7 +3,7 @@
  * rows and the same averages as one run that nobody disturbed, with nothing for `verify` to find.
  *
  * `KILL_POINTS` (default 20) is how many kills of each kind; 4 is a quick check. `KILL_SEED` draws other moments.
- * `KILL_ONLY` names some of the arenas: upkeep, writes, services, schedulers.
+ * `KILL_ONLY` names some of the arenas: upkeep, writes, services, schedulers, training.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import type { Arena } from './arena.ts'
 import { twoSchedulers } from './schedulers.ts'
 import { everyWrite, randomMoments } from './services.ts'
+import { training } from './training.ts'
 import { upkeep } from './upkeep.ts'
 
 const POINTS = Number(process.env['KILL_POINTS'] ?? 20)
@@ -22,6 +23,7 @@ const ARENAS: Readonly<Record<string, Arena>> = {
   writes: everyWrite,
   services: randomMoments,
   schedulers: twoSchedulers,
+  training,
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
