@@ -109,7 +109,7 @@ describe('a split', () => {
     expect(shares.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 90 }, (_, n) => n).filter((n) => n % 3 !== 2))
   })
 
-  it('has the same rows in every snapshot: ten of them with appends, deletes and a rewrite', async () => {
+  it('has the same rows in every snapshot: ten of them with appends and deletes', async () => {
     const { url, table } = await rowsTable(memoryUrl(), { rows: 100, fileRows: 40 })
     let current: Table = table
     const firstRows = await rowsOfShare(url, [2, 5])
