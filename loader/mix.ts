@@ -143,7 +143,7 @@ export class Mix implements AsyncDisposable {
     return iterator
   }
 
-  /** A token that goes on behind the last batch which the iteration that began last delivered: 150 characters and 110 a dataset. */
+  /** A token that goes on behind the last batch which the iteration that began last delivered: some 170 characters and 140 a dataset. */
   stateDict(): string {
     return this.#token()
   }
