@@ -112,11 +112,41 @@ describe('iterators', () => {
   })
 
   it('go on behind a state with nothing left of its epoch, and end when epochs are empty', async () => {
-    const dataset = toTFDataset(source({ epoch: 2, batches: 3 }), tf, { ...N, epochs: 2 })
-    expect(rowsTaken(await (await dataset.iterator()).next())).toEqual([30, 31])
+    const iterator = await toTFDataset(source({ epoch: 2, batches: 3 }), tf, { ...N, epochs: 3 }).iterator()
+    const rows: number[] = []
+    for (let element = await iterator.next(); element.done !== true; element = await iterator.next()) {
+      rows.push(...rowsTaken(element))
+    }
+    expect(rows).toEqual([30, 31, 32, 33, 34, 35, 40, 41, 42, 43, 44, 45])
     const none = { ...source(), numBatches: undefined, epoch: () => source({ epoch: 0, batches: 3 }).epoch() }
     const empty = await toTFDataset(none, tf, { ...N, epochs: Number.POSITIVE_INFINITY }).iterator()
     expect((await empty.next()).done).toBe(true)
+  })
+
+  it.each(['rejects', 'ends'])('that wait when a newer one takes over are over: what they wait for %s', async (how) => {
+    let begun = 0
+    const epoch = (): AsyncIterableIterator<RecordBatch, void, undefined> => {
+      if (begun++ > 0) return source().epoch(7)
+      const waiting = Promise.withResolvers<IteratorResult<RecordBatch, void>>()
+      return {
+        next: () => waiting.promise,
+        return: async () => {
+          if (how === 'rejects') waiting.reject(new Error('the iteration was left'))
+          else waiting.resolve({ done: true, value: undefined })
+          return { done: true, value: undefined }
+        },
+        [Symbol.asyncIterator]() {
+          return this
+        },
+      }
+    }
+    const dataset = toTFDataset({ ...source(), epoch }, tf, { ...N, epochs: 3 })
+    const [old, young] = [await dataset.iterator(), await dataset.iterator()]
+    const late = old.next()
+    await Promise.resolve() // it is asked for
+    expect(rowsTaken(await young.next())).toEqual([70, 71])
+    expect((await late).done).toBe(true)
+    expect(begun).toBe(2)
   })
 
   it('serve tf.data around them: a prefetch of 8 asks at the same time and behind the end', async () => {
