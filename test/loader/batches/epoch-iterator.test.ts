@@ -1,4 +1,5 @@
 /** How batches reach their consumer. */
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { epochOf, expectedRows, numbersIn, ROW_BYTES, rowsIn, type World } from './support.ts'
 
@@ -20,6 +21,18 @@ describe('next()', () => {
       await Promise.resolve() // one microtask: the callback of a resolved promise
       expect(value).toBeDefined()
     }
+  })
+
+  it('lets the next batch be made while its consumer waits for something else', async () => {
+    const world: World = { sizes: [64], blockBytes: 1e9, isShuffled: false, segmentRows: 4 }
+    const { iterator, budget } = epochOf(world, { size: 4, depth: 2 })
+    await iterator.next()
+    const before = budget.residentBytes
+    await iterator.next()
+    expect(budget.residentBytes).toBe(before)
+    await setImmediate()
+    // a batch more is made, and its segment freed
+    expect(budget.residentBytes).toBeLessThan(before)
   })
 
   it('may be called again before it is answered, and after the end', async () => {

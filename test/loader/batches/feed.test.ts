@@ -117,6 +117,11 @@ describe('too little memory', () => {
     expect((await rowsIn(iterator)).flat()).toHaveLength(12 * 64)
   })
 
+  it('for what everything waits for is an error too, when nothing is left that could make room', async () => {
+    expect(await errorOf(WORLD, BLOCK_BYTES * 0.8)).toMatchObject({ code: 'FIRN_MEMORY_LIMIT' })
+    expect((await rowsIn(epochOf(WORLD, { limitBytes: BLOCK_BYTES * 1.1 }).iterator)).flat()).toHaveLength(12 * 64)
+  })
+
   it('for units that are a little larger than estimated is none', async () => {
     const world = { ...WORLD, estimatedRowBytes: ROW_BYTES * 0.97 }
     expect((await rowsIn(epochOf(world, { limitBytes: LEAST }).iterator)).flat()).toHaveLength(12 * 64)
