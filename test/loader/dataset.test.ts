@@ -141,3 +141,44 @@ describe('while the footers are read, which may take long', () => {
     expect(sorted(await numbersOf(dataset.epoch(0)))).toEqual(upTo(100))
   })
 })
+
+it('leaving an epoch stops its reads, and lets those of another one begin', async () => {
+  const { url } = await rowsTable(memoryUrl(), { rows: 100 })
+  const store = openStore(url)
+  let isHanging = false
+  let [asked, stopped] = [0, 0]
+  const get: ObjectStore['get'] = async (key, more) => {
+    if (!isHanging || !key.endsWith('.parquet')) return store.get(key, more)
+    asked++
+    return new Promise((_resolve, reject) => {
+      more?.signal?.addEventListener('abort', () => {
+        stopped++
+        reject(more.signal!.reason as Error)
+      })
+    })
+  }
+  const hanging: ObjectStore = {
+    url: store.url,
+    get,
+    head: (key, more) => store.head(key, more),
+    list: (prefix, more) => store.list(prefix, more),
+    put: (key, body, more) => store.put(key, body, more),
+    delete: (key, more) => store.delete(key, more),
+  }
+  await withDataset({ ...options(''), warehouse: hanging }, async (dataset) => {
+    await numbersOf(dataset.epoch(0))
+    isHanging = true
+    const [left, other] = [dataset.epoch(1), dataset.epoch(2)]
+    const [first, second] = [left.next(), other.next()]
+    first.catch(() => {})
+    second.catch(() => {})
+    await expect.poll(() => asked).toBeGreaterThan(0)
+    expect(stopped).toBe(0)
+    await left.return()
+    await expect.poll(() => stopped).toBeGreaterThan(0)
+    // those of the other one hang now, and nobody has stopped them
+    await expect.poll(() => asked - stopped).toBeGreaterThan(0)
+    await other.return()
+    await expect.poll(() => asked - stopped).toBe(0)
+  })
+})
