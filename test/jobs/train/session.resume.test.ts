@@ -4,15 +4,21 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type SessionOptions, type SessionResult, trainModel } from '../../../jobs/train/session.ts'
+import {
+  type SessionOptions,
+  type SessionResult,
+  type TrainingRequest,
+  trainModel,
+} from '../../../jobs/train/session.ts'
 import { systemClock } from '../../../table/index.ts'
 import { BIN, bareEnvironment } from '../cli-support.ts'
-import { articlesTable, generateArticles, TABLE, TINY } from './articles.ts'
+import { addArticles, articlesTable, generateArticles, TABLE, TINY } from './articles.ts'
 
 const STEPS = 24
 let folder: string
 let warehouse: string
 let snapshotId: string
+let laterSnapshotId: string
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'firn-resume-'))
@@ -20,34 +26,41 @@ beforeAll(async () => {
   const rows = generateArticles(60, TINY).map((article) => ({ ...article }))
   const { table } = await articlesTable(warehouse, rows, { fileRows: 20, rowGroupRows: 7 })
   snapshotId = String(table.currentSnapshot()!.snapshotId)
+  const more = generateArticles(30, TINY, 60).map((article) => ({ ...article }))
+  const later = await addArticles(table, more, { fileRows: 10, rowGroupRows: 7 })
+  laterSnapshotId = String(later.currentSnapshot()!.snapshotId)
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-type Changes = Partial<Pick<SessionOptions, 'checkpointSteps' | 'onStep' | 'request' | 'table'>>
+type Changes = Partial<Pick<SessionOptions, 'backend' | 'checkpointSteps' | 'onStep' | 'request' | 'table'>>
 
 /** Rows of an epoch are no multiple of the batch, and the steps go through several epochs. */
+function request(since: string | null = null): TrainingRequest {
+  return {
+    table: TABLE,
+    snapshotId: since === null ? snapshotId : laterSnapshotId,
+    since,
+    replay: since === null ? 0 : 0.3,
+    content: 'content',
+    title: 'title',
+    key: 'article_id',
+    validationBuckets: 20,
+    batchSize: 5,
+    learningRate: 0.01,
+    seed: 11,
+    steps: STEPS,
+    epochs: 1,
+    sizes: { vocabulary: 300, articleTokens: 12, titleTokens: 5, width: 4, encoderLayers: 1, seed: 11 },
+  }
+}
+
 function train(name: string, changes: Changes, signal = new AbortController().signal): Promise<SessionResult> {
   return trainModel({
     modelFolder: join(folder, name),
     backend: 'cpu',
     access: { source: { warehouse, table: TABLE }, numWorkers: 0, clock: systemClock, signal },
     table: TABLE,
-    request: {
-      table: TABLE,
-      snapshotId,
-      since: null,
-      replay: 0,
-      content: 'content',
-      title: 'title',
-      key: 'article_id',
-      validationBuckets: 20,
-      batchSize: 5,
-      learningRate: 0.01,
-      seed: 11,
-      steps: STEPS,
-      epochs: 1,
-      sizes: { vocabulary: 300, articleTokens: 12, titleTokens: 5, width: 4, encoderLayers: 1, seed: 11 },
-    },
+    request: request(),
     validationRows: 3,
     leadWords: undefined,
     run: 'same',
@@ -102,7 +115,7 @@ describe('an interrupted training', () => {
       '--run',
       'same',
     ]
-    const rest = ['--validation', '20', '--validation-rows', '3', '--checkpoint-steps', '2']
+    const rest = ['--snapshot', snapshotId, '--validation', '20', '--validation-rows', '3', '--checkpoint-steps', '2']
     const child = spawn(process.execPath, [BIN, ...args, ...sizes, ...how, ...rest], {
       cwd: folder,
       env: bareEnvironment(folder),
@@ -157,6 +170,32 @@ describe('an interrupted training', () => {
     await train('kept', { request: undefined })
     expect((await weightsOf('kept')).equals(whole)).toBe(true)
   })
+})
+
+/** Interrupted at `step`, and resumed. */
+async function cutAndResumed(name: string, step: number, changes: Changes): Promise<SessionResult> {
+  const interrupt = new AbortController()
+  const onStep: SessionOptions['onStep'] = (report) => {
+    if (report.step === step) interrupt.abort(new Error('interrupted'))
+  }
+  await expect(train(name, { ...changes, onStep }, interrupt.signal)).rejects.toThrow('interrupted')
+  return train(name, { ...changes, request: undefined })
+}
+
+test('on WebAssembly an interrupted training ends with the same weights too', async () => {
+  await train('wasm-whole', { backend: 'wasm' })
+  await cutAndResumed('wasm-cut', 13, { backend: 'wasm' })
+  expect((await weightsOf('wasm-cut')).equals(await weightsOf('wasm-whole'))).toBe(true)
+})
+
+test('a training on new rows and replayed ones goes on in both where it was', async () => {
+  for (const name of ['further-whole', 'further-cut']) {
+    await train(name, {})
+  }
+  const result = await train('further-whole', { request: request(snapshotId) })
+  expect(result.rows).toBeGreaterThan(0)
+  expect((await cutAndResumed('further-cut', 11, { request: request(snapshotId) })).rows).toBe(result.rows)
+  expect((await weightsOf('further-cut')).equals(await weightsOf('further-whole'))).toBe(true)
 })
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
