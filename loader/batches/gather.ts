@@ -157,7 +157,9 @@ function fixedRanges({ views, rows, length }: Picks, size: number): Ranges {
 function gatherElements(name: string, type: DataType, ranges: Ranges): Data {
   const { views, starts, sizes, total } = ranges
   const isPlain = views.every(({ child }) => child!.bitmap === undefined && child!.offsets === undefined)
-  if (!isPlain || type.children?.length > 0 || DataType.isBool(type)) return gatherColumn(name, type, expanded(ranges))
+  // Without any list there is no child to look at either: of lists of lists, where no row has one.
+  const byValue = views.length === 0 || !isPlain || type.children?.length > 0 || DataType.isBool(type)
+  if (byValue) return gatherColumn(name, type, expanded(ranges))
   const { stride } = views[0]!.child!
   const data = sameArray(views[0]!.child!, total * stride)
   let target = 0

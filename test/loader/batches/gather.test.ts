@@ -1,4 +1,14 @@
-import { Field, FixedSizeList, Int32, List, type RecordBatch, Schema, Utf8, vectorFromArray } from 'apache-arrow'
+import {
+  Field,
+  FixedSizeList,
+  Int32,
+  List,
+  type RecordBatch,
+  Schema,
+  Utf8,
+  Vector,
+  vectorFromArray,
+} from 'apache-arrow'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { batchOf, gatherer } from '../../../loader/batches/gather.ts'
@@ -66,8 +76,11 @@ describe('columns of lists', () => {
   }
   const values = (batch: RecordBatch): unknown[] =>
     Array.from({ length: batch.numRows }, (_, row) => {
-      const value = batch.getChildAt(0)!.get(row) as Iterable<unknown> | null
-      return value === null ? null : [...value]
+      const plain = (value: unknown): unknown =>
+        value instanceof Vector || ArrayBuffer.isView(value)
+          ? Array.from(value as Iterable<unknown>, (item) => plain(item))
+          : value
+      return plain(batch.getChildAt(0)!.get(row))
     })
   const int = fc.integer({ min: -100, max: 100 })
   const text = fc.option(fc.string({ maxLength: 5 }), { nil: null })
@@ -79,6 +92,11 @@ describe('columns of lists', () => {
       'widths of three',
       new FixedSizeList(3, new Field('item', new Int32(), false)),
       fc.array(int, { minLength: 3, maxLength: 3 }),
+    ],
+    [
+      'lists of lists',
+      new List(new Field('item', new List(new Field('item', new Utf8(), true)), true)),
+      fc.array(fc.option(fc.array(text, { maxLength: 2 })), { maxLength: 3 }),
     ],
   ] as const
   it.each(cases)('%s come with their rows', (_name, type, list) => {
