@@ -127,7 +127,9 @@ function leafType({ leaf, annotation, precision, scale = 0, moment }: FileNode):
     case 'BYTE_ARRAY':
       return annotation === 'text' ? 'string' : 'binary'
     default:
-      return annotation === 'uuid' ? 'uuid' : `fixed[${typeLength ?? 1}]`
+      if (annotation === 'uuid') return 'uuid'
+      // numbers of 16 bits, intervals: their bytes would be read as bytes
+      return annotation === 'other' ? unsupported(`annotated fixed[${typeLength}]`) : `fixed[${typeLength ?? 1}]`
   }
 }
 

@@ -76,6 +76,7 @@ def arrow(folder):
     for version in ("1.0", "2.0"):
         pq.write_table(nested(), f"{folder}/nested-v{version[0]}.parquet", data_page_version=version)
     pq.write_table(units(), f"{folder}/units.parquet", version="2.6", store_decimal_as_integer=True)
+    pq.write_table(pa.table({"key": [1, 2], "half": pa.array([0.5, None], pa.float16())}), f"{folder}/half.parquet")
     plain = nested().replace_schema_metadata(None)
     stripped = pa.Table.from_pylist(plain.to_pylist(), schema=without_ids(plain.schema))
     pq.write_table(stripped, f"{folder}/no-ids.parquet")

@@ -46,6 +46,7 @@ describe('the columns of a file', () => {
       true,
       '1 millis timestamptz, 2 nanos timestamp, 3 time_millis time, 4 time_nanos time, 5 u8 int, 6 u32 long, 7 small decimal(9, 2), 8 large decimal(30, 2), 9 day date, 10 id uuid, 11 single float, 12 whole int, 13 fixed fixed[3], 14 u64 unsupported uint64',
     ],
+    ['half', false, '1 key long, 2 half unsupported annotated fixed[2]'],
     [
       'spark',
       false,
