@@ -14,6 +14,7 @@ import { writeFlatTables } from './flat-tables.ts'
 import { readForeignTables } from './foreign.ts'
 import { inspectLikePyiceberg } from './inspect.ts'
 import { type Engines, installEngines, installRestEngines, type RestEngines } from './install.ts'
+import { compareLoader } from './loader.ts'
 import { pipelineOverFiles, pipelineOverS3 } from './pipeline.ts'
 import { shareTableOverRest } from './rest.ts'
 import { compareSignatures } from './sigv4.ts'
@@ -74,6 +75,15 @@ async function readForeign(engines: Engines, writer: EngineName, folder: string)
   return differences.length === 0
 }
 
+async function loadBeside(engines: Engines, folder: string): Promise<boolean> {
+  const started = performance.now()
+  const { splits, ranges, folders, differences } = await compareLoader(engines, join(folder, 'loader'))
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  const what = `${splits} splits, ${ranges} deltas, ${folders} folders of plain files`
+  report(`loader beside spark, pyiceberg, pyarrow and duckdb: ${what} (${seconds} s)`, differences)
+  return differences.length === 0
+}
+
 async function inspectBeside(engines: Engines, { title, tables }: Warehouse): Promise<boolean> {
   const readable = tables.filter(({ without }) => !without.includes('pyiceberg'))
   const { compared, differences } = await inspectLikePyiceberg(engines, readable)
@@ -120,6 +130,7 @@ async function main(): Promise<void> {
       if (warehouse.s3 === undefined) outcomes.push(await inspectBeside(engines, warehouse))
     }
     for (const writer of ALL) outcomes.push(await readForeign(engines, writer, folder))
+    outcomes.push(await loadBeside(engines, folder))
     outcomes.push(await overRest(engines, await installRestEngines(say), folder))
     if (outcomes.includes(false)) process.exitCode = 1
   } finally {

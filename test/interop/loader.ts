@@ -1,0 +1,255 @@
+/**
+ * The loader beside other engines: splits are their buckets, deltas their incremental reads, folders of their plain
+ * Parquet files hold their rows; a run is resumed on a table with deletes, and its positions are those of the files.
+ */
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { type DatasetOptions, openDataset } from '../../loader/index.ts'
+import { blockV1 } from '../../loader/order/blocks.ts'
+import { drawOrder, rowOrder } from '../../loader/order/rows.ts'
+import { FirnError } from '../../table/errors.ts'
+import { compareStrings } from '../../table/index.ts'
+import type { NestedField } from '../../table/spec/types.ts'
+import { withDataset } from '../loader/support.ts'
+import { type Column, type Digests, digestRows } from './digest.ts'
+import { runScript } from './engines.ts'
+import { openPlace } from './inspect.ts'
+import type { Engines } from './install.ts'
+import { rowsOf } from './loader-epochs.ts'
+
+/** By column and key the bucket of the row; null: in none. */
+type Buckets = Readonly<Record<string, Readonly<Record<string, number | null>>>>
+
+interface SplitTable {
+  /** Below the warehouse, or the URL of the metadata file. */
+  readonly folder: string
+  readonly buckets: Buckets
+  /** By key, of the one column: what the partition says. */
+  readonly partitions?: Readonly<Record<string, number | null>>
+  /** Key, file and position of every live row. */
+  readonly places?: readonly (readonly [key: string, file: string, position: number])[]
+  /** Rows of every data file, deleted ones too. */
+  readonly files?: Readonly<Record<string, number>>
+}
+
+interface GrownTable {
+  readonly folder: string
+  readonly ids: Readonly<Record<string, string>>
+  readonly ranges: readonly (readonly [after: string, upTo: string, digests: Digests])[]
+  readonly hidden: readonly (readonly [after: string, upTo: string])[]
+}
+
+interface PlainFolder {
+  /** Its path. */
+  readonly folder: string
+  readonly columns: readonly Column[]
+  readonly digests: Digests
+  /** Columns of types that are not read. */
+  readonly refused?: readonly string[]
+}
+
+interface Written {
+  readonly splits: readonly SplitTable[]
+  readonly delta?: GrownTable
+  readonly folders: readonly PlainFolder[]
+}
+
+export interface LoaderComparison {
+  readonly splits: number
+  readonly ranges: number
+  readonly folders: number
+  readonly differences: readonly string[]
+}
+
+export async function compareLoader(engines: Engines, parent: string): Promise<LoaderComparison> {
+  const comparisons: LoaderComparison[] = []
+  for (const script of ['loader_spark', 'loader_files']) {
+    const warehouse = pathToFileURL(join(parent, script)).href
+    const request = { engine: 'spark', engines, warehouse, tables: [] } as const
+    comparisons.push(await compareWritten(warehouse, await runScript<Written>(request, script, [])))
+  }
+  const sum = (count: (each: LoaderComparison) => number): number =>
+    comparisons.reduce((all, each) => all + count(each), 0)
+  return {
+    splits: sum(({ splits }) => splits),
+    ranges: sum(({ ranges }) => ranges),
+    folders: sum(({ folders }) => folders),
+    differences: comparisons.flatMap(({ differences }) => differences),
+  }
+}
+
+/** @param warehouse where the engine wrote. */
+export async function compareWritten(warehouse: string, written: Written): Promise<LoaderComparison> {
+  const differences: string[] = []
+  const check = async (what: string, compare: () => Promise<string | undefined>): Promise<void> => {
+    const wrong = await compare().catch((error: unknown) => String(error))
+    if (wrong !== undefined) differences.push(`${what}: ${wrong}`)
+  }
+  const urlOf = (folder: string): string => (/^\w+:\//.test(folder) ? folder : `${warehouse}/${folder}`)
+  let splits = 0
+  for (const table of written.splits) {
+    const url = urlOf(table.folder)
+    for (const column of Object.keys(table.buckets)) {
+      await check(`${table.folder}: split by ${column}`, () => compareSplit(url, column, table))
+      splits++
+    }
+    if (table.places !== undefined) {
+      await check(`${table.folder}: resume`, () => resumeAnywhere(url))
+      await check(`${table.folder}: positions`, () => comparePositions(url, table))
+    }
+  }
+  const { delta } = written
+  for (const [after, upTo, digests] of delta?.ranges ?? []) {
+    await check(`delta (${after}, ${upTo}]`, () => compareDelta(urlOf(delta!.folder), delta!, [after, upTo], digests))
+  }
+  for (const [after, upTo] of delta?.hidden ?? []) {
+    await check(`delta (${after}, ${upTo}]`, () => mustHide(urlOf(delta!.folder), delta!, [after, upTo]))
+  }
+  for (const folder of written.folders) await check(folder.folder, () => compareFolder(folder))
+  const ranges = (delta?.ranges.length ?? 0) + (delta?.hidden.length ?? 0)
+  return { splits, ranges, folders: written.folders.length, differences }
+}
+
+const KEY: readonly NestedField[] = [{ id: 1, name: 'key', required: true, type: 'long' }]
+const BATCH = { batch: { size: 7 }, numWorkers: 0 } as const
+const BUCKETS = 8
+const SHARES = [
+  [0, 3],
+  [3, 7],
+  [7, 8],
+] as const
+
+const keysOf = (options: DatasetOptions, epoch?: number): Promise<string[]> =>
+  withDataset({ ...options, columns: ['key'] }, async (dataset) =>
+    (await rowsOf(dataset, epoch, KEY)).map(({ key }) => String(key)),
+  )
+
+const sorted = (keys: readonly string[]): string => [...keys].sort().join()
+
+async function compareSplit(url: string, column: string, table: SplitTable): Promise<string | undefined> {
+  const buckets = Object.entries(table.buckets[column]!)
+  if (buckets.length === 0) return 'the table has no rows'
+  for (const [from, to] of SHARES) {
+    const split = { column, buckets: BUCKETS, include: [from, to] } as const
+    const found = sorted(await keysOf({ table: url, split, ...BATCH }, 0))
+    const wanted = (rows: readonly (readonly [string, number | null])[]): string =>
+      sorted(rows.flatMap(([key, bucket]) => (bucket !== null && bucket >= from && bucket < to ? [key] : [])))
+    if (found !== wanted(buckets)) return `buckets ${from} to ${to} are ${found}, expected ${wanted(buckets)}`
+    if (table.partitions === undefined) continue
+    if (found !== wanted(Object.entries(table.partitions))) return `buckets ${from} to ${to} are other partitions`
+    const skipped = await withDataset(
+      { table: url, split, ...BATCH },
+      async (dataset) => dataset.explain().filesSkipped,
+    )
+    if (skipped === 0) return 'no file of another bucket is skipped'
+  }
+  return undefined
+}
+
+function rangeOf({ ids }: GrownTable, [after, upTo]: readonly [string, string]): DatasetOptions['snapshot'] {
+  return { after: ids[after]!, upTo: ids[upTo]! }
+}
+
+async function compareDelta(
+  url: string,
+  table: GrownTable,
+  range: readonly [string, string],
+  digests: Digests,
+): Promise<string | undefined> {
+  return await withDataset({ table: url, snapshot: rangeOf(table, range), ...BATCH }, async (dataset) => {
+    const { fields } = (await openPlace(url)).schemaFor({})
+    return differenceOf(fields, digests, await rowsOf(dataset, 0, fields))
+  })
+}
+
+async function mustHide(url: string, table: GrownTable, range: readonly [string, string]): Promise<string | undefined> {
+  const options = { table: url, snapshot: rangeOf(table, range), ...BATCH }
+  const outcome = await openDataset(options).catch((error: unknown) => error)
+  return FirnError.is(outcome, 'FIRN_DELTA_HIDDEN') ? undefined : `not refused: ${String(outcome)}`
+}
+
+async function compareFolder(folder: PlainFolder): Promise<string | undefined> {
+  const place = folder.folder
+  const names = folder.columns.map(({ name }) => name)
+  for (const name of folder.refused ?? []) {
+    const outcome = await openDataset({ folder: place, columns: [name], ...BATCH }).catch((error: unknown) => error)
+    const named = FirnError.is(outcome, 'FIRN_TYPE_UNSUPPORTED') && outcome.message.includes(name)
+    if (!named) return `${name} is not refused by its name: ${String(outcome)}`
+  }
+  const fields = folder.columns.map(({ name, type }, index) => ({ id: index, name, required: false, type }))
+  const orders: string[] = []
+  for (const numWorkers of [0, 2]) {
+    const options = { folder: place, columns: names, ...BATCH, numWorkers }
+    const wrong = await withDataset(options, async (dataset) => {
+      const order = new Map(dataset.schema.fields.map(({ name }, index) => [name, index]))
+      const asRead = fields.toSorted((a, b) => order.get(a.name)! - order.get(b.name)!)
+      const rows = await rowsOf(dataset, 0, asRead)
+      orders.push(rows.map(({ key }) => String(key)).join())
+      return differenceOf(folder.columns, folder.digests, rows)
+    })
+    if (wrong !== undefined) return wrong
+  }
+  return orders[0] === orders[1] ? undefined : 'two threads give another order'
+}
+
+function differenceOf(
+  columns: readonly Column[],
+  digests: Digests,
+  rows: Parameters<typeof digestRows>[1],
+): string | undefined {
+  const { count, sha256 } = digestRows(columns, rows)
+  if (count !== digests.count) return `${count} rows, expected ${digests.count}`
+  const wrong = Object.keys(digests.sha256).filter((name) => sha256[name] !== digests.sha256[name])
+  return wrong.length === 0 ? undefined : `other values in ${wrong.join(', ')}`
+}
+
+/** Stopped behind every batch: what comes then, in a dataset opened anew, is the rest. */
+async function resumeAnywhere(url: string): Promise<string | undefined> {
+  const options = { table: url, columns: ['key'], ...BATCH }
+  const all = await keysOf(options, 1)
+  const tokens: { readonly token: string; readonly rows: number }[] = []
+  await withDataset(options, async (dataset) => {
+    let rows = 0
+    for await (const batch of dataset.epoch(1)) {
+      rows += batch.numRows
+      tokens.push({ token: dataset.stateDict(), rows })
+    }
+  })
+  for (const [index, { token, rows }] of tokens.slice(0, -1).entries()) {
+    const rest = await withDataset({ ...options, numWorkers: index === 3 ? 2 : 0 }, async (dataset) => {
+      await dataset.loadStateDict(token)
+      return (await rowsOf(dataset, undefined, KEY)).map(({ key }) => String(key))
+    })
+    if (rest.join() !== all.slice(rows).join()) return `${rest.length} rows after ${rows} of ${all.length}: others`
+  }
+  return tokens.length > 5 ? undefined : `only ${tokens.length} batches`
+}
+
+/**
+ * The order of all rows that lie in the files, deleted ones too, without the deleted ones is the order of the epoch:
+ * by the positions that the engine sees.
+ */
+async function comparePositions(url: string, { places, files }: SplitTable): Promise<string | undefined> {
+  const table = await openPlace(url)
+  const epoch = 2
+  const found = await keysOf({ table: url, shuffle: { seed: 5 }, ...BATCH }, epoch)
+  const paths = Object.keys(files!).sort(compareStrings)
+  const snapshotId = BigInt(table.currentSnapshot()!.snapshotId)
+  const order = { tableUuid: table.metadata.tableUuid, snapshotId, seed: 5, epoch }
+  // each file has one row group, and all of them are one block
+  const unitBytes = paths.map(() => 1)
+  const blocks = blockV1(unitBytes, order, unitBytes.length)
+  const units = [...blocks.unitsOf(0)]
+  const rows = units.map((unit) => files![paths[unit]!]!)
+  const keys = units.map((_unit, ordinal) => blocks.unitKey(0, ordinal))
+  const next = units.map(() => 0)
+  const drawn = rows.map((count, ordinal) => rowOrder(count, keys[ordinal]))
+  const live = new Map(places!.map(([key, file, position]) => [`${file} ${position}`, key]))
+  const wanted = [...drawOrder(rows, keys, { opening: blocks.isOpening(0) })].flatMap((ordinal) => {
+    const position = drawn[ordinal]![next[ordinal]!++]!
+    return live.get(`${paths[units[ordinal]!]!} ${position}`) ?? []
+  })
+  const physical = rows.reduce((sum, count) => sum + count, 0)
+  if (physical === live.size) return 'nothing is deleted'
+  return wanted.join() === found.join() ? undefined : `order ${found}, expected ${wanted}`
+}

@@ -1,0 +1,130 @@
+"""Spark says what the loader must give: buckets of rows, rows between snapshots, where rows lie; and writes plain files."""
+from pyspark.sql import SparkSession
+
+from digest import digest_columns, read_job, write_result
+from spark_read import integers, read
+from spark_write import MERGE_ON_READ, TYPES, Writer, delete_some
+
+BUCKETS = 8
+BUCKETED = [name for name, kind in TYPES.items() if kind not in ("boolean", "float", "double")]
+COLUMNS = [{"name": name, "type": kind} for name, kind in TYPES.items()]
+FOLDER = "foreign/{}"
+
+
+def current_id(writer, table):
+    return writer.spark.table(f"{table}.history").orderBy("made_current_at").collect()[-1].snapshot_id
+
+
+def buckets_of(writer, table, columns):
+    """By column the bucket of every key, by the function that Spark's partitions are made with."""
+    by = ", ".join(f"firn.system.bucket({BUCKETS}, {name}) AS {name}" for name in columns if name != "key")
+    by = f", {by}" if by else ""
+    rows = writer.spark.sql(f"SELECT key AS k, firn.system.bucket({BUCKETS}, key) AS key {by} FROM {table}").collect()
+    return {name: {str(row.k): row[name] for row in rows} for name in columns}
+
+
+def changed_rows(writer):
+    """Deleted, updated and appended rows without partitions: only values say which bucket a row is in."""
+    table = delete_some(writer, writer.create("changed_rows", "", MERGE_ON_READ))
+    places = writer.spark.sql(f"SELECT key, _file, _pos FROM {table}").collect()
+    files = writer.spark.sql(f"SELECT file_path, record_count FROM {table}.files WHERE content = 0").collect()
+    return {
+        "folder": FOLDER.format("changed_rows"),
+        "buckets": buckets_of(writer, table, BUCKETED),
+        "places": [[str(row.key), row._file, row._pos] for row in places],
+        "files": {row.file_path: row.record_count for row in files},
+    }
+
+
+def by_bucket(writer):
+    """Partitions prove the bucket: of the column itself, in a multiple of the split's buckets."""
+    table = writer.create("by_bucket", f"bucket({2 * BUCKETS}, text)")
+    writer.insert(table, 0, 60)
+    rows = writer.spark.sql(f"SELECT key, _partition.text_bucket AS bucket FROM {table}").collect()
+    partitions = {str(row.key): None if row.bucket is None else row.bucket % BUCKETS for row in rows}
+    return {"folder": FOLDER.format("by_bucket"), "buckets": buckets_of(writer, table, ["text"]), "partitions": partitions}
+
+
+def grown(writer):
+    """Appends, then each kind of commit that rewrites rows."""
+    table = writer.create("grown", "", MERGE_ON_READ)
+    ids = {}
+
+    def insert(name, start, end):
+        writer.insert(table, start, end)
+        ids[name] = current_id(writer, table)
+
+    def run(name, statement):
+        writer.spark.sql(statement)
+        ids[name] = current_id(writer, table)
+
+    insert("first", 0, 30)
+    insert("second", 30, 50)
+    insert("third", 50, 60)
+    run("deleted", f"DELETE FROM {table} WHERE key IN (5, 35, 55)")
+    insert("fourth", 60, 70)
+    writer.alter(table, "SET TBLPROPERTIES ('write.delete.mode' = 'copy-on-write')")
+    run("copied", f"DELETE FROM {table} WHERE key = 12")
+    insert("fifth", 70, 80)
+    run("rewritten", f"CALL firn.system.rewrite_data_files(table => '{table}', options => map('rewrite-all', 'true'))")
+    insert("sixth", 80, 90)
+    run("overwritten", f"INSERT OVERWRITE {table} SELECT * FROM {table} WHERE key > 40")
+    insert("seventh", 90, 95)
+    # rows that Spark's own incremental read gives; deletes between it does not apply
+    ranges = [("first", "second"), ("first", "third"), ("second", "third"), ("deleted", "fourth"), ("rewritten", "sixth"),
+              ("overwritten", "seventh"), ("first", "fourth"), ("third", "fourth")]
+    hidden = [("fourth", "copied"), ("third", "fifth"), ("fifth", "overwritten"), ("copied", "rewritten"), ("first", "seventh"),
+              ("sixth", "overwritten"), ("copied", "seventh")]
+    return {
+        "folder": FOLDER.format("grown"),
+        "ids": {name: str(each) for name, each in ids.items()},
+        "ranges": [[after, up_to, range_digests(writer, table, ids[after], ids[up_to])] for after, up_to in ranges],
+        "hidden": hidden,
+    }
+
+
+def range_digests(writer, table, after, up_to):
+    def source():
+        return writer.spark.read.format("iceberg")
+
+    appended = source().option("start-snapshot-id", after).option("end-snapshot-id", up_to).load(table)
+    live = source().option("snapshot-id", up_to).load(table).select("key")
+    rows = appended.join(live, "key", "left_semi").select([integers(column).alias(column["name"]) for column in COLUMNS])
+    return digest_columns(COLUMNS, list(zip(*[tuple(row) for row in rows.collect()])))
+
+
+def plain_files(writer, folder):
+    """As Spark writes Parquet by itself, in several files: times of 96 bits, and times in microseconds."""
+    extra = "array(key, NULL, key + 1) AS numbers, array(array(text), NULL, array()) AS words"
+    columns = [
+        *COLUMNS,
+        {"name": "numbers", "type": {"type": "list", "element": "long"}},
+        {"name": "words", "type": {"type": "list", "element": {"type": "list", "element": "string"}}},
+    ]
+    rows = writer.spark.sql(f"SELECT *, {extra} FROM firn.foreign.grown")
+    found = []
+    for kind in ("INT96", "TIMESTAMP_MICROS"):
+        writer.spark.conf.set("spark.sql.parquet.outputTimestampType", kind)
+        place = f"{folder}/spark {kind}"
+        rows.repartition(3, "key").write.option("parquet.block.size", 4096).parquet(f"file://{place}")
+        found.append({"folder": place, "columns": columns, "digests": read(writer.spark.read.parquet(f"file://{place}"), columns)})
+    return found
+
+
+def main():
+    job = read_job()
+    session = SparkSession.builder.master("local[1]").appName("firn-interop")
+    for key, value in job["spark"].items():
+        session = session.config(key, value)
+    spark = session.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    try:
+        writer = Writer(spark)
+        result = {"splits": [changed_rows(writer), by_bucket(writer)], "delta": grown(writer)}
+        write_result({**result, "folders": plain_files(writer, job["warehouse"].removeprefix("file://"))})
+    finally:
+        spark.stop()
+
+
+if __name__ == "__main__":
+    main()
