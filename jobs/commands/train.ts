@@ -113,6 +113,8 @@ async function train(ctx: CommandContext, command: Parser, name: string, flags: 
   const table = await ctx.openTable(name)
   const { clock, signal, log } = ctx
   const byName = parseTableTarget(name).kind === 'name'
+  // before hours of training, not after them
+  if (byName && flags.run !== undefined) refuseTakenName(table, name, flags.run)
   const source = byName ? { catalog: ctx.catalog(), table: name } : { table: name }
   let firstStep: number | undefined
   const result = await trainModel({
@@ -230,6 +232,13 @@ function textOf(model: string, tag: string | null, result: SessionResult): strin
   }
   lines.push(`model ${model}${tag === null ? '' : `, tag ${tag}`}`)
   return lines.join('\n')
+}
+
+function refuseTakenName({ metadata }: Table, name: string, run: string): void {
+  if (!Object.hasOwn(metadata.refs, `train/${run}`)) return
+  throw new FirnError('invalid', 'FIRN_USAGE', `table ${name} has a tag train/${run} already`, {
+    help: 'give the run another name with --run, or leave it out',
+  })
 }
 
 function refuseFixed(command: Parser): void {

@@ -106,6 +106,7 @@ describe('firn train', () => {
     ['nothing to resume', ['--resume'], 'FIRN_CHECKPOINT_NOT_FOUND', '--since'],
     ['a setting that a checkpoint has', ['--resume', '--seed', '4'], 'FIRN_USAGE', 'leave them out'],
     ['a snapshot that is not there', ['--since', 'sunday'], 'FIRN_USAGE', 'train/monday'],
+    ['a name that another run has', ['--since', 'train/monday', '--run', 'monday'], 'FIRN_USAGE', '--run'],
   ])('refuses %s', async (_what, flags, code, help) => {
     const outcome = await home.firn(['train', TABLE, '--model', home.path('model'), '--backend', 'cpu', ...flags])
     expect(outcome.code).toBe(2)
