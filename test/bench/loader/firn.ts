@@ -5,10 +5,12 @@
  * memory of a process that reads nothing.
  */
 import type { RecordBatch, Utf8, Vector } from 'apache-arrow'
-import { openDataset, tokenize } from '../../../loader/index.ts'
+import { builtLoader } from './built.ts'
 import { addRow, emptyDigest } from './digest.ts'
 import type { PeerReport } from './peers.ts'
 import { TABLE } from './tables.ts'
+
+const { openDataset, tokenize } = await builtLoader()
 
 const [kind = '', warehouse = '', mode = '', workers = '1', tokenizer = ''] = process.argv.slice(2)
 

@@ -1,6 +1,6 @@
 /**
  * How long it takes to go on in the middle of an epoch, by the size of the table, in a process of its own:
- * `node resume.ts build <folder> <files>` and `node resume.ts run <warehouse URL>`.
+ * `node resume.ts build <folder> <files>`, `node resume.ts token <warehouse URL>` and `node resume.ts run <warehouse URL> <token>`.
  *
  * The rows are small and every file is a link to the same one: what is measured is planning, finding the place, and
  * reading one block of 16 row groups, which a table of a hundred million rows has as well as one of a million.
@@ -9,6 +9,7 @@ import { existsSync } from 'node:fs'
 import { link, mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import type { DatasetOptions } from '../../../loader/index.ts'
 import { decodeState, encodeState } from '../../../loader/resume/token.ts'
 import { openCatalog } from '../../../table/catalog/open.ts'
 import { systemClock } from '../../../table/clock.ts'
@@ -17,6 +18,7 @@ import { batchOfColumns } from '../../../table/format/arrow-take.ts'
 import { openStore } from '../../../table/io/open-store.ts'
 import type { Schema } from '../../../table/spec/schema.ts'
 import { createDataFileWriter } from '../../../table/write/writer.ts'
+import { builtLoader } from './built.ts'
 import { ROW_GROUP_ROWS, TABLE } from './tables.ts'
 
 const RESUME_FILE_ROWS: number = 33 * ROW_GROUP_ROWS
@@ -38,7 +40,7 @@ const SCHEMA: Schema = {
   ],
 }
 
-export async function buildLinkedTable(folder: string, files: number): Promise<string> {
+async function buildLinkedTable(folder: string, files: number): Promise<string> {
   const url = pathToFileURL(folder).href
   const complete = join(folder, 'complete')
   if (existsSync(complete)) return url
@@ -78,30 +80,29 @@ export async function buildLinkedTable(folder: string, files: number): Promise<s
   return url
 }
 
-async function run(warehouse: string): Promise<ResumeReport> {
-  const { openDataset } = await import('../../../loader/index.ts')
-  const { planned, bytes } = { planned: { warehouse, table: TABLE }, bytes: BLOCK_ROW_GROUPS * ROW_GROUP_ROWS * 24 }
-  const options = {
-    ...planned,
-    shuffle: { seed: 1, blockBytes: bytes },
-    batch: { size: 64 },
-    numWorkers: 0,
-    pin: false as const,
-  }
-  // the token of the middle, as a run that got there has it
-  const first = await openDataset(options)
-  const state = decodeState(first.stateDict())
-  const rows = first.length!
-  const { blocks } = await first.explain()
-  const token = encodeState({
-    ...state,
-    batches: Math.floor(rows / 128),
-    block: Math.floor(blocks / 2),
-    offset: 100,
-  })
-  await first[Symbol.asyncDispose]()
+const { openDataset } = await builtLoader()
+
+const optionsFor = (warehouse: string): DatasetOptions => ({
+  warehouse,
+  table: TABLE,
+  shuffle: { seed: 1, blockBytes: BLOCK_ROW_GROUPS * ROW_GROUP_ROWS * 24 },
+  batch: { size: 64 },
+  numWorkers: 0,
+  pin: false,
+})
+
+/** The token of the middle, as a run that got there has it. */
+async function tokenOf(warehouse: string): Promise<string> {
+  const dataset = await openDataset(optionsFor(warehouse))
+  const { blocks } = await dataset.explain()
+  const state = { ...decodeState(dataset.stateDict()), batches: Math.floor(dataset.length! / 128) }
+  await dataset[Symbol.asyncDispose]()
+  return encodeState({ ...state, block: Math.floor(blocks / 2), offset: 100 })
+}
+
+async function run(warehouse: string, token: string): Promise<ResumeReport> {
   const started = performance.now()
-  const dataset = await openDataset(options)
+  const dataset = await openDataset(optionsFor(warehouse))
   const opened = performance.now()
   await dataset.loadStateDict(token)
   const batches = dataset.epoch()
@@ -109,6 +110,7 @@ async function run(warehouse: string): Promise<ResumeReport> {
   await batches.next()
   const delivered = performance.now()
   await batches.return()
+  const rows = dataset.length!
   await dataset[Symbol.asyncDispose]()
   return {
     rows,
@@ -118,6 +120,7 @@ async function run(warehouse: string): Promise<ResumeReport> {
   }
 }
 
-const [command, where = '', files = ''] = process.argv.slice(2)
-if (command === 'build') await buildLinkedTable(where, Number(files))
-else if (command === 'run') process.stdout.write(JSON.stringify(await run(where)))
+const [command, where = '', argument = ''] = process.argv.slice(2)
+if (command === 'build') await buildLinkedTable(where, Number(argument))
+else if (command === 'token') process.stdout.write(await tokenOf(where))
+else if (command === 'run') process.stdout.write(JSON.stringify(await run(where, argument)))
