@@ -67,12 +67,11 @@ export function layersOf(tf: Tf): SummarizerLayers {
 const only = (inputs: Tensor | Tensor[]): Tensor => (Array.isArray(inputs) ? inputs[0]! : inputs)
 const firstShape = (shape: Shape | Shape[]): Shape => (Array.isArray(shape[0]) ? shape[0] : shape) as Shape
 
-function makeLayers(tf: Tf): SummarizerLayers {
-  const ops = operations(tf)
-  const uniform = (seed: number, limit: number): ReturnType<Tf['initializers']['randomUniform']> =>
-    tf.initializers.randomUniform({ minval: -limit, maxval: limit, seed })
+const uniform = (tf: Tf, seed: number, limit: number): ReturnType<Tf['initializers']['randomUniform']> =>
+  tf.initializers.randomUniform({ minval: -limit, maxval: limit, seed })
 
-  class Embedding extends tf.layers.Layer {
+function embeddingClass(tf: Tf, ops: Operations): new (options: EmbeddingArguments) => Layer {
+  return class Embedding extends tf.layers.Layer {
     static className = 'FirnEmbedding'
     readonly options: EmbeddingArguments
     constructor(options: EmbeddingArguments) {
@@ -81,7 +80,7 @@ function makeLayers(tf: Tf): SummarizerLayers {
     }
     override build(): void {
       const { vocabulary, width, seed } = this.options
-      this.addWeight('rows', [vocabulary, width], 'float32', uniform(seed, 1 / Math.sqrt(width)))
+      this.addWeight('rows', [vocabulary, width], 'float32', uniform(tf, seed, 1 / Math.sqrt(width)))
       this.built = true
     }
     override call(inputs: Tensor | Tensor[]): Tensor {
@@ -95,8 +94,10 @@ function makeLayers(tf: Tf): SummarizerLayers {
       return { ...super.getConfig(), vocabulary, width, seed }
     }
   }
+}
 
-  class Positions extends tf.layers.Layer {
+function positionsClass(tf: Tf): new (options: PositionsArguments) => Layer {
+  return class Positions extends tf.layers.Layer {
     static className = 'FirnPositions'
     readonly options: PositionsArguments
     constructor(options: PositionsArguments) {
@@ -105,7 +106,7 @@ function makeLayers(tf: Tf): SummarizerLayers {
     }
     override build(shape: Shape | Shape[]): void {
       const { length, seed } = this.options
-      this.addWeight('places', [length, firstShape(shape)[2]!], 'float32', uniform(seed, 0.05))
+      this.addWeight('places', [length, firstShape(shape)[2]!], 'float32', uniform(tf, seed, 0.05))
       this.built = true
     }
     override call(inputs: Tensor | Tensor[]): Tensor {
@@ -116,8 +117,10 @@ function makeLayers(tf: Tf): SummarizerLayers {
       return { ...super.getConfig(), length, seed }
     }
   }
+}
 
-  class Linear extends tf.layers.Layer {
+function linearClass(tf: Tf, ops: Operations): new (options: LinearArguments) => Layer {
+  return class Linear extends tf.layers.Layer {
     static className = 'FirnLinear'
     readonly options: LinearArguments
     constructor(options: LinearArguments) {
@@ -127,7 +130,7 @@ function makeLayers(tf: Tf): SummarizerLayers {
     override build(shape: Shape | Shape[]): void {
       const { units, seed } = this.options
       const inputs = firstShape(shape)[2]!
-      this.addWeight('kernel', [inputs, units], 'float32', uniform(seed, Math.sqrt(6 / (inputs + units))))
+      this.addWeight('kernel', [inputs, units], 'float32', uniform(tf, seed, Math.sqrt(6 / (inputs + units))))
       this.addWeight('bias', [units], 'float32', tf.initializers.zeros())
       this.built = true
     }
@@ -145,8 +148,10 @@ function makeLayers(tf: Tf): SummarizerLayers {
       return { ...super.getConfig(), units, activation, seed }
     }
   }
+}
 
-  class Neighbours extends tf.layers.Layer {
+function neighboursClass(tf: Tf, ops: Operations): new (options: NeighboursArguments) => Layer {
+  return class Neighbours extends tf.layers.Layer {
     static className = 'FirnNeighbours'
     readonly options: NeighboursArguments
     constructor(options: NeighboursArguments) {
@@ -167,8 +172,10 @@ function makeLayers(tf: Tf): SummarizerLayers {
       return { ...super.getConfig(), offsets: [...this.options.offsets] }
     }
   }
+}
 
-  class Attention extends tf.layers.Layer {
+function attentionClass(tf: Tf, ops: Operations): new (options: AttentionArguments) => Layer {
+  return class Attention extends tf.layers.Layer {
     static className = 'FirnAttention'
     readonly options: AttentionArguments
     constructor(options: AttentionArguments) {
@@ -187,8 +194,10 @@ function makeLayers(tf: Tf): SummarizerLayers {
       return { ...super.getConfig(), causal: this.options.causal }
     }
   }
+}
 
-  class Weighted extends tf.layers.Layer {
+function weightedClass(tf: Tf): new (options: NonNullable<LayerArguments>) => Layer {
+  return class Weighted extends tf.layers.Layer {
     static className = 'FirnWeighted'
     override call(inputs: Tensor | Tensor[]): Tensor {
       const [weights, values] = inputs as [Tensor3D, Tensor3D]
@@ -199,7 +208,16 @@ function makeLayers(tf: Tf): SummarizerLayers {
       return [weights![0]!, weights![1]!, values![2]!]
     }
   }
+}
 
+function makeLayers(tf: Tf): SummarizerLayers {
+  const ops = operations(tf)
+  const Embedding = embeddingClass(tf, ops)
+  const Positions = positionsClass(tf)
+  const Linear = linearClass(tf, ops)
+  const Neighbours = neighboursClass(tf, ops)
+  const Attention = attentionClass(tf, ops)
+  const Weighted = weightedClass(tf)
   type Registrable = Parameters<Tf['serialization']['registerClass']>[0]
   for (const layer of [Embedding, Positions, Linear, Neighbours, Attention, Weighted]) {
     tf.serialization.registerClass(layer as unknown as Registrable)
