@@ -48,7 +48,10 @@ interface Picks {
 
 function gatherColumn(name: string, type: DataType, picks: Picks): Data {
   const parts = { length: picks.length, ...gatherValidity(picks) }
-  if (DataType.isList(type)) return dataOf(type, { ...parts, ...gatherList(name, elementOf(type), picks) })
+  if (DataType.isStruct(type)) return dataOf(type, { ...parts, children: gatherFields(name, type, picks) })
+  if (DataType.isList(type) || DataType.isMap(type)) {
+    return dataOf(type, { ...parts, ...gatherList(name, elementOf(type), picks) })
+  }
   if (DataType.isFixedSizeList(type)) {
     const child = gatherElements(name, elementOf(type), fixedRanges(picks, type.listSize))
     return dataOf(type, { ...parts, child })
@@ -56,6 +59,14 @@ function gatherColumn(name: string, type: DataType, picks: Picks): Data {
   if (DataType.isUtf8(type) || DataType.isBinary(type)) return dataOf(type, { ...parts, ...gatherBytes(name, picks) })
   const data = DataType.isBool(type) ? gatherBits(picks) : gatherFixed(type, picks)
   return dataOf(type, { ...parts, data })
+}
+
+/** A struct's rows are its fields' rows, those of null structs included. */
+function gatherFields(name: string, type: Struct, picks: Picks): readonly Data[] {
+  return type.children.map((field, index) => {
+    const views = picks.views.map(({ children }) => children[index]!)
+    return gatherColumn(`${name}.${field.name}`, field.type, { ...picks, views })
+  })
 }
 
 function gatherBytes(name: string, { views, rows, length }: Picks): { valueOffsets: Int32Array; data: Uint8Array } {
@@ -156,15 +167,15 @@ function fixedRanges({ views, rows, length }: Picks, size: number): Ranges {
 
 function gatherElements(name: string, type: DataType, ranges: Ranges): Data {
   const { views, starts, sizes, total } = ranges
-  const isPlain = views.every(({ child }) => child!.bitmap === undefined && child!.offsets === undefined)
+  const isPlain = views.every(({ children: [child] }) => child!.bitmap === undefined && child!.offsets === undefined)
   // Without any list there is no child to look at either: of lists of lists, where no row has one.
   const byValue = views.length === 0 || !isPlain || type.children?.length > 0 || DataType.isBool(type)
   if (byValue) return gatherColumn(name, type, expanded(ranges))
-  const { stride } = views[0]!.child!
-  const data = sameArray(views[0]!.child!, total * stride)
+  const { stride } = views[0]!.children[0]!
+  const data = sameArray(views[0]!.children[0]!, total * stride)
   let target = 0
   for (let index = 0; index < views.length; index++) {
-    const source = views[index]!.child!.values as FixedValues
+    const source = views[index]!.children[0]!.values as FixedValues
     const start = starts[index]! * stride
     const end = start + sizes[index]! * stride
     if (end - start >= SHORT_VALUE_ELEMENTS) data.set(source.subarray(start, end), target)
@@ -182,7 +193,7 @@ function expanded({ views, starts, sizes, total }: Ranges): Picks {
   for (let index = 0; index < views.length; index++) {
     for (let part = 0; part < sizes[index]!; part++, target++) {
       rows[target] = starts[index]! + part
-      children[target] = views[index]!.child!
+      children[target] = views[index]!.children[0]!
     }
   }
   return { views: children, rows, length: total }
@@ -191,24 +202,22 @@ function expanded({ views, starts, sizes, total }: Ranges): Picks {
 const sameArray = (view: ColumnView, length: number): FixedValues =>
   new (view.values!.constructor as new (length: number) => FixedValues)(length)
 
-/** Of a list. */
+/** Of a list; of a map, the struct of key and value. */
 const elementOf = (type: DataType): DataType => type.children[0]!.type as DataType
 
 /** `makeData` picks its overload by a type that is only known at run time here. */
 const dataOf = (type: DataType, parts: object): Data => makeData({ type, ...parts } as never)
 
 function checkType(column: string, type: DataType): void {
-  if (DataType.isList(type) || DataType.isFixedSizeList(type)) checkType(column, elementOf(type))
-  else if ((type.children ?? []).length > 0 || DataType.isDictionary(type) || DataType.isNull(type)) {
-    throw new FirnError(
-      'invalid',
-      'FIRN_TYPE_UNSUPPORTED',
-      `column ${column}: type ${String(type)} cannot be batched`,
-      {
-        detail: { column },
-        help: 'Leave the column out of `columns`.',
-      },
-    )
+  const isNested = DataType.isList(type) || DataType.isFixedSizeList(type) || DataType.isMap(type)
+  if (isNested || DataType.isStruct(type)) {
+    for (const child of type.children) checkType(`${column}.${child.name}`, child.type as DataType)
+  } else if ((type.children ?? []).length > 0 || DataType.isDictionary(type) || DataType.isNull(type)) {
+    const message = `column ${column}: type ${String(type)} cannot be batched`
+    throw new FirnError('invalid', 'FIRN_TYPE_UNSUPPORTED', message, {
+      detail: { column },
+      help: 'Leave the column out of `columns`.',
+    })
   }
 }
 

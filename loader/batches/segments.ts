@@ -13,7 +13,8 @@ export interface ColumnView {
   readonly firstBit: number
   /** Elements of the typed array that make one value. */
   readonly stride: number
-  readonly child: ColumnView | undefined
+  /** Of a struct its fields, of a list its elements, of a map its entries. */
+  readonly children: readonly ColumnView[]
 }
 
 export interface Segment {
@@ -59,14 +60,13 @@ export function releaseSegment(segment: Segment): void {
 
 function viewOf(data: Data): ColumnView {
   const { nullCount } = data
-  const child = data.children[0]
   return {
     values: data.values as ArrayBufferView | undefined,
     offsets: data.valueOffsets as Int32Array | undefined,
     bitmap: nullCount === 0 ? undefined : data.nullBitmap,
     firstBit: data.offset,
     stride: data.stride,
-    child: child === undefined ? undefined : viewOf(child as Data),
+    children: data.children.map((child) => viewOf(child as Data)),
   }
 }
 

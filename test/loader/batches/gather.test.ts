@@ -1,4 +1,5 @@
 import {
+  type Data,
   Field,
   FixedSizeList,
   Int32,
@@ -13,7 +14,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { batchOf, gatherer } from '../../../loader/batches/gather.ts'
 import { releaseSegment, segmentsOf } from '../../../loader/batches/segments.ts'
-import { arrowSchema } from '../../../table/index.ts'
+import { columnFromValues } from '../../../table/format/arrow-columns.ts'
+import { batchOfColumns } from '../../../table/format/arrow-take.ts'
+import { arrowSchema, type IcebergValue, type Schema as TableSchema, valueAt } from '../../../table/index.ts'
 import { rowsOf } from '../../table/support.ts'
 import { ROWS, rowsBatch } from '../support.ts'
 
@@ -118,6 +121,80 @@ describe('columns of lists', () => {
           expect(values(gathered(batches, at, batches[0]!.schema))).toEqual(expected)
         },
       ),
+    )
+  })
+})
+
+describe('columns of structs and maps', () => {
+  const place = {
+    type: 'struct',
+    fields: [
+      { id: 10, name: 'city', required: false, type: 'string' },
+      {
+        id: 11,
+        name: 'at',
+        required: false,
+        type: { type: 'list', elementId: 12, element: 'double', elementRequired: false },
+      },
+    ],
+  } as const
+  const nested: TableSchema = {
+    schemaId: 0,
+    identifierFieldIds: [],
+    fields: [
+      { id: 1, name: 'place', required: false, type: place },
+      {
+        id: 2,
+        name: 'scores',
+        required: false,
+        type: { type: 'map', keyId: 20, key: 'string', valueId: 21, value: 'long', valueRequired: false },
+      },
+      {
+        id: 3,
+        name: 'places',
+        required: false,
+        type: { type: 'list', elementId: 30, element: place, elementRequired: false },
+      },
+    ],
+  }
+  const text = fc.option(fc.string({ maxLength: 5 }), { nil: null })
+  const aPlace = fc.option(
+    fc.record({ city: text, at: fc.option(fc.array(fc.option(fc.integer()), { maxLength: 3 })) }),
+  )
+  const scores = fc.array(fc.tuple(fc.string({ maxLength: 3 }), fc.option(fc.bigInt({ min: -99n, max: 99n }))), {
+    maxLength: 3,
+  })
+  const row = fc.record({
+    place: aPlace,
+    scores: fc.option(scores),
+    places: fc.option(fc.array(aPlace, { maxLength: 3 })),
+  })
+  const nestedBatch = (rows: readonly Readonly<Record<string, unknown>>[]): RecordBatch => {
+    const columns = nested.fields.map(({ name, type }) =>
+      columnFromValues(
+        type,
+        rows.map((values) => values[name] as IcebergValue),
+        name,
+      ),
+    )
+    return batchOfColumns(nested, columns, rows.length)
+  }
+  const rowAtIndex = (batch: RecordBatch, index: number): unknown[] =>
+    nested.fields.map(({ type }, column) => valueAt(type, batch.data.children[column] as Data, index))
+
+  it('come with their rows, at any depth', () => {
+    const sources = fc.array(fc.array(row, { minLength: 1, maxLength: 10 }), { minLength: 1, maxLength: 3 })
+    fc.assert(
+      fc.property(sources, fc.array(fc.nat(), { minLength: 1 }), (tables, picks) => {
+        const batches = tables.map(nestedBatch)
+        const at = picks.map((pick): [number, number] => {
+          const source = pick % tables.length
+          return [source, pick % tables[source]!.length]
+        })
+        const batch = gathered(batches, at, batches[0]!.schema)
+        const expected = at.map(([source, index]) => rowAtIndex(batches[source]!, index))
+        expect(at.map((_pick, index) => rowAtIndex(batch, index))).toEqual(expected)
+      }),
     )
   })
 })
