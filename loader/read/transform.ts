@@ -157,7 +157,7 @@ function columnOf(
   const type = elementType(column?.values) ?? fail('gave no Int32Array, Float32Array or Uint8Array')
   const { offsets, width = 1 } = column
   const rows = batch.numRows
-  const values = column.values.slice()
+  const values = copyOf(column.values)
   if (offsets !== undefined) {
     checkOffsets(offsets, rows, values.length, fail)
     const child = makeData({ type, length: values.length, nullCount: 0, data: values } as never)
@@ -175,6 +175,12 @@ function columnOf(
   if (width === 1) return { data: flat, nullable: false }
   const fixed = new FixedSizeList(width, new Field('item', type, false))
   return { data: makeData({ type: fixed, length: rows, nullCount: 0, child: flat }), nullable: false }
+}
+
+/** Not `slice`: a `Buffer` is a `Uint8Array` too, and its `slice` is a view. */
+function copyOf(values: TransformValues): TransformValues {
+  if (values instanceof Int32Array) return new Int32Array(values)
+  return values instanceof Float32Array ? new Float32Array(values) : new Uint8Array(values)
 }
 
 function elementType(values: unknown): DataType | undefined {

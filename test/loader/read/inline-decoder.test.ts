@@ -126,3 +126,35 @@ it('gives up on abort and after it is closed', async () => {
   await expect(decoder.decode(unit!, never)).rejects.toMatchObject({ code: 'FIRN_DATASET_CLOSED' })
   await expect(decoder.unitRows(unit!, never)).rejects.toMatchObject({ code: 'FIRN_DATASET_CLOSED' })
 })
+
+it('leaves no error without somebody to hear it when many footers are damaged and the reader stops at the first', async () => {
+  const unheard: unknown[] = []
+  const listen = (error: unknown): void => void unheard.push(error)
+  process.on('unhandledRejection', listen)
+  try {
+    // more files than footers are read at once
+    const { table } = await rowsTable(memoryUrl(), { rows: 80, fileRows: 1 })
+    const units = await unitsOf(table, ROWS)
+    for (const { file } of units) {
+      const key = file.filePath.slice(table.location.length + 1)
+      const { bytes } = await table.store.get(key)
+      await table.store.put(key, bytes.slice().fill(0xee, bytes.length - 8))
+    }
+    const decoder = decoderOf(table)
+    const controller = new AbortController()
+    const rows = units.map(async (unit) => {
+      try {
+        return await decoder.unitRows(unit, controller.signal)
+      } catch (error) {
+        controller.abort(error)
+        throw error
+      }
+    })
+    const results = await Promise.allSettled(rows)
+    for (const result of results) expect(result).toMatchObject({ reason: { code: 'FIRN_PARQUET_CORRUPT' } })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(unheard).toEqual([])
+  } finally {
+    process.off('unhandledRejection', listen)
+  }
+})

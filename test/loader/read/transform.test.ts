@@ -45,6 +45,19 @@ it('makes columns with buffers of their own, whatever the transform does with it
   ])
 })
 
+it('copies a Buffer as well, whose slice is a view', async () => {
+  const module = moduleOf(`() => {
+    const kept = Buffer.alloc(64)
+    return ({ numRows }) => ({ bytes: { values: kept.subarray(0, numRows).fill(numRows) } })
+  }`)
+  const run = await loadTransform({ module }, arrow)
+  const first = run(rowsBatch([3, 5]))
+  run(rowsBatch([8, 9, 10]))
+  expect(valuesOf(first)).toMatchObject([{ name: 'bytes', type: 'Uint8', values: [2, 2] }])
+  const { buffer, byteLength } = first.data.children[0]!.values as Uint8Array
+  expect(buffer.byteLength).toBe(byteLength)
+})
+
 it('gives a row the same values whichever rows it comes with', async () => {
   const { table } = await rowsTable(memoryUrl(), { rows: 100, fileRows: 60, rowGroupRows: 20 })
   const setup = setupOf(table, ROWS, { transform: { module: IDS, options: { width: 2 } } })
