@@ -238,6 +238,7 @@ export class Dataset implements AsyncDisposable {
     const { options, plan } = this.#parts
     const empty = provedEmpty(plan, options)
     if (empty !== undefined) throw empty
+    const decoder = this.#decoder.acquire()
     const run = startRun({
       plan,
       options,
@@ -245,7 +246,7 @@ export class Dataset implements AsyncDisposable {
       memory: this.#memory,
       epoch: how.epoch,
       start: how.start.next,
-      decoder: this.#decoder.acquire(),
+      decoder,
       signal: how.signal,
       onChange: how.onChange,
       onDecoded: (unit) => this.#counters.decoded(unit),
@@ -259,6 +260,7 @@ export class Dataset implements AsyncDisposable {
       close: async (isLeft) => {
         run.stop()
         this.#running.delete(run)
+        this.#counters.read(decoder.takeCounters())
         this.#peakResidentBytes = Math.max(this.#peakResidentBytes, run.budget.peakBytes)
         await this.#decoder.release(isLeft)
       },

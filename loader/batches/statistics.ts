@@ -32,6 +32,7 @@ export interface DatasetStats extends ReadCounters {
 export interface Counters {
   delivered(made: MadeBatch, waitMillis: number): void
   decoded(unit: DecodedUnit): void
+  read(counters: ReadCounters): void
   ended(): void
   values(): Omit<DatasetStats, 'residentBytes' | 'peakResidentBytes' | 'budgetBytes' | 'pinned'>
 }
@@ -59,6 +60,9 @@ export function createCounters(): Counters {
     paddedTokens: 0,
   }
   let lastSkipped: string | undefined
+  const addRead = (counters: ReadCounters): void => {
+    for (const name of READ) read[name] += counters[name]
+  }
   return {
     delivered({ batch, tokens, paddedTokens }, waitMillis) {
       sums.batches++
@@ -68,12 +72,13 @@ export function createCounters(): Counters {
       sums.paddedTokens += paddedTokens
     },
     decoded({ counters, skipped }) {
-      for (const name of READ) read[name] += counters[name]
+      addRead(counters)
       if (skipped === undefined) return
       sums.unitsSkipped++
       sums.rowsSkipped += skipped.rows
       lastSkipped = skipped.error.message
     },
+    read: addRead,
     ended: () => void sums.epochs++,
     values() {
       const { tokens, paddedTokens } = sums

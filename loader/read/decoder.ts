@@ -15,7 +15,7 @@ export interface UnitRequest extends UnitSpan {
   readonly key: string | undefined
 }
 
-/** What reading took. Sums over all units are exact; footers and delete files count for the unit that comes out next. */
+/** What reading took. Sums over all units are exact, with `takeCounters`; footers and delete files count for the unit that comes out next. */
 export interface ReadCounters {
   /** Requests to the store, failed ones included. */
   readonly requests: number
@@ -60,6 +60,8 @@ export interface Decoder {
   decode(request: UnitRequest, signal: AbortSignal): Promise<DecodedUnit>
   /** Take over what is finished already, without waiting for a turn of the event loop. */
   collect(): void
+  /** What was counted and came out with no unit: what failed took requests too. */
+  takeCounters(): ReadCounters
   /** Ends everything; what is not finished fails. Resolves when no thread is left. */
   close(): Promise<void>
 }

@@ -31,6 +31,7 @@ export function inlineDecoder({ setup, store, clock, onError }: DecoderOptions):
     unitRows: async (unit, signal) => run(signal, (either) => reader.unitRows(unit, either)),
     decode: (request, signal) => gate(async () => run(signal, (either) => reader.decode(request, either))),
     collect: () => {},
+    takeCounters: () => reader.takeCounters(),
     close: async () => closing.abort(decoderClosed()),
   }
   return skippingDecoder(decoder, onError)

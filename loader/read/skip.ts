@@ -1,6 +1,5 @@
 /** The policy for damaged units. */
 import type { FirnError } from '../../table/errors.ts'
-import { noCounters } from './counters.ts'
 import type { DecodedUnit, Decoder, UnitSpan } from './decoder.ts'
 import { isCorrupt } from './unit-reader.ts'
 
@@ -26,6 +25,13 @@ export function skippingDecoder(decoder: Decoder, onError: OnError): Decoder {
       return rowsOfDamaged(unit)
     }
   }
+  const skipped = (rows: number, error: FirnError): DecodedUnit => ({
+    rows,
+    draws: new Uint32Array(0),
+    segments: [],
+    counters: decoder.takeCounters(),
+    skipped: { rows, error },
+  })
   return {
     ...decoder,
     unitRows,
@@ -41,11 +47,3 @@ export function skippingDecoder(decoder: Decoder, onError: OnError): Decoder {
     },
   }
 }
-
-const skipped = (rows: number, error: FirnError): DecodedUnit => ({
-  rows,
-  draws: new Uint32Array(0),
-  segments: [],
-  counters: noCounters(),
-  skipped: { rows, error },
-})

@@ -19,7 +19,7 @@ export type WorkerReply =
   /** Once, first of all. */
   | { readonly type: 'ready' }
   | { readonly type: 'unit'; readonly id: number; readonly unit: WireUnit }
-  | { readonly type: 'error'; readonly id: number; readonly error: WireError }
+  | { readonly type: 'error'; readonly id: number; readonly error: WireError; readonly counters: ReadCounters }
 
 export interface WireUnit {
   readonly rows: number

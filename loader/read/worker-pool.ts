@@ -9,8 +9,8 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from '
 import type { Schema as ArrowSchema } from 'apache-arrow'
 import { errorFromWire, FirnError } from '../../table/errors.ts'
 import type { ReadSetup } from '../source/plan.ts'
-import { addCounters } from './counters.ts'
-import { type DecodedUnit, type Decoder, decoderClosed, type UnitRequest } from './decoder.ts'
+import { addCounters, noCounters } from './counters.ts'
+import { type DecodedUnit, type Decoder, decoderClosed, type ReadCounters, type UnitRequest } from './decoder.ts'
 import { earlyUnits } from './early-units.ts'
 import type { DecoderOptions } from './inline-decoder.ts'
 import { skippingDecoder } from './skip.ts'
@@ -54,6 +54,8 @@ export function workerDecoder(options: WorkerDecoderOptions): Decoder {
   const here = unitReader({ setup, store, clock, signal: ending.signal })
   const pool = new Set<Thread>()
   let nextId = 0
+  /** Of units that failed in a thread. */
+  let failed: ReadCounters = noCounters()
   let closing: Promise<unknown> | undefined
   const early = earlyUnits((unit, signal) => here.decode(unit, AbortSignal.any([signal, ending.signal])))
 
@@ -68,7 +70,10 @@ export function workerDecoder(options: WorkerDecoderOptions): Decoder {
     if (reply.type === 'unit') {
       const unit = unitFromWire(schema, reply.unit)
       waiting.resolve({ ...unit, counters: addCounters(unit.counters, here.takeCounters()) })
-    } else waiting.reject(errorFromWire(reply.error))
+    } else {
+      failed = addCounters(failed, reply.counters)
+      waiting.reject(errorFromWire(reply.error))
+    }
   }
   const drop = (thread: Thread, error: FirnError): void => {
     pool.delete(thread)
@@ -120,6 +125,11 @@ export function workerDecoder(options: WorkerDecoderOptions): Decoder {
           receive(thread, next.message as WorkerReply)
         }
       }
+    },
+    takeCounters: () => {
+      const taken = addCounters(failed, here.takeCounters())
+      failed = noCounters()
+      return taken
     },
     close: async () => {
       ending.abort(decoderClosed())

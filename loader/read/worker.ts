@@ -35,8 +35,9 @@ function serve(setup: ReadSetup, port: MessagePort): void {
     }
     gate(decode)
       .catch((error: unknown) => {
-        if (!stop.signal.aborted)
-          port.postMessage({ type: 'error', id, error: errorToWire(error) } satisfies WorkerReply)
+        if (stop.signal.aborted) return
+        const reply = { type: 'error', id, error: errorToWire(error), counters: reader.takeCounters() } as const
+        port.postMessage(reply satisfies WorkerReply)
       })
       .finally(() => running.delete(id))
   })

@@ -100,10 +100,12 @@ export function fakeDecoder(world: World): { decoder: Decoder; asked: number[]; 
     }
     return { rows, draws: live.length === rows ? undefined : Uint32Array.from(live), segments, counters }
   }
+  const none = { requests: 0, bytesRead: 0, cacheHits: 0, cacheMisses: 0, cacheFailures: 0, retries: 0, rowGroups: 0 }
   const decoder: Decoder = {
     unitRows: async ({ start }) => sizes[start]!,
     decode,
     collect: () => {},
+    takeCounters: () => none,
     close: async () => {},
   }
   return { decoder, asked, aborted }

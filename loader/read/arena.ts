@@ -1,0 +1,58 @@
+/**
+ * Memory that one thread fills with decoded values and another one gives back, piece by piece. It is the same memory
+ * over and over: what a dataset holds does not depend on when garbage collectors run, and they need not run for it,
+ * because V8 does not count memory that is shared.
+ *
+ * No lock, which a thread that is ended in the middle would never leave: a page is marked as used by the owner of the
+ * arena only, and as free by the other side only.
+ */
+
+/** Plain data: another thread gets it with a message. */
+export interface ArenaParts {
+  readonly bytes: SharedArrayBuffer
+  /** One mark a page. */
+  readonly marks: Uint8Array<SharedArrayBuffer>
+}
+
+const PAGE_BYTES = 1 << 14
+/** What is smaller is not worth pages of its own. */
+const LEAST_BYTES = 1 << 16
+const FREE = 0
+const USED = 1
+
+/** @returns undefined when there is no address space for it. Pages take memory from their first use on. */
+export function createArena(bytes: number): ArenaParts | undefined {
+  const pages = Math.ceil(bytes / PAGE_BYTES)
+  try {
+    return {
+      bytes: new SharedArrayBuffer(pages * PAGE_BYTES),
+      marks: new Uint8Array(new SharedArrayBuffer(pages)),
+    }
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Only for the owner: the first run of pages that is long enough, so that as few of them as can be are ever touched.
+ * @returns undefined when there is none, or `bytes` are few.
+ */
+export function takeFrom({ bytes: memory, marks }: ArenaParts, bytes: number): Uint8Array | undefined {
+  if (bytes < LEAST_BYTES) return undefined
+  const needed = Math.ceil(bytes / PAGE_BYTES)
+  let run = 0
+  for (let page = 0; page < marks.length; page++) {
+    run = Atomics.load(marks, page) === FREE ? run + 1 : 0
+    if (run < needed) continue
+    const first = page + 1 - needed
+    for (let at = first; at <= page; at++) Atomics.store(marks, at, USED)
+    return new Uint8Array(memory, first * PAGE_BYTES, bytes)
+  }
+  return undefined
+}
+
+/** Only for the other side: `view` is what `takeFrom` returned, once; nobody looks at it any more. */
+export function giveBack({ marks }: ArenaParts, { byteOffset, byteLength }: Uint8Array): void {
+  const end = Math.ceil((byteOffset + byteLength) / PAGE_BYTES)
+  for (let page = byteOffset / PAGE_BYTES; page < end; page++) Atomics.store(marks, page, FREE)
+}
