@@ -8,16 +8,24 @@ import { FirnError } from '../../table/errors.ts'
 import type { IcebergValue } from '../../table/format/arrow-values.ts'
 import { snapshotId } from '../../table/ids.ts'
 import type { Table } from '../../table/index.ts'
-import { type IcebergType, isPrimitive, type NestedField } from '../../table/spec/types.ts'
+import type { NestedField } from '../../table/spec/types.ts'
 import { withDataset } from '../loader/support.ts'
 import { type Column, canonicalText, type Digests, digestRows, type Row } from './digest.ts'
-import { ownRows, rowsOfBatch } from './expected.ts'
+import { type ExpectedTable, rowsOfBatch } from './expected.ts'
+import { openPlace } from './inspect.ts'
+
+export interface ForeignSnapshot {
+  readonly id: string
+  readonly columns: readonly Column[]
+  /** As the engine reads it. */
+  readonly digests: Digests
+}
 
 export interface EpochsRequest {
   readonly table: Table
   /** Of the table's folder or metadata file. */
   readonly url: string
-  readonly snapshot: { readonly id: string; readonly columns: readonly Column[]; readonly digests: Digests }
+  readonly snapshot: ForeignSnapshot
   /** Also with two threads. */
   readonly workers: boolean
 }
@@ -30,22 +38,16 @@ const MANY_ROWS = 12
 /** @returns what is wrong with the epochs of a snapshot. */
 export async function compareEpochs({ table, url, snapshot, workers }: EpochsRequest): Promise<string | undefined> {
   const { id, columns, digests } = snapshot
-  const read = columns.filter(({ type }) => isBatchable(type))
-  const names = read.map(({ name }) => name)
-  const scan = table.scan({ snapshotId: snapshotId(BigInt(id)), columns: names })
-  const ours = digestRows(read, await ownRows(scan))
-  const wanted = { count: digests.count, sha256: { ...digests.sha256, rows: ours.sha256['rows']! } }
-  const options = { table: url, snapshot: { id }, columns: names, batch: { size: BATCH_ROWS } }
-  const order = async (dataset: Dataset): Promise<string> => orderOf(read, await rowsOf(dataset, 0, scan.schema.fields))
+  const { fields } = table.schemaFor({ snapshotId: snapshotId(BigInt(id)) })
+  const options = { table: url, snapshot: { id }, batch: { size: BATCH_ROWS } }
+  const order = async (dataset: Dataset): Promise<string> => orderOf(columns, await rowsOf(dataset, 0, fields))
   try {
-    const refusal = await refusalOf(url, snapshot)
-    if (refusal !== undefined) return refusal
     const wrong = await withDataset({ ...options, numWorkers: 0 }, async (dataset) => {
       if (digests.count === 0) return await emptiness(dataset)
-      const epochs = [await rowsOf(dataset, 0, scan.schema.fields), await rowsOf(dataset, 1, scan.schema.fields)]
+      const epochs = [await rowsOf(dataset, 0, fields), await rowsOf(dataset, 1, fields)]
       const counted = [dataset.length ?? digests.count, await dataset.count()]
       if (counted.some((rows) => rows !== digests.count)) return `counts ${counted}, expected ${digests.count}`
-      return differenceOf(read, epochs, wanted)
+      return differenceOf(columns, epochs, digests)
     })
     if (wrong !== undefined || !workers || digests.count === 0) return wrong
     const [alone, threaded] = [
@@ -58,6 +60,18 @@ export async function compareEpochs({ table, url, snapshot, workers }: EpochsReq
   }
 }
 
+/** @returns one line per difference, of all snapshots of a table. */
+export async function compareExpected({ name, folder, columns, snapshots }: ExpectedTable): Promise<string[]> {
+  const table = await openPlace(folder)
+  const differences: string[] = []
+  for (const each of snapshots) {
+    const snapshot = { id: each.id, columns: each.columns ?? columns, digests: each.digests }
+    const wrong = await compareEpochs({ table, url: folder, snapshot, workers: each === snapshots.at(-1) })
+    if (wrong !== undefined) differences.push(`${name} at ${each.id}: ${wrong}`)
+  }
+  return differences
+}
+
 function differenceOf(
   columns: readonly Column[],
   epochs: readonly (readonly Row<IcebergValue>[])[],
@@ -66,26 +80,11 @@ function differenceOf(
   for (const [epoch, rows] of epochs.entries()) {
     const { count, sha256 } = digestRows(columns, rows)
     if (count !== wanted.count) return `epoch ${epoch} has ${count} rows, expected ${wanted.count}`
-    const wrong = Object.keys(sha256).filter((name) => wanted.sha256[name] !== sha256[name])
+    const wrong = Object.keys(wanted.sha256).filter((name) => wanted.sha256[name] !== sha256[name])
     if (wrong.length > 0) return `epoch ${epoch} has other values in ${wrong.join(', ')}`
   }
   const orders = new Set(epochs.map((rows) => orderOf(columns, rows)))
   return wanted.count >= MANY_ROWS && orders.size < epochs.length ? 'two epochs have one order' : undefined
-}
-
-/** Lists are batched at any depth; structs and maps are refused by the name of their column. */
-export const isBatchable = (type: IcebergType): boolean =>
-  isPrimitive(type) || (type.type === 'list' && isBatchable(type.element))
-
-async function refusalOf(url: string, { id, columns }: EpochsRequest['snapshot']): Promise<string | undefined> {
-  for (const { name, type } of columns) {
-    if (isBatchable(type)) continue
-    const options = { table: url, snapshot: { id }, columns: [name], batch: { size: 1 }, numWorkers: 0 }
-    const outcome = await withDataset(options, async () => 'a dataset').catch((error: unknown) => error)
-    const named = FirnError.is(outcome, 'FIRN_TYPE_UNSUPPORTED') && outcome.message.includes(`column ${name}`)
-    if (!named) return `${name} is nested and not refused by its name: ${String(outcome)}`
-  }
-  return undefined
 }
 
 async function emptiness(dataset: Dataset): Promise<string | undefined> {

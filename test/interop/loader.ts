@@ -5,8 +5,10 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type DatasetOptions, openDataset } from '../../loader/index.ts'
+import { resolveOptions } from '../../loader/options.ts'
 import { blockV1 } from '../../loader/order/blocks.ts'
 import { drawOrder, rowOrder } from '../../loader/order/rows.ts'
+import { planTable } from '../../loader/source/plan-table.ts'
 import { FirnError } from '../../table/errors.ts'
 import { compareStrings } from '../../table/index.ts'
 import type { NestedField } from '../../table/spec/types.ts'
@@ -15,7 +17,7 @@ import { type Column, type Digests, digestRows } from './digest.ts'
 import { runScript } from './engines.ts'
 import { openPlace } from './inspect.ts'
 import type { Engines } from './install.ts'
-import { rowsOf } from './loader-epochs.ts'
+import { compareEpochs, type ForeignSnapshot, rowsOf } from './loader-epochs.ts'
 
 /** By column and key the bucket of the row; null: in none. */
 type Buckets = Readonly<Record<string, Readonly<Record<string, number | null>>>>
@@ -28,8 +30,8 @@ interface SplitTable {
   readonly partitions?: Readonly<Record<string, number | null>>
   /** Key, file and position of every live row. */
   readonly places?: readonly (readonly [key: string, file: string, position: number])[]
-  /** Rows of every data file, deleted ones too. */
-  readonly files?: Readonly<Record<string, number>>
+  /** Rows of the row groups of every data file, deleted ones too. */
+  readonly files?: Readonly<Record<string, readonly number[]>>
 }
 
 interface GrownTable {
@@ -48,9 +50,17 @@ interface PlainFolder {
   readonly refused?: readonly string[]
 }
 
+interface ForeignTable {
+  readonly folder: string
+  readonly snapshots: readonly ForeignSnapshot[]
+}
+
 interface Written {
   readonly splits: readonly SplitTable[]
   readonly delta?: GrownTable
+  readonly tables?: readonly ForeignTable[]
+  /** Tables whose files are not Parquet. */
+  readonly refused?: readonly string[]
   readonly folders: readonly PlainFolder[]
 }
 
@@ -68,12 +78,10 @@ export async function compareLoader(engines: Engines, parent: string): Promise<L
     const request = { engine: 'spark', engines, warehouse, tables: [] } as const
     comparisons.push(await compareWritten(warehouse, await runScript<Written>(request, script, [])))
   }
-  const sum = (count: (each: LoaderComparison) => number): number =>
-    comparisons.reduce((all, each) => all + count(each), 0)
   return {
-    splits: sum(({ splits }) => splits),
-    ranges: sum(({ ranges }) => ranges),
-    folders: sum(({ folders }) => folders),
+    splits: sum(comparisons.map(({ splits }) => splits)),
+    ranges: sum(comparisons.map(({ ranges }) => ranges)),
+    folders: sum(comparisons.map(({ folders }) => folders)),
     differences: comparisons.flatMap(({ differences }) => differences),
   }
 }
@@ -98,6 +106,14 @@ export async function compareWritten(warehouse: string, written: Written): Promi
       await check(`${table.folder}: positions`, () => comparePositions(url, table))
     }
   }
+  for (const { folder, snapshots } of written.tables ?? []) {
+    const table = await openPlace(urlOf(folder))
+    for (const snapshot of snapshots) {
+      const request = { table, url: urlOf(folder), snapshot, workers: snapshot === snapshots.at(-1) }
+      await check(`${folder} at ${snapshot.id}`, () => compareEpochs(request))
+    }
+  }
+  for (const folder of written.refused ?? []) await check(folder, () => mustRefuse(urlOf(folder)))
   const { delta } = written
   for (const [after, upTo, digests] of delta?.ranges ?? []) {
     await check(`delta (${after}, ${upTo}]`, () => compareDelta(urlOf(delta!.folder), delta!, [after, upTo], digests))
@@ -168,6 +184,12 @@ async function mustHide(url: string, table: GrownTable, range: readonly [string,
   return FirnError.is(outcome, 'FIRN_DELTA_HIDDEN') ? undefined : `not refused: ${String(outcome)}`
 }
 
+/** Avro and ORC, before an epoch ends. */
+async function mustRefuse(url: string): Promise<string | undefined> {
+  const outcome = await keysOf({ table: url, ...BATCH }, 0).catch((error: unknown) => error)
+  return FirnError.is(outcome) && outcome.kind === 'invalid' ? undefined : `not refused: ${String(outcome)}`
+}
+
 async function compareFolder(folder: PlainFolder): Promise<string | undefined> {
   const place = folder.folder
   const names = folder.columns.map(({ name }) => name)
@@ -232,24 +254,35 @@ async function resumeAnywhere(url: string): Promise<string | undefined> {
 async function comparePositions(url: string, { places, files }: SplitTable): Promise<string | undefined> {
   const table = await openPlace(url)
   const epoch = 2
-  const found = await keysOf({ table: url, shuffle: { seed: 5 }, ...BATCH }, epoch)
-  const paths = Object.keys(files!).sort(compareStrings)
-  const snapshotId = BigInt(table.currentSnapshot()!.snapshotId)
-  const order = { tableUuid: table.metadata.tableUuid, snapshotId, seed: 5, epoch }
-  // each file has one row group, and all of them are one block
-  const unitBytes = paths.map(() => 1)
-  const blocks = blockV1(unitBytes, order, unitBytes.length)
-  const units = [...blocks.unitsOf(0)]
-  const rows = units.map((unit) => files![paths[unit]!]!)
-  const keys = units.map((_unit, ordinal) => blocks.unitKey(0, ordinal))
-  const next = units.map(() => 0)
-  const drawn = rows.map((count, ordinal) => rowOrder(count, keys[ordinal]))
-  const live = new Map(places!.map(([key, file, position]) => [`${file} ${position}`, key]))
-  const wanted = [...drawOrder(rows, keys, { opening: blocks.isOpening(0) })].flatMap((ordinal) => {
-    const position = drawn[ordinal]![next[ordinal]!++]!
-    return live.get(`${paths[units[ordinal]!]!} ${position}`) ?? []
+  const options = { table: url, shuffle: { seed: 5 }, ...BATCH }
+  const found = await keysOf(options, epoch)
+  const plan = await planTable(table, table.currentSnapshot()!, resolveOptions(options), { storeOptions: {} })
+  // a unit is a row group: by file, then as they lie in it
+  const units = Object.keys(files!)
+    .sort(compareStrings)
+    .flatMap((file) => files![file]!.map((rows, group) => ({ file, rows, before: sum(files![file]!.slice(0, group)) })))
+  if (units.length !== plan.units.length) return `${plan.units.length} units, ${units.length} row groups`
+  const { tableUuid, snapshotId } = plan
+  const unitBytes = plan.units.map(({ bytes }) => bytes)
+  // all of them are one block
+  const blocks = blockV1(unitBytes, { tableUuid, snapshotId, seed: 5, epoch }, sum(unitBytes))
+  const drawn = [...blocks.unitsOf(0)].map((unit, ordinal) => {
+    const key = blocks.unitKey(0, ordinal)
+    return { ...units[unit]!, key, rowsInOrder: rowOrder(units[unit]!.rows, key).values() }
   })
-  const physical = rows.reduce((sum, count) => sum + count, 0)
-  if (physical === live.size) return 'nothing is deleted'
+  const live = new Map(places!.map(([key, file, position]) => [`${file} ${position}`, key]))
+  const owners = drawOrder(
+    drawn.map(({ rows }) => rows),
+    drawn.map(({ key }) => key),
+    { opening: blocks.isOpening(0) },
+  )
+  const wanted = [...owners].flatMap((ordinal) => {
+    const { file, before, rowsInOrder } = drawn[ordinal]!
+    return live.get(`${file} ${before + rowsInOrder.next().value!}`) ?? []
+  })
+  if (owners.length === live.size) return 'nothing is deleted'
+  if (units.length < 3 * Object.keys(files!).length) return `only ${units.length} row groups`
   return wanted.join() === found.join() ? undefined : `order ${found}, expected ${wanted}`
 }
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((all, each) => all + each, 0)

@@ -62,6 +62,7 @@ WAYS = [
     (100, {"compression": "snappy", "row_group_size": 64, "write_page_index": True}),
     (30, {"compression": "gzip", "use_dictionary": False, "data_page_version": "2.0", "data_page_size": 64}),
     (1, {"compression": "none", "row_group_size": 1}),
+    (0, {"compression": "zstd"}),
     (25, {"compression": "lz4", "row_group_size": 10, "use_compliant_nested_type": False}),
     (35, {"compression": "brotli", "dictionary_pagesize_limit": 16, "data_page_size": 32}),
     (
@@ -106,13 +107,17 @@ RARE_FILES = {
     "category": (pa.dictionary(pa.int8(), pa.string()), "string", lambda key: null_now_and_then(key, 6, f"c{key % 3}")),
     "millis": (pa.timestamp("ms", "UTC"), "timestamptz", lambda key: null_now_and_then(key, 5, moment(key).replace(microsecond=5000))),
     "clock": (pa.time32("ms"), "time", lambda key: datetime.time(key % 24, 1, 2, 3000)),
+    "pair": (pa.struct({"x": pa.uint16(), "y": pa.list_(pa.string())}), {"type": "struct", "fields": [
+        {"name": "x", "type": "int"}, {"name": "y", "type": {"type": "list", "element": "string"}}]},
+        lambda key: null_now_and_then(key, 3, {"x": key, "y": null_now_and_then(key, 2, ["a", None])})),
+    "by_name": (pa.map_(pa.string(), pa.int32()), {"type": "map", "key": "string", "value": "int"},
+        lambda key: null_now_and_then(key, 4, [(f"k{each}", each) for each in range(key % 3)])),
     "dec20": (pa.decimal128(20, 0), "decimal(20, 0)", lambda key: decimal.Decimal(-key) * 10**12),
 }
 REFUSED = {
     "huge": (pa.uint64(), lambda key: 2**64 - 1 - key),
     "half": (pa.float16(), lambda key: key / 2),
-    "pair": (pa.struct({"x": pa.int32()}), lambda key: {"x": key}),
-    "by_name": (pa.map_(pa.string(), pa.int32()), lambda key: [("k", key)]),
+    "halves": (pa.list_(pa.float16()), lambda key: [key / 2]),
 }
 
 
@@ -125,9 +130,9 @@ def rare_files(folder):
     pq.write_table(written, f"{folder}/one.parquet", row_group_size=25)
     columns = [{"name": name, "type": kind} for name, (_, kind, _) in RARE_FILES.items()]
     micros = {"timestamptz": pa.timestamp("us", "UTC"), "time": pa.time64("us")}
-    for index, column in enumerate(columns):
-        if column["type"] in micros:
-            rows = rows.set_column(index, column["name"], rows.column(index).cast(micros[column["type"]]))
+    for index, (name, (_, kind, _)) in enumerate(RARE_FILES.items()):
+        if kind in ("timestamptz", "time"):
+            rows = rows.set_column(index, name, rows.column(index).cast(micros[kind]))
     digests = digest_columns(columns, arrow_values(rows, columns))
     return {"folder": folder, "columns": columns, "digests": digests, "refused": list(REFUSED)}
 

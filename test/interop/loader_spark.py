@@ -1,9 +1,10 @@
 """Spark says what the loader must give: buckets of rows, rows between snapshots, where rows lie; and writes plain files."""
+import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from digest import digest_columns, read_job, write_result
 from spark_read import integers, read
-from spark_write import MERGE_ON_READ, TYPES, Writer, delete_some
+from spark_write import MERGE_ON_READ, TYPES, Writer, delete_some, describe
 
 BUCKETS = 8
 BUCKETED = [name for name, kind in TYPES.items() if kind not in ("boolean", "float", "double")]
@@ -23,17 +24,32 @@ def buckets_of(writer, table, columns):
     return {name: {str(row.k): row[name] for row in rows} for name in columns}
 
 
-def changed_rows(writer):
+# ten rows a row group
+SMALL_GROUPS = ", ".join(f"'write.parquet.{name}' = '{value}'" for name, value in {
+    "row-group-size-bytes": 512, "row-group-check-min-record-count": 10, "row-group-check-max-record-count": 10}.items())
+
+
+def changed_rows(version):
     """Deleted, updated and appended rows without partitions: only values say which bucket a row is in."""
-    table = delete_some(writer, writer.create("changed_rows", "", MERGE_ON_READ))
-    places = writer.spark.sql(f"SELECT key, _file, _pos FROM {table}").collect()
-    files = writer.spark.sql(f"SELECT file_path, record_count FROM {table}.files WHERE content = 0").collect()
-    return {
-        "folder": FOLDER.format("changed_rows"),
-        "buckets": buckets_of(writer, table, BUCKETED),
-        "places": [[str(row.key), row._file, row._pos] for row in places],
-        "files": {row.file_path: row.record_count for row in files},
-    }
+
+    def write(writer):
+        name = f"changed_rows_{version}"
+        table = delete_some(writer, writer.create(name, "", f"'format-version' = '{version}', {MERGE_ON_READ}, {SMALL_GROUPS}"))
+        places = writer.spark.sql(f"SELECT key, _file, _pos FROM {table}").collect()
+        files = [row.file_path for row in writer.spark.sql(f"SELECT file_path FROM {table}.files WHERE content = 0").collect()]
+        return {
+            "folder": FOLDER.format(name),
+            "buckets": buckets_of(writer, table, BUCKETED),
+            "places": [[str(row.key), row._file, row._pos] for row in places],
+            "files": {file: rows_of_groups(file) for file in files},
+        }
+
+    return write
+
+
+def rows_of_groups(file):
+    metadata = pq.ParquetFile(file.removeprefix("file:")).metadata
+    return [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
 
 
 def by_bucket(writer):
@@ -43,6 +59,40 @@ def by_bucket(writer):
     rows = writer.spark.sql(f"SELECT key, _partition.text_bucket AS bucket FROM {table}").collect()
     partitions = {str(row.key): None if row.bucket is None else row.bucket % BUCKETS for row in rows}
     return {"folder": FOLDER.format("by_bucket"), "buckets": buckets_of(writer, table, ["text"]), "partitions": partitions}
+
+
+def widened(writer):
+    """Partitions by values and by buckets of columns whose types were widened since."""
+    table = writer.create("widened", "small, dec9, bucket(16, small)")
+    writer.insert(table, 0, 25)
+    writer.alter(table, "ALTER COLUMN small TYPE BIGINT")
+    writer.alter(table, "ALTER COLUMN dec9 TYPE DECIMAL(18, 2)")
+    writer.insert(table, 25, 30)
+    return {"folder": FOLDER.format("widened"), "buckets": buckets_of(writer, table, ["small", "dec9"])}
+
+
+def imported(writer, folder):
+    """Plain files, without field ids and in folders by a column's value, that were added to a table."""
+    source = f"{folder}/{FOLDER.format('imported')}/data/plain"
+    table = writer.create("imported", "flag", MERGE_ON_READ)
+    rows = writer.spark.sql("SELECT * FROM firn.foreign.widened")
+    rows.write.partitionBy("flag").parquet(f"file://{source}")
+    writer.alter(table, "ALTER COLUMN small TYPE BIGINT")
+    writer.alter(table, "ALTER COLUMN dec9 TYPE DECIMAL(18, 2)")
+    # times of 96 bits in files, which Iceberg itself reads
+    writer.spark.sql(f"CALL firn.system.add_files(table => '{table}', source_table => '`parquet`.`{source}`')")
+    writer.alter(table, "RENAME COLUMN text TO words")
+    writer.spark.sql(f"DELETE FROM {table} WHERE key % 7 = 3")
+    writer.spark.sql(f"UPDATE {table} SET words = 'changed' WHERE key % 9 = 0")
+    return table
+
+
+def other_formats(writer):
+    tables = []
+    for kind in ("avro", "orc"):
+        tables.append(writer.create(f"in_{kind}", "", f"'write.format.default' = '{kind}'"))
+        writer.insert(tables[-1], 0, 5)
+    return [FOLDER.format(f"in_{kind}") for kind in ("avro", "orc")]
 
 
 def grown(writer):
@@ -120,8 +170,11 @@ def main():
     spark.sparkContext.setLogLevel("ERROR")
     try:
         writer = Writer(spark)
-        result = {"splits": [changed_rows(writer), by_bucket(writer)], "delta": grown(writer)}
-        write_result({**result, "folders": plain_files(writer, job["warehouse"].removeprefix("file://"))})
+        folder = job["warehouse"].removeprefix("file://")
+        splits = [write(writer) for write in (changed_rows(2), changed_rows(3), by_bucket, widened)]
+        result = {"splits": splits, "delta": grown(writer), "refused": other_formats(writer)}
+        tables = [describe(spark, job["warehouse"], imported(writer, folder))]
+        write_result({**result, "tables": tables, "folders": plain_files(writer, folder)})
     finally:
         spark.stop()
 
