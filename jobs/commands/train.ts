@@ -116,6 +116,7 @@ async function train(ctx: CommandContext, command: Parser, name: string, flags: 
   // before hours of training, not after them
   if (byName && flags.run !== undefined) refuseTakenName(table, name, flags.run)
   const source = byName ? { catalog: ctx.catalog(), table: name } : { table: name }
+  const keep = byName ? snapshotKeeper(table) : undefined
   let firstStep: number | undefined
   const result = await trainModel({
     modelFolder: resolve(flags.model),
@@ -138,9 +139,13 @@ async function train(ctx: CommandContext, command: Parser, name: string, flags: 
       const total = report.steps - firstStep
       tellTraining({ phase: 'step', table: name, text: stepText(report), done, total })
     },
-    onCheckpoint: (folder, step) => log.debug({ folder, step }, 'checkpoint'),
+    onCheckpoint: async ({ folder, step, run, snapshotId }) => {
+      log.debug({ folder, step }, 'checkpoint')
+      // an interrupted training can be gone on with as long as its snapshot is there
+      await keep?.(run, snapshotId).catch((error: unknown) => log.warn({ err: error }, 'the snapshot has no tag yet'))
+    },
   }).finally(() => tellTraining({ phase: 'end', table: name }))
-  const tag = byName && result.steps > 0 ? await tagged(ctx, table, result) : null
+  const tag = keep !== undefined && result.steps > 0 ? await keep(result.run, result.settings.snapshotId) : null
   ctx.print({ json: documentOf(name, resolve(flags.model), tag, result), text: textOf(flags.model, tag, result) })
 }
 
@@ -184,13 +189,23 @@ function keyOf(table: Table, validation: number): string {
   })
 }
 
-/** What was trained on stays readable, and is found under the run's name. */
-async function tagged(ctx: CommandContext, table: Table, { run, settings }: SessionResult): Promise<string> {
-  const { snapshotId } = await import('../../table/ids.ts')
-  const tag = `train/${run}`
-  const current = await table.refresh({ signal: ctx.signal })
-  await current.createTag(tag, snapshotId(BigInt(settings.snapshotId)), { signal: ctx.signal })
-  return tag
+/**
+ * What is trained on stays readable, and is found under the run's name. Once per process, and not ended by the signal
+ * that ends the training.
+ */
+function snapshotKeeper(table: Table): (run: string, id: string) => Promise<string> {
+  let kept: string | undefined
+  return async (run, id) => {
+    const tag = `train/${run}`
+    if (kept === tag) return tag
+    const { snapshotId } = await import('../../table/ids.ts')
+    const current = await table.refresh()
+    const wanted = snapshotId(BigInt(id))
+    // of before the interruption
+    if (current.metadata.refs[tag]?.snapshotId !== wanted) await current.createTag(tag, wanted)
+    kept = tag
+    return tag
+  }
 }
 
 function documentOf(table: string, model: string, tag: string | null, result: SessionResult): Record<string, unknown> {

@@ -43,7 +43,15 @@ export interface LoopOptions {
   readonly clock: Clock
   readonly signal: AbortSignal
   onStep?(report: StepReport): void
-  onCheckpoint?(folder: string, step: number): void
+  /** Waited for: what it does is done before the training goes on or ends. */
+  onCheckpoint?(checkpoint: SavedCheckpoint): Promise<void> | void
+}
+
+export interface SavedCheckpoint {
+  readonly folder: string
+  readonly step: number
+  readonly run: string
+  readonly snapshotId: string
 }
 
 /** Of the smoothed loss: the weight of what was before. */
@@ -82,7 +90,7 @@ export async function runSteps(training: Training, data: TrainingData, options: 
     const checkpoint = { run: training.run, settings, progress, adam, summarizer, tokenizer, metadata }
     const folder = await saveCheckpoint(options.modelFolder, checkpoint)
     savedStep = progress.step
-    options.onCheckpoint?.(folder, savedStep)
+    await options.onCheckpoint?.({ folder, step: savedStep, run: training.run, snapshotId: settings.snapshotId })
   }
   const first = progress.token === null ? 0 : (await data.loadStateDict(progress.token)).epoch
   try {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BIN, bareEnvironment, complaint, type Home, makeHome, type Outcome } from '../cli-support.ts'
@@ -135,12 +136,27 @@ describe('firn train', () => {
   })
 
   test('ends with the code of a signal, with a checkpoint that holds', async () => {
-    const args = ['train', TABLE, '--model', home.path('cut'), '--steps', '100000', '--checkpoint-steps', '1', ...QUICK]
+    const args = [
+      'train',
+      TABLE,
+      '--model',
+      home.path('cut'),
+      '--run',
+      'cut',
+      '--steps',
+      '100000',
+      '--checkpoint-steps',
+      '1',
+      ...QUICK,
+    ]
     const child = spawn(process.execPath, [BIN, ...args], { cwd: home.dir, env: bareEnvironment(home.dir) })
     const closed = once(child, 'close')
     child.stdout.resume()
     child.stderr.resume()
-    const begun = (): boolean => home.files().some((file) => /^cut\/checkpoints\/step-/.test(file))
+    // not by walking the folder, in which others come and go meanwhile
+    const checkpoints = home.path('cut/checkpoints')
+    const begun = (): boolean =>
+      existsSync(checkpoints) && readdirSync(checkpoints).some((name) => name.startsWith('step-'))
     while (child.exitCode === null && !begun()) await new Promise((resolve) => setImmediate(resolve))
     child.kill('SIGTERM')
     expect(await closed).toEqual([143, null])
@@ -148,6 +164,9 @@ describe('firn train', () => {
       home.files().filter((file) => /^cut\/checkpoints\/step-\d+\/state\.json$/.test(file)).length,
     ).toBeGreaterThan(0)
     expect(home.files().filter((file) => /\.new/.test(file))).toEqual([])
+    // what --resume will read is kept from expiry
+    const refs = (await home.json(['inspect', 'refs', TABLE])) as unknown as Record<string, unknown>[]
+    expect(refs.map((ref) => ref['name'])).toContain('train/cut')
   })
 })
 
