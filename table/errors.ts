@@ -82,20 +82,30 @@ export interface WireError {
         readonly help: string | undefined
       }
     | undefined
+  readonly cause?: WireError
 }
+
+/** Causes of causes that cross: chains are short, and one could run in a circle. */
+const CROSSING_CAUSES = 4
 
 export function errorToWire(error: unknown): WireError {
-  if (!(error instanceof Error)) return { message: String(error), stack: undefined, firn: undefined }
-  const { message, stack } = error
-  if (!FirnError.is(error)) return { message, stack, firn: undefined }
-  const { kind, code, detail, help } = error
-  return { message, stack, firn: { kind, code, detail, help } }
+  return toWire(error, CROSSING_CAUSES)
 }
 
-/** The same kind of error, with the stack of where it was thrown. */
-export function errorFromWire({ message, stack, firn }: WireError): Error {
-  const options = firn && { detail: firn.detail, ...(firn.help === undefined ? {} : { help: firn.help }) }
-  const error = firn === undefined ? new Error(message) : new FirnError(firn.kind, firn.code, message, options)
+function toWire(error: unknown, causes: number): WireError {
+  if (!(error instanceof Error)) return { message: String(error), stack: undefined, firn: undefined }
+  const { message, stack } = error
+  const cause = error.cause === undefined || causes === 0 ? {} : { cause: toWire(error.cause, causes - 1) }
+  if (!FirnError.is(error)) return { message, stack, firn: undefined, ...cause }
+  const { kind, code, detail, help } = error
+  return { message, stack, firn: { kind, code, detail, help }, ...cause }
+}
+
+/** The same kind of error, with the stacks of where it and its causes were thrown. */
+export function errorFromWire({ message, stack, firn, cause: from }: WireError): Error {
+  const cause = from === undefined ? {} : { cause: errorFromWire(from) }
+  const options = firn && { detail: firn.detail, ...(firn.help === undefined ? {} : { help: firn.help }), ...cause }
+  const error = firn === undefined ? new Error(message, cause) : new FirnError(firn.kind, firn.code, message, options)
   if (stack !== undefined) error.stack = stack
   return error
 }

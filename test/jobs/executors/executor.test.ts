@@ -143,4 +143,25 @@ describe('errors between threads', () => {
     expect(errorFromWire(errorToWire(new TypeError('t'))).message).toBe('t')
     expect(errorFromWire(errorToWire('text')).message).toBe('text')
   })
+
+  it('keep the errors that they wrap, with the stacks of those', () => {
+    const inner = new TypeError('in the module of a user')
+    const ours = new FirnError('failed', 'FIRN_TRANSFORM_FAILED', 'm', {
+      cause: new Error('between', { cause: inner }),
+    })
+    const back = errorFromWire(JSON.parse(JSON.stringify(errorToWire(ours))) as ReturnType<typeof errorToWire>)
+    expect(back).toMatchObject({
+      code: 'FIRN_TRANSFORM_FAILED',
+      cause: { message: 'between', cause: { message: inner.message } },
+    })
+    expect((back.cause as Error & { cause: Error }).cause.stack).toBe(inner.stack)
+    inner.cause = ours // a circle ends
+    expect(errorFromWire(errorToWire(ours)).message).toBe('m')
+    expect(errorFromWire(errorToWire(new Error('without'))).cause).toBeUndefined()
+  })
+
+  it('keep a cause that is no error as text', () => {
+    const ours = new FirnError('failed', 'FIRN_TRANSFORM_FAILED', 'm', { cause: 'why' })
+    expect(errorFromWire(errorToWire(ours)).cause).toMatchObject({ message: 'why' })
+  })
 })
