@@ -2,6 +2,7 @@
  * Units from metadata alone: the byte ranges between a file's split offsets. Ranges are half open, the first begins at
  * 0 and the last has no end, so that every row group begins in exactly one of them whatever the offsets say.
  */
+import { FirnError } from '../../table/errors.ts'
 import { type ObjectStore, openFileTask, prefetch, type RowGroupSizes, type Schema } from '../../table/index.ts'
 import type { FileRef, PlannedUnit } from './plan.ts'
 
@@ -19,6 +20,8 @@ export interface CutContext {
   /** The metadata's `location`. */
   readonly location: string
   readonly schema: Schema
+  /** `'skip'`: a footer that is damaged says nothing, and its file is one unit where nothing else cuts it. */
+  readonly onError?: 'raise' | 'skip' | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -80,7 +83,7 @@ function boundsOf(offsets: readonly number[], { fileSizeBytes }: FileRef): reado
 async function readFooters(
   needed: readonly number[],
   files: readonly CutFile[],
-  { store, location, schema, signal }: CutContext,
+  { store, location, schema, onError, signal }: CutContext,
 ): Promise<ReadonlyMap<number, readonly RowGroupSizes[]>> {
   const footers = new Map<number, readonly RowGroupSizes[]>()
   for (const position of needed) {
@@ -96,7 +99,12 @@ async function readFooters(
       ...(spec === undefined ? {} : { spec }),
       ...(nameMapping === undefined ? {} : { nameMapping }),
     }
-    return [position, (await openFileTask(store, location, task, schema, { signal: abort })).rowGroups]
+    try {
+      return [position, (await openFileTask(store, location, task, schema, { signal: abort })).rowGroups]
+    } catch (error) {
+      if (onError !== 'skip' || !FirnError.is(error) || error.kind !== 'corrupt') throw error
+      return [position, []]
+    }
   }
   for await (const [position, rowGroups] of prefetch(unread, read, { depth: FOOTER_DEPTH, signal })) {
     footers.set(position, rowGroups)

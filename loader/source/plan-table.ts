@@ -59,7 +59,7 @@ export async function planTable(
   const files = tasks.map(refOf)
   const { units, footersRead } = await cutUnits(
     tasks.map(({ file }, index) => ({ ref: files[index]!, splitOffsets: file.splitOffsets })),
-    { store: table.store, location: table.location, schema, signal },
+    { store: table.store, location: table.location, schema, onError: options.onError, signal },
   )
   const origin = {
     name: table.name ?? table.location,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { cutUnits } from '../../../loader/source/cut-units.ts'
 import type { FileRef } from '../../../loader/source/plan.ts'
 import { openStore, type RowGroupSizes } from '../../../table/index.ts'
-import { memoryUrl, ROWS, rowsTable } from '../support.ts'
+import { memoryUrl, numbersOf, ROWS, rowsTable, withDataset } from '../support.ts'
 import { planOf, recorded, reopened } from './support.ts'
 
 const SIZE = 10_000
@@ -62,6 +62,41 @@ describe('cutUnits', () => {
 })
 
 describe('the plan of a table', () => {
+  it('goes on without a damaged footer that it would sample, when damage is skipped', async () => {
+    const url = memoryUrl()
+    const { table } = await rowsTable(url, { rows: 300, fileRows: 60, rowGroupRows: 16 })
+    const { filePath, fileSizeBytes } = (await planOf(table)).files[0]!
+    const key = filePath.slice(table.location.length + 1)
+    const { bytes } = await table.store.get(key)
+    await table.store.put(key, bytes.slice().fill(0xee, fileSizeBytes - 60, fileSizeBytes))
+    await expect(planOf(table)).rejects.toMatchObject({ code: 'FIRN_PARQUET_CORRUPT' })
+    const { store } = table
+    const options = { warehouse: openStore(url), table: 't.rows', batch: { size: 16 }, pin: false } as const
+    const left = await withDataset({ ...options, onError: 'skip' }, async (dataset) => {
+      const rows = (await numbersOf(dataset.epoch(0))).flat()
+      expect(dataset.stats().rowsSkipped).toBe(60)
+      return rows
+    })
+    expect(new Set(left).size).toBe(240)
+    expect(left).toHaveLength(240)
+    // gone is not damaged
+    await store.delete(key)
+    await expect(planOf(table, { onError: 'skip' })).rejects.toMatchObject({ code: 'FIRN_OBJECT_NOT_FOUND' })
+  })
+
+  it('takes a damaged file without split offsets as one unit, when damage is skipped', async () => {
+    const { table } = await rowsTable(memoryUrl(), { rows: 40, fileRows: 40, rowGroupRows: 16 })
+    const [ref] = (await planOf(table)).files
+    const key = ref!.filePath.slice(table.location.length + 1)
+    const { bytes } = await table.store.get(key)
+    await table.store.put(key, bytes.slice().fill(0xee, -60))
+    const files = [{ ref: ref!, splitOffsets: [] }]
+    const place = { store: table.store, location: table.location, schema: ROWS }
+    await expect(cutUnits(files, place)).rejects.toMatchObject({ code: 'FIRN_PARQUET_CORRUPT' })
+    const { units } = await cutUnits(files, { ...place, onError: 'skip' })
+    expect(units).toMatchObject([{ file: 0, start: 0, end: Number.POSITIVE_INFINITY }])
+  })
+
   it('has the row groups as units, by path and offset, from four footers', async () => {
     const url = memoryUrl()
     await rowsTable(url, { rows: 500, fileRows: 50, rowGroupRows: 16 })
