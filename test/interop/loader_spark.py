@@ -57,7 +57,7 @@ def by_bucket(writer):
     table = writer.create("by_bucket", f"bucket({2 * BUCKETS}, text)")
     writer.insert(table, 0, 60)
     rows = writer.spark.sql(f"SELECT key, _partition.text_bucket AS bucket FROM {table}").collect()
-    partitions = {str(row.key): None if row.bucket is None else row.bucket % BUCKETS for row in rows}
+    partitions = {str(row.key): row.bucket for row in rows}
     return {"folder": FOLDER.format("by_bucket"), "buckets": buckets_of(writer, table, ["text"]), "partitions": partitions}
 
 
