@@ -9,6 +9,7 @@ import { FirnError } from '../../table/errors.ts'
 import {
   ancestorsOf,
   type ColumnReference,
+  type DataFile,
   decodeBound,
   type Expression,
   type Schema,
@@ -55,7 +56,7 @@ export async function deltaOf(
   const stamp = schema.fields.find(({ name, type }) => name === stampName && type === 'timestamptz')
   const upper = stamp === undefined ? undefined : stampOf(table, to)
   if (stamp === undefined || upper === undefined) return { files: await appendedFiles(table, after, to, options) }
-  refuseUnstamped(table, after, to)
+  await refuseUnstamped(table, after, to, stamp.id, options)
   const lower = stampOf(table, after) ?? (await newestStamp(table, after, stamp.id, options))
   if (lower !== undefined && lower > upper) {
     const message = `snapshot.after (${after.snapshotId}) is newer than snapshot.upTo (${to.snapshotId})`
@@ -116,17 +117,38 @@ async function newestStamp(
   return newest
 }
 
-/** Rows of another writer have no stamp, or one of their own making. */
-function refuseUnstamped(table: Table, after: Snapshot, to: Snapshot): void {
+/**
+ * Rows of another writer have no stamp, or one of their own making. What an overwrite writes is old rows as well: it is
+ * refused where more rows without a stamp came than went.
+ */
+async function refuseUnstamped(
+  table: Table,
+  after: Snapshot,
+  to: Snapshot,
+  fieldId: number,
+  options: Abortable,
+): Promise<void> {
   const { metadata } = table
   for (const id of ancestorsOf(metadata, to.snapshotId)) {
     if (id === after.snapshotId) return
     const snapshot = snapshotById(metadata, id)!
-    if (ownStamp(snapshot) === undefined && snapshot.summary['operation'] === 'append' && addsRows(snapshot)) {
-      throw hidden(table, `snapshot ${id} appended rows without ${STAMP}`)
+    const { operation } = snapshot.summary
+    if (ownStamp(snapshot) !== undefined || operation === 'replace' || !addsRows(snapshot)) continue
+    if (operation === 'append') throw hidden(table, `snapshot ${id} appended rows without ${STAMP}`)
+    for await (const { added, removed } of table.changes(snapshot.parentSnapshotId, { snapshotId: id }, options)) {
+      if (unstampedRows(added, fieldId) <= unstampedRows(removed, fieldId)) continue
+      throw hidden(table, `snapshot ${id} (${operation ?? 'no operation'}) wrote rows without a stamp`)
     }
   }
 }
+
+/** A file that does not tell has none with a stamp. */
+const unstampedRows = (files: readonly DataFile[], fieldId: number): number =>
+  files
+    .filter(({ content }) => content === 'data')
+    .reduce((sum, { nullValueCounts, upperBounds, recordCount }) => {
+      return sum + (nullValueCounts.get(fieldId) ?? (upperBounds.has(fieldId) ? 0 : recordCount))
+    }, 0)
 
 const addsRows = ({ summary }: Snapshot): boolean =>
   summary['added-records'] !== '0' && summary['added-data-files'] !== '0'

@@ -193,6 +193,25 @@ describe('the delta of a table whose runs stamp their rows', () => {
     expect(await read(at, { after: first })).toEqual(numbers(2))
   })
 
+  it('refuses an overwrite that brought rows without a stamp, and takes one that kept old rows', async () => {
+    const at = await lab()
+    const first = await run(at, 1)
+    const second = await run(at, 2)
+    at.table = (await at.table.deleteWhere(parseWhere('n = 104 or n = 204', STAMPED))).table
+    expect(at.table.currentSnapshot()!.summary['operation']).toBe('overwrite')
+    const third = await run(at, 3)
+    expect(await read(at, { after: first })).toEqual(numbers(2, 3).filter((n) => n !== 204))
+    const filter = parseWhere('n = 304', STAMPED)
+    at.table = (await at.table.overwrite(await writeRows(at.table, rowsOf(4, false), []), { filter })).table
+    const overwritten = at.table.currentSnapshot()!.snapshotId
+    await run(at, 5)
+    for (const after of [first, second, third]) {
+      await expect(openDataset(options(at, { after }))).rejects.toMatchObject({ code: 'FIRN_DELTA_HIDDEN' })
+    }
+    expect(await read(at, { after: first, upTo: third })).toEqual(numbers(2, 3).filter((n) => n !== 204))
+    expect(await read(at, { after: overwritten })).toEqual(numbers(5))
+  })
+
   it('needs both snapshots', async () => {
     const at = await lab()
     await run(at, 1)
