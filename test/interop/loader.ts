@@ -30,6 +30,8 @@ interface SplitTable {
   readonly partitions?: Readonly<Record<string, number | null>>
   /** Key, file and position of every live row. */
   readonly places?: readonly (readonly [key: string, file: string, position: number])[]
+  /** Keys of the rows that pass. */
+  readonly filters?: readonly (readonly [where: string, keys: readonly string[]])[]
   /** Rows of the row groups of every data file, deleted ones too. */
   readonly files?: Readonly<Record<string, readonly number[]>>
 }
@@ -101,6 +103,9 @@ export async function compareWritten(warehouse: string, written: Written): Promi
       await check(`${table.folder}: split by ${column}`, () => compareSplit(url, column, table))
       splits++
     }
+    for (const [filter, keys] of table.filters ?? []) {
+      await check(`${table.folder} where ${filter}`, () => compareFilter(url, filter, keys))
+    }
     if (table.places !== undefined) {
       await check(`${table.folder}: resume`, () => resumeAnywhere(url))
       await check(`${table.folder}: positions`, () => comparePositions(url, table))
@@ -163,6 +168,18 @@ async function compareSplit(url: string, column: string, table: SplitTable): Pro
     if (skipped !== new Set(others).size) return `${skipped} files are skipped, expected ${new Set(others).size}`
   }
   return undefined
+}
+
+/** The rows that pass; where no file is left out as a whole, in the order that they have among all rows. */
+async function compareFilter(url: string, filter: string, keys: readonly string[]): Promise<string | undefined> {
+  if (keys.length === 0) return 'no row passes'
+  const all = await keysOf({ table: url, ...BATCH }, 3)
+  const found = await keysOf({ table: url, filter, ...BATCH }, 3)
+  if (sorted(found) !== sorted(keys)) return `keys ${sorted(found)}, expected ${sorted(keys)}`
+  const skipped = await withDataset({ table: url, filter, ...BATCH }, async (dataset) => dataset.explain().filesSkipped)
+  if (skipped > 0) return undefined
+  const passing = new Set(keys)
+  return all.filter((key) => passing.has(key)).join() === found.join() ? undefined : 'in another order'
 }
 
 function rangeOf({ ids }: GrownTable, [after, upTo]: readonly [string, string]): DatasetOptions['snapshot'] {

@@ -29,6 +29,21 @@ SMALL_GROUPS = ", ".join(f"'write.parquet.{name}' = '{value}'" for name, value i
     "row-group-size-bytes": 512, "row-group-check-min-record-count": 10, "row-group-check-max-record-count": 10}.items())
 
 
+# a condition as firn takes it, and as Spark does
+FILTERS = [
+    ("small between -20 and 5", "small BETWEEN -20 AND 5"),
+    ("instant < '1970-01-02T00:00:00Z'", "instant < TIMESTAMP '1970-01-02 00:00:00 UTC'"),
+    ("local > '1970-01-20T00:00:00'", "local > TIMESTAMP_NTZ '1970-01-20 00:00:00'"),
+    ("text starts with 't-3'", "text LIKE 't-3%'"),
+    ("text is null", "text IS NULL"),
+    ("text = 'changed'", "text = 'changed'"),
+    ("dec9 >= 5.5 or day < '1970-01-10'", "dec9 >= 5.5 OR day < DATE '1970-01-10'"),
+    ("not (large > 20000000000)", "NOT (large > 20000000000)"),
+    ("double is nan or single is nan", "isnan(double) OR isnan(single)"),
+    ("key in (2, 40, 77, 78, 79) and bytes is not null", "key IN (2, 40, 77, 78, 79) AND bytes IS NOT NULL"),
+]
+
+
 def changed_rows(version):
     """Deleted, updated and appended rows without partitions: only values say which bucket a row is in."""
 
@@ -42,9 +57,14 @@ def changed_rows(version):
             "buckets": buckets_of(writer, table, BUCKETED),
             "places": [[str(row.key), row._file, row._pos] for row in places],
             "files": {file: rows_of_groups(file) for file in files},
+            "filters": [[ours, keys_where(writer, table, theirs)] for ours, theirs in FILTERS],
         }
 
     return write
+
+
+def keys_where(writer, table, condition):
+    return [str(row.key) for row in writer.spark.sql(f"SELECT key FROM {table} WHERE {condition}").collect()]
 
 
 def rows_of_groups(file):
