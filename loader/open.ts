@@ -16,7 +16,7 @@ import { planTable } from './source/plan-table.ts'
  * Reads metadata and at most four footers; of a folder of Parquet files every footer. Close it with
  * `await dataset[Symbol.asyncDispose]()`.
  * @throws {FirnError} `FIRN_INVALID_OPTION`, `FIRN_COLUMN_NOT_FOUND`, `FIRN_WHERE_INVALID`, `FIRN_DELTA_HIDDEN`,
- *   `FIRN_TRANSFORM_UNSUPPORTED`, `FIRN_FOLDER_MIXED` (invalid); `FIRN_TABLE_NOT_FOUND`, `FIRN_SNAPSHOT_NOT_FOUND`,
+ *   `FIRN_TRANSFORM_UNSUPPORTED`, `FIRN_FOLDER_MIXED`, `FIRN_PATH_OUTSIDE_TABLE` (invalid); `FIRN_TABLE_NOT_FOUND`, `FIRN_SNAPSHOT_NOT_FOUND`,
  *   `FIRN_REF_NOT_FOUND`, `FIRN_FOLDER_EMPTY` (not-found); `FIRN_STORE_UNAVAILABLE` (unavailable); `signal.reason` on
  *   abort.
  */
@@ -58,17 +58,18 @@ function checkWorkers({ numWorkers }: ResolvedOptions, table: Table): void {
 
 async function openTable(
   name: string,
-  { warehouse, catalog, signal }: DatasetOptions,
+  { warehouse, catalog, allowedLocations, signal }: DatasetOptions,
   storeOptions: Omit<StoreOptions, 'clock'>,
   clock: Clock,
 ): Promise<Table> {
-  if (catalog !== undefined) return catalog.loadTable(name, { signal })
+  const how = { signal, ...(allowedLocations === undefined ? {} : { allowedLocations }) }
+  if (catalog !== undefined) return catalog.loadTable(name, how)
   const open = (url: string): ReturnType<typeof openStore> => openStore(url, { ...storeOptions, clock })
   if (isUrl(name)) {
     const file = /^(.*?)\/+metadata\/([^/]+\.metadata\.json)$/.exec(name)
     const folder = open(file?.[1] ?? name.replace(/\/+$/, ''))
-    return openTableAt(folder, { clock, signal, ...(file === null ? {} : { metadataFile: `metadata/${file[2]}` }) })
+    return openTableAt(folder, { ...how, clock, ...(file === null ? {} : { metadataFile: `metadata/${file[2]}` }) })
   }
   const store = typeof warehouse === 'string' ? open(warehouse) : warehouse!
-  return openCatalog(store, { clock }).loadTable(name, { signal })
+  return openCatalog(store, { clock }).loadTable(name, how)
 }

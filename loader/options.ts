@@ -1,8 +1,16 @@
 /** What `openDataset` takes, and what it makes of it: every choice filled in, every value checked. */
 import type { Clock } from '../table/clock.ts'
-import type { Catalog, Expression, ObjectStore, SnapshotSelector, StoreOptions } from '../table/index.ts'
+import type {
+  AllowedLocations,
+  Catalog,
+  Expression,
+  ObjectStore,
+  SnapshotSelector,
+  StoreOptions,
+} from '../table/index.ts'
 import { checkNames, checkPlain, integer, invalid, isText, oneOf, sizeBytes } from './options/check.ts'
 import {
+  checkAllowed,
   type DeltaRange,
   filterOf,
   isUrl,
@@ -47,6 +55,11 @@ export interface DatasetOptions {
   readonly catalog?: Catalog | undefined
   /** `namespace.table`, or the URL of a table's folder or of one of its metadata files. */
   readonly table?: string | undefined
+  /**
+   * Places outside of the table's folder that it may have files in: the folder's URL and a store rooted there, as
+   * `loadTable` takes them. Worker threads cannot use opened stores, so this thread reads. Default: none.
+   */
+  readonly allowedLocations?: AllowedLocations | undefined
   /** URL or path of a folder of plain Parquet files, in the place of `table`. */
   readonly folder?: string | undefined
   /**
@@ -71,7 +84,8 @@ export interface DatasetOptions {
   /**
    * Worker threads that read and decode, 0 to 64; 0: this thread does it. Default 1, because training holds this
    * thread for the length of a step and nothing could be decoded meanwhile; 0 where workers cannot see the data: a
-   * warehouse in memory, one given as an opened store, or a catalog over one (without `storeOptions`).
+   * warehouse in memory, one given as an opened store, or a catalog over one (without `storeOptions`); and with
+   * `allowedLocations`.
    */
   readonly numWorkers?: number | undefined
   /** Batches made ahead of the consumer, 0 to 1024. Default 2. */
@@ -192,6 +206,7 @@ const NAMES: readonly (keyof DatasetOptions)[] = [
   'storeOptions',
   'catalog',
   'table',
+  'allowedLocations',
   'folder',
   'snapshot',
   'columns',
@@ -216,7 +231,8 @@ const NAMES: readonly (keyof DatasetOptions)[] = [
 /** @throws {FirnError} `FIRN_INVALID_OPTION` (invalid), naming what is allowed. */
 export function resolveOptions(options: DatasetOptions): ResolvedOptions {
   checkNames('openDataset', options, NAMES)
-  const { columns, signal } = options
+  const { allowedLocations, columns, signal } = options
+  checkAllowed(allowedLocations)
   const origin = originOf(options)
   if (columns !== undefined && !(Array.isArray(columns) && columns.length > 0 && columns.every(isText))) {
     throw invalid('columns', 'at least one column name, or no option for all', columns)
@@ -257,7 +273,13 @@ function checkStoreOptions(storeOptions: unknown, numWorkers: number): void {
     checkPlain('storeOptions', storeOptions, 'plain data, which worker threads can be given, or numWorkers: 0')
 }
 
-function workersOf({ warehouse, catalog, storeOptions, numWorkers }: DatasetOptions, origin: Origin): number {
+function workersOf(options: DatasetOptions, origin: Origin): number {
+  const { warehouse, catalog, storeOptions, allowedLocations, numWorkers } = options
+  if (allowedLocations !== undefined) {
+    const count = integer('numWorkers', numWorkers ?? 0, 0, 64)
+    if (count === 0) return count
+    throw invalid('numWorkers', '0 beside `allowedLocations`, which are opened stores', count)
+  }
   // Where a catalog's table lies is known once it is loaded.
   if (catalog !== undefined) {
     const knows = catalog.kind === 'rest' || storeOptions !== undefined

@@ -34,7 +34,7 @@ export interface SplitRange {
 export const isUrl = (text: string): boolean => /^[a-z][a-z0-9+.-]*:\//i.test(text)
 
 export function originOf(options: DatasetOptions): Origin {
-  const { table, folder, warehouse, catalog, snapshot } = options
+  const { table, folder, warehouse, catalog, snapshot, allowedLocations } = options
   if (folder === undefined) {
     if (!isText(table)) throw invalid('table', 'namespace.table or a URL', table)
     checkWarehouse(warehouse)
@@ -45,7 +45,7 @@ export function originOf(options: DatasetOptions): Origin {
     return { kind: 'table', table }
   }
   if (!isText(folder)) throw invalid('folder', 'the URL or the path of a folder', folder)
-  for (const [name, value] of Object.entries({ table, warehouse, catalog, snapshot })) {
+  for (const [name, value] of Object.entries({ table, warehouse, catalog, snapshot, allowedLocations })) {
     if (value !== undefined) throw invalid(name, 'nothing beside `folder`, which has none', value)
   }
   if (options.pin === 'required')
@@ -55,9 +55,19 @@ export function originOf(options: DatasetOptions): Origin {
 
 function checkWarehouse(warehouse: unknown): void {
   if (warehouse === undefined || isText(warehouse)) return
-  const store = warehouse as Partial<ObjectStore> | null
-  const opened = typeof store === 'object' && typeof store?.url === 'string' && typeof store.get === 'function'
-  if (!opened) throw invalid('warehouse', 'the URL of a warehouse, or an opened store', warehouse)
+  if (!isStore(warehouse)) throw invalid('warehouse', 'the URL of a warehouse, or an opened store', warehouse)
+}
+
+function isStore(value: unknown): boolean {
+  const store = value as Partial<ObjectStore> | null
+  return typeof store === 'object' && typeof store?.url === 'string' && typeof store.get === 'function'
+}
+
+export function checkAllowed(allowed: unknown): void {
+  if (allowed === undefined) return
+  const isObject = typeof allowed === 'object' && allowed !== null
+  if (isObject && Object.entries(allowed).every(([url, store]) => isUrl(url) && isStore(store))) return
+  throw invalid('allowedLocations', 'URLs of folders, each with an opened store', allowed)
 }
 
 function checkCatalog({ catalog, warehouse, table }: DatasetOptions): void {

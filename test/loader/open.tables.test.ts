@@ -1,5 +1,6 @@
 /** Tables that other engines wrote: what a dataset leaves out, and what it fills in. */
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { openCatalog, openStore, systemClock } from '../../table/index.ts'
 import { column, commitFiles, equalityDeletes, positionDeletes } from '../table/scan/delete-tables.ts'
 import { rowsOf } from '../table/support.ts'
 import { folderWarehouse, numbersOf, ROWS, rowsTable, withDataset } from './support.ts'
@@ -62,5 +63,30 @@ describe('a table whose partitions hold a column that the files do not', () => {
       }
       expect(regions).toEqual(new Set(['north', null]))
     })
+  })
+})
+
+describe('a table with files outside of its folder', () => {
+  it('is refused, and read where their place is allowed: by name, by place and by catalog', async () => {
+    const warehouse = await folderWarehouse()
+    onTestFinished(warehouse.remove)
+    const { url, table } = await rowsTable(warehouse.url, { rows: 20 })
+    const [task] = await table.scan().planFiles()
+    const elsewhere = openStore(`${warehouse.url}/elsewhere`)
+    await elsewhere.put(
+      'added.parquet',
+      (await table.store.get(task!.file.filePath.slice(table.location.length + 1))).bytes,
+    )
+    await commitFiles(table, [{ ...task!.file, filePath: `${elsewhere.url}/added.parquet` }])
+    const catalog = openCatalog(openStore(url), { clock: systemClock })
+    const origins = [{ warehouse: url, table: 't.rows' }, { table: table.location }, { catalog, table: 't.rows' }]
+    for (const origin of origins) {
+      const read = (more: object): Promise<number> =>
+        withDataset({ ...origin, batch: { size: 64 }, numWorkers: 0, ...more }, async (dataset) =>
+          (await numbersOf(dataset.epoch(0))).flat().reduce((sum, n) => sum + n, 0),
+        )
+      await expect(read({})).rejects.toMatchObject({ code: 'FIRN_PATH_OUTSIDE_TABLE' })
+      expect(await read({ allowedLocations: { [elsewhere.url]: elsewhere } })).toBe(2 * 190)
+    }
   })
 })

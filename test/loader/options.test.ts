@@ -42,6 +42,13 @@ describe('resolveOptions', () => {
     expect(resolveOptions({ ...base, warehouse: openStore('file:///tmp') }).numWorkers).toBe(0)
     expect(resolveOptions({ ...base, warehouse: undefined, table: 'file:///lake/news/articles' }).numWorkers).toBe(1)
     expect(refusal({ warehouse: 'memory://lake', numWorkers: 1 })).toMatchObject({ code: 'FIRN_INVALID_OPTION' })
+    const allowedLocations = { 's3://other': openStore('memory://other') }
+    expect(resolveOptions({ ...base, allowedLocations }).numWorkers).toBe(0)
+    expect(refusal({ allowedLocations, numWorkers: 1 })).toMatchObject({
+      message: expect.stringContaining('numWorkers: expected 0 beside') as string,
+    })
+    expect(refusal({ allowedLocations: 's3://other' })).toMatchObject({ code: 'FIRN_INVALID_OPTION' })
+    expect(refusal({ allowedLocations: { 's3://other': 's3://other' } })).toMatchObject({ code: 'FIRN_INVALID_OPTION' })
     expect(refusal({ warehouse: openStore('file:///tmp'), numWorkers: 2 })).toMatchObject({
       message: expect.stringContaining('numWorkers: expected 0 when') as string,
     })
