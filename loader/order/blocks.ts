@@ -109,13 +109,32 @@ function assign(
 ): { readonly count: number; readonly units: Uint32Array; readonly blockOf: Uint32Array } {
   const units = strata(unitBytes)
   const total = unitBytes.reduce((sum, bytes) => sum + bytes, 0)
+  const least = fewestBlocks(unitBytes, blockBytes)
   let count = Math.min(Math.max(Math.ceil(total / blockBytes), 1), units.length)
   for (;;) {
-    const blockOf = assigned(units, unitBytes, { count, blockBytes, random: randomOf(`${text}/blocks/${count}`) })
+    const random = randomOf(`${text}/blocks/${count}`)
+    const blockOf = count < least ? undefined : assigned(units, unitBytes, { count, blockBytes, random })
     if (blockOf !== undefined) return { count, units, blockOf }
     // as many blocks as units always fit
     count = Math.min(count + Math.max(1, Math.floor(count / GROWTH)), units.length)
   }
+}
+
+/** Units of a block that are large together: one above a half of it, two above a third, and so on up to here. */
+const MOST_SHARED = 16
+
+/**
+ * A number of blocks below which there is no room, whatever goes where: trying is dear where units fill most of a
+ * block. It decides what is tried, never what comes out.
+ */
+function fewestBlocks(unitBytes: readonly number[], blockBytes: number): number {
+  let fewest = 0
+  for (let shared = 1; shared <= MOST_SHARED; shared++) {
+    // of these no block holds more than `shared`
+    const large = unitBytes.reduce((sum, bytes) => sum + Number(bytes * (shared + 1) > blockBytes), 0)
+    fewest = Math.max(fewest, Math.ceil(large / shared))
+  }
+  return fewest
 }
 
 /**

@@ -89,6 +89,14 @@ describe('blockV1', () => {
     expect(unitsOf(blockV1([30, 30, 41], KEY, 100))).toHaveLength(2)
   })
 
+  it('does not try what cannot do: 150,000 units of which no two fit into a block take no minute', {
+    timeout: 20_000,
+  }, () => {
+    const { count } = blockV1(new Array<number>(150_000).fill(200), KEY, 335)
+    expect(count).toBe(150_000)
+    expect(blockV1(new Array<number>(150_000).fill(115), KEY, 335).count).toBeGreaterThanOrEqual(75_000)
+  })
+
   it('has no block without units', () => {
     expect(blockV1([], KEY, 100).count).toBe(0)
   })
