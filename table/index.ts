@@ -40,6 +40,7 @@ export { bytesAt, type IcebergValue, isValidAt, valueAt } from './format/arrow-v
 export { parseJson, printJson } from './format/json.ts'
 export { describeParquet, type RowGroupInfo } from './format/parquet-reader.ts'
 export { describeParquetFile, nameMappingFor, type ParquetDescription } from './format/parquet-schema.ts'
+export type { ReadMemory } from './format/read-memory.ts'
 export {
   type EpochMicros,
   type EpochMillis,

@@ -80,7 +80,7 @@ export function fillSlot(slot: UnitSlot, decoded: DecodedUnit): number {
     )
   }
   slot.draws = decoded.skipped === undefined ? draws : new Uint32Array(0)
-  slot.segments = segmentsOf(segments)
+  slot.segments = segmentsOf(segments, decoded.giveBack)
   slot.live = draws === undefined ? slot.draw : countBelow(draws, slot.draw)
   slot.state = 'ready'
   let passed = slot.live

@@ -12,7 +12,7 @@ import type { DecodedUnit, Decoder, UnitSpan } from '../read/decoder.ts'
 import { fillSlot, type OpenBlock, openBlock, type UnitSlot } from './block.ts'
 import type { MemoryBudget } from './budget.ts'
 import { memoryLimitError } from './memory.ts'
-import { releaseSegment, type Segment } from './segments.ts'
+import { releaseSegment, type Segment, segmentsOf } from './segments.ts'
 
 /** Blocks that are opened ahead of the current one, where blocks are small. */
 const BLOCKS_AHEAD = 8
@@ -97,7 +97,10 @@ export function unitFeed(options: FeedOptions): UnitFeed {
     changed()
   }
   const arrive = (block: OpenBlock, slot: UnitSlot, decoded: DecodedUnit): void => {
-    if (closed) return
+    if (closed) {
+      for (const segment of segmentsOf(decoded.segments, decoded.giveBack)) releaseSegment(segment)
+      return
+    }
     let bytes: number
     try {
       bytes = fillSlot(slot, decoded)

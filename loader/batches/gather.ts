@@ -80,15 +80,16 @@ function gatherBytes(name: string, { views, rows, length }: Picks): { valueOffse
     valueOffsets[index + 1] = total
   }
   const data = new Uint8Array(total)
+  const targets = Buffer.from(data.buffer)
   for (let index = 0; index < length; index++) {
     const view = views[index]!
     const starts = view.offsets!
     const start = starts[rows[index]!]!
     const end = starts[rows[index]! + 1]!
-    const bytes = view.values as Uint8Array
+    const bytes = view.values as Buffer
     let target = valueOffsets[index]!
     if (end - start < SHORT_VALUE_BYTES) for (let at = start; at < end; at++) data[target++] = bytes[at]!
-    else data.set(bytes.subarray(start, end), target)
+    else bytes.copy(targets, target, start, end)
   }
   return { valueOffsets, data }
 }

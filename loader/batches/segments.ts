@@ -2,9 +2,12 @@
  * Decoded rows that wait to be given out: pieces of a unit, in drawing order, each freed when its last row is copied.
  */
 import type { Data, RecordBatch } from 'apache-arrow'
+import { giveBackAll } from '../read/arena.ts'
+import type { DecodedUnit } from '../read/decoder.ts'
 
 /** The buffers of a column, looked up once. */
 export interface ColumnView {
+  /** Of texts and binaries: a `Buffer`, which copies from any memory at the same speed, and without a view for every value. */
   readonly values: ArrayBufferView | undefined
   readonly offsets: Int32Array | undefined
   /** Undefined: no nulls. */
@@ -25,10 +28,12 @@ export interface Segment {
   left: number
   /** Of this segment alone. */
   readonly buffers: readonly ArrayBuffer[]
+  /** Gives back its shared values. */
+  readonly giveBack: (() => void) | undefined
 }
 
-/** The segments of one unit. Batches without rows are left out. */
-export function segmentsOf(batches: readonly RecordBatch[]): Segment[] {
+/** The segments of one unit. Batches without rows are left out. @param giveBack takes values that are shared memory. */
+export function segmentsOf(batches: readonly RecordBatch[], giveBack?: DecodedUnit['giveBack']): Segment[] {
   const owners = new Map<ArrayBufferLike, number>()
   const buffersOf = batches.map((batch) => {
     const buffers = new Set<ArrayBufferLike>()
@@ -38,14 +43,16 @@ export function segmentsOf(batches: readonly RecordBatch[]): Segment[] {
   })
   return batches.flatMap((batch, index) => {
     if (batch.numRows === 0) return []
+    const shared = sharedBytes([batch])
     const buffers = [...buffersOf[index]!]
     const own = buffers.filter((buffer): buffer is ArrayBuffer => buffer instanceof ArrayBuffer)
     return {
       columns: batch.data.children.map((column) => viewOf(column)),
       rows: batch.numRows,
       left: batch.numRows,
-      bytes: Math.ceil(buffers.reduce((sum, buffer) => sum + buffer.byteLength / owners.get(buffer)!, 0)),
+      bytes: Math.ceil(own.reduce((sum, buffer) => sum + buffer.byteLength / owners.get(buffer)!, shared)),
       buffers: own.filter((buffer) => owners.get(buffer) === 1),
+      giveBack: giveBack && shared > 0 ? () => giveBackAll([batch], giveBack) : undefined,
     }
   })
 }
@@ -56,12 +63,25 @@ export function segmentsOf(batches: readonly RecordBatch[]): Segment[] {
  */
 export function releaseSegment(segment: Segment): void {
   for (const buffer of segment.buffers) if (!buffer.detached) buffer.transfer(0)
+  segment.giveBack?.()
 }
+
+function sharedBytes(batches: readonly RecordBatch[]): number {
+  let bytes = 0
+  giveBackAll(batches, (values) => {
+    bytes += values.byteLength
+  })
+  return bytes
+}
+
+const bufferOf = (bytes: Uint8Array): Buffer =>
+  Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength)
 
 function viewOf(data: Data): ColumnView {
   const { nullCount } = data
+  const isBytes = data.valueOffsets !== undefined && data.values instanceof Uint8Array
   return {
-    values: data.values as ArrayBufferView | undefined,
+    values: isBytes ? bufferOf(data.values as Uint8Array) : (data.values as ArrayBufferView | undefined),
     offsets: data.valueOffsets as Int32Array | undefined,
     bitmap: nullCount === 0 ? undefined : data.nullBitmap,
     firstBit: data.offset,

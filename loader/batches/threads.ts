@@ -19,9 +19,10 @@ export interface DecoderParts {
 
 /** Worker threads, or this one. */
 export function decoderMaker({ options, setup, store, schema, clock }: DecoderParts): () => Decoder {
-  const { numWorkers: threads, onError } = options
+  const { numWorkers: threads, onError, memoryLimitBytes } = options
   const shared = { setup, store, clock, onError }
-  return () => (threads === 0 ? inlineDecoder(shared) : workerDecoder({ ...shared, threads, schema }))
+  return () =>
+    threads === 0 ? inlineDecoder(shared) : workerDecoder({ ...shared, threads, schema, arenaBytes: memoryLimitBytes })
 }
 
 export interface SharedDecoder {

@@ -6,6 +6,8 @@
  * No lock, which a thread that is ended in the middle would never leave: a page is marked as used by the owner of the
  * arena only, and as free by the other side only.
  */
+import type { Data, RecordBatch } from 'apache-arrow'
+import type { ReadMemory } from '../../table/index.ts'
 
 /** Plain data: another thread gets it with a message. */
 export interface ArenaParts {
@@ -56,3 +58,39 @@ export function giveBack({ marks }: ArenaParts, { byteOffset, byteLength }: Uint
   const end = Math.ceil((byteOffset + byteLength) / PAGE_BYTES)
   for (let page = byteOffset / PAGE_BYTES; page < end; page++) Atomics.store(marks, page, FREE)
 }
+
+/** Rooms that are kept for the next unit. */
+const KEPT_ROOMS = 4
+const ROOM_BYTES = 1 << 20
+
+/** @param arena of this thread; `undefined`: values go into memory of their own. */
+export function readMemory(arena: ArenaParts | undefined): ReadMemory {
+  const rooms: Uint8Array[] = []
+  return {
+    values: (bytes) => (arena === undefined ? undefined : takeFrom(arena, bytes)),
+    take: (bytes) => {
+      const index = rooms.findIndex((room) => room.length >= bytes)
+      if (index >= 0) return rooms.splice(index, 1)[0]!
+      return new Uint8Array(Math.ceil(bytes / ROOM_BYTES) * ROOM_BYTES)
+    },
+    give: (room) => {
+      rooms.push(room)
+      rooms.sort((a, b) => a.length - b.length)
+      if (rooms.length > KEPT_ROOMS) rooms.shift()
+    },
+  }
+}
+
+/** What a unit holds of an arena, when nobody takes the unit. */
+export function giveBackAll(segments: readonly RecordBatch[], giveBack: (view: Uint8Array) => void): void {
+  const visit = (data: Data): void => {
+    const values = data.values as ArrayBufferView | undefined
+    if (isShared(values)) giveBack(values)
+    for (const child of data.children) visit(child as Data)
+  }
+  for (const { data } of segments) visit(data)
+}
+
+/** Of an arena: nothing else is shared. */
+export const isShared = (view: ArrayBufferView | undefined): view is Uint8Array =>
+  view instanceof Uint8Array && view.buffer instanceof SharedArrayBuffer

@@ -36,6 +36,8 @@ export interface DecodedUnit {
   readonly draws: Uint32Array | undefined
   /** The live rows in drawing order, at most `SEGMENT_ROWS` each, with buffers of their own. */
   readonly segments: readonly RecordBatch[]
+  /** Takes back values that are shared memory, once each, when nobody looks at them any more. */
+  readonly giveBack?: (values: Uint8Array) => void
   readonly counters: ReadCounters
   /** Set when the unit is damaged and the policy is to go on without it: no row of it is here. */
   readonly skipped?: { readonly rows: number; readonly error: FirnError }

@@ -8,6 +8,7 @@ import {
   parseSchema,
   projectSchema,
   type ReadInOrderOptions,
+  type ReadMemory,
   type RowTest,
   type TaskReader,
 } from '../../table/index.ts'
@@ -47,9 +48,11 @@ export interface UnitReaderOptions {
   readonly clock: Clock
   /** Ends every read, of footers and delete files too, which several units wait for. */
   readonly signal: AbortSignal
+  /** Default: the garbage collector's. */
+  readonly memory?: ReadMemory | undefined
 }
 
-export function unitReader({ setup, store, clock, signal }: UnitReaderOptions): UnitReader {
+export function unitReader({ setup, store, clock, signal, memory }: UnitReaderOptions): UnitReader {
   const counters = noCounters()
   const schema = parseSchema(setup.schema)
   const open = fileOpener(setup.location, schema, storesOf(setup, store, clock, counters), signal)
@@ -82,6 +85,7 @@ export function unitReader({ setup, store, clock, signal }: UnitReaderOptions): 
       columns: setup.columns,
       where: setup.where,
       keep,
+      memory,
       signal: abort,
     })
     counters.rowGroups += groups.length
@@ -134,7 +138,7 @@ interface UnitRows {
   readonly segments: readonly RecordBatch[]
 }
 
-interface GroupRead extends Pick<ReadInOrderOptions, 'columns' | 'where' | 'signal'> {
+interface GroupRead extends Pick<ReadInOrderOptions, 'columns' | 'where' | 'memory' | 'signal'> {
   readonly keep: RowTest | undefined
 }
 

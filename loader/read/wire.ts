@@ -9,6 +9,7 @@ import {
   Struct,
 } from 'apache-arrow'
 import type { WireError } from '../../table/errors.ts'
+import { isShared } from './arena.ts'
 import type { DecodedUnit, ReadCounters, UnitRequest } from './decoder.ts'
 
 export type WorkerRequest =
@@ -45,10 +46,11 @@ interface WireColumn {
 
 type Movable = Uint8Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array
 
-/** The unit's buffers, to be moved, not copied: its batches must not be used afterwards. */
+/** The unit's buffers, to be moved, not copied, unless they are shared: its batches must not be used afterwards. */
 export function unitToWire(unit: DecodedUnit): { readonly wire: WireUnit; readonly transfer: ArrayBuffer[] } {
   const buffers = new Set<ArrayBuffer>()
   const moved = <T extends Movable>(view: T): T => {
+    if (isShared(view)) return view
     // Of a buffer that others look into as well, only a copy can go.
     const own = view.byteLength === view.buffer.byteLength ? view : (view.slice() as T)
     buffers.add(own.buffer as ArrayBuffer)

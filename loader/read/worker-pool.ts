@@ -8,7 +8,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import type { Schema as ArrowSchema } from 'apache-arrow'
 import { errorFromWire, FirnError } from '../../table/errors.ts'
-import type { ReadSetup } from '../source/plan.ts'
+import { type ArenaParts, createArena, giveBack, giveBackAll } from './arena.ts'
 import { addCounters, noCounters } from './counters.ts'
 import { type DecodedUnit, type Decoder, decoderClosed, type ReadCounters, type UnitRequest } from './decoder.ts'
 import { earlyUnits } from './early-units.ts'
@@ -16,6 +16,7 @@ import type { DecoderOptions } from './inline-decoder.ts'
 import { skippingDecoder } from './skip.ts'
 import { unitReader } from './unit-reader.ts'
 import { unitFromWire, type WorkerReply, type WorkerRequest } from './wire.ts'
+import type { WorkerStart } from './worker.ts'
 import { workerFlags } from './worker-flags.ts'
 
 /** The sources run as they are in development (`.ts`) and compiled in the package (`.js`). */
@@ -29,6 +30,7 @@ interface Waiting {
 interface Thread {
   readonly worker: Worker
   readonly port: MessagePort
+  readonly arena: ArenaParts | undefined
   readonly waiting: Map<number, Waiting>
 }
 
@@ -39,6 +41,8 @@ export interface WorkerDecoderOptions extends DecoderOptions {
   readonly schema: ArrowSchema
   /** Decode in this thread until a worker is up; default `true`. */
   readonly early?: boolean
+  /** Decoded bytes that all threads together may hold in memory that is used again. Default: none. */
+  readonly arenaBytes?: number
 }
 
 /**
@@ -49,7 +53,7 @@ export interface WorkerDecoderOptions extends DecoderOptions {
  * place for the units that follow.
  */
 export function workerDecoder(options: WorkerDecoderOptions): Decoder {
-  const { threads, setup, store, schema, clock, onError } = options
+  const { threads, setup, store, schema, clock, onError, arenaBytes = 0 } = options
   const ending = new AbortController()
   const here = unitReader({ setup, store, clock, signal: ending.signal })
   const pool = new Set<Thread>()
@@ -65,11 +69,16 @@ export function workerDecoder(options: WorkerDecoderOptions): Decoder {
       return
     }
     const waiting = thread.waiting.get(reply.id)
-    if (waiting === undefined) return // cancelled meanwhile
+    if (waiting === undefined) {
+      // cancelled meanwhile
+      if (reply.type === 'unit') giveBackAll(unitFromWire(schema, reply.unit).segments, giverOf(thread))
+      return
+    }
     settle(thread, reply.id)
     if (reply.type === 'unit') {
       const unit = unitFromWire(schema, reply.unit)
-      waiting.resolve({ ...unit, counters: addCounters(unit.counters, here.takeCounters()) })
+      const counters = addCounters(unit.counters, here.takeCounters())
+      waiting.resolve({ ...unit, counters, giveBack: giverOf(thread) })
     } else {
       failed = addCounters(failed, reply.counters)
       waiting.reject(errorFromWire(reply.error))
@@ -86,8 +95,10 @@ export function workerDecoder(options: WorkerDecoderOptions): Decoder {
   }
   const start = (): Thread => {
     const { port1: port, port2 } = new MessageChannel()
-    const worker = startWorker(setup, port2)
-    const thread: Thread = { worker, port, waiting: new Map() }
+    // Nothing of a transform's input comes out, and its results are small.
+    const arena = arenaBytes === 0 || setup.transform !== undefined ? undefined : createArena(arenaBytes / threads)
+    const worker = startWorker({ setup, port: port2, arena })
+    const thread: Thread = { worker, port, arena, waiting: new Map() }
     pool.add(thread)
     port.on('message', (reply: WorkerReply) => receive(thread, reply))
     worker.once('error', (cause) => drop(thread, crashed(cause)))
@@ -146,9 +157,15 @@ export function workerDecoder(options: WorkerDecoderOptions): Decoder {
   return skippingDecoder(decoder, onError)
 }
 
-function startWorker(setup: ReadSetup, port: MessagePort): Worker {
+const giverOf =
+  ({ arena }: Thread): ((values: Uint8Array) => void) =>
+  (values) =>
+    arena && giveBack(arena, values)
+
+function startWorker(start: WorkerStart): Worker {
+  const { port } = start
   try {
-    return new Worker(WORKER_URL, { ...workerFlags(), workerData: { setup, port }, transferList: [port] })
+    return new Worker(WORKER_URL, { ...workerFlags(), workerData: start, transferList: [port] })
   } catch (cause) {
     port.close() // of both ends
     throw crashed(cause)

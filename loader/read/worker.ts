@@ -7,16 +7,25 @@ import { systemClock } from '../../table/clock.ts'
 import { errorToWire } from '../../table/errors.ts'
 import { openStore } from '../../table/index.ts'
 import type { ReadSetup } from '../source/plan.ts'
+import { type ArenaParts, giveBack, giveBackAll, readMemory } from './arena.ts'
 import { createGate } from './decoder.ts'
 import { unitReader } from './unit-reader.ts'
 import { unitToWire, type WorkerReply, type WorkerRequest } from './wire.ts'
 
+export interface WorkerStart {
+  readonly setup: ReadSetup
+  readonly port: MessagePort
+  /** This thread's own. */
+  readonly arena: ArenaParts | undefined
+}
+
 /** Two, so that one can wait for the store while the other is decoded. */
 const UNITS_AT_ONCE = 2
 
-function serve(setup: ReadSetup, port: MessagePort): void {
+function serve({ setup, port, arena }: WorkerStart): void {
   const store = openStore(setup.storeUrl, { ...setup.storeOptions, clock: systemClock })
-  const reader = unitReader({ setup, store, clock: systemClock, signal: new AbortController().signal })
+  const { signal } = new AbortController()
+  const reader = unitReader({ setup, store, clock: systemClock, signal, memory: readMemory(arena) })
   const gate = createGate(UNITS_AT_ONCE)
   const running = new Map<number, AbortController>()
   port.on('message', (message: WorkerRequest) => {
@@ -30,8 +39,13 @@ function serve(setup: ReadSetup, port: MessagePort): void {
     running.set(id, stop)
     const decode = async (): Promise<void> => {
       if (stop.signal.aborted) return
-      const { wire, transfer } = unitToWire(await reader.decode(request, stop.signal))
-      if (!stop.signal.aborted) port.postMessage({ type: 'unit', id, unit: wire } satisfies WorkerReply, transfer)
+      const unit = await reader.decode(request, stop.signal)
+      if (stop.signal.aborted) {
+        if (arena !== undefined) giveBackAll(unit.segments, (values) => giveBack(arena, values))
+        return
+      }
+      const { wire, transfer } = unitToWire(unit)
+      port.postMessage({ type: 'unit', id, unit: wire } satisfies WorkerReply, transfer)
     }
     gate(decode)
       .catch((error: unknown) => {
@@ -44,5 +58,4 @@ function serve(setup: ReadSetup, port: MessagePort): void {
   port.postMessage({ type: 'ready' } satisfies WorkerReply)
 }
 
-const { setup, port } = workerData as { readonly setup: ReadSetup; readonly port: MessagePort }
-serve(setup, port)
+serve(workerData as WorkerStart)

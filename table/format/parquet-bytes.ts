@@ -10,6 +10,7 @@ import { decodeValues, plainValues } from './parquet-decode.ts'
 import { deltaLengths } from './parquet-delta.ts'
 import { decodeHybrid } from './parquet-hybrid.ts'
 import { type ChunkShape, type LeafShape, readPages, type ValuePage, type ValueSink } from './parquet-pages.ts'
+import type { ReadMemory } from './read-memory.ts'
 
 /** The value of row `i` is `lengths[i]` bytes from `starts[i]` of page `pageOf[i]`; a null has no bytes. */
 export interface ByteColumn {
@@ -166,11 +167,16 @@ function locateBehind(page: Uint8Array, start: number, starts: Int32Array, lengt
 const LOOP_BYTES = 48
 
 /**
- * Rows of the column, in buffers of their own.
+ * Rows of the column, in buffers of their own, or of `memory`.
  * @param rows `undefined`: all, as they stand.
  * @throws {FirnError} `FIRN_BATCH_TOO_LARGE` (failed).
  */
-export function takeByteRows(column: ByteColumn, field: NestedField, rows: Int32Array | undefined): Data {
+export function takeByteRows(
+  column: ByteColumn,
+  field: NestedField,
+  rows: Int32Array | undefined,
+  memory?: ReadMemory | undefined,
+): Data {
   const { pages, pageOf, starts, lengths } = column
   const length = rows?.length ?? lengths.length
   const valueOffsets = new Int32Array(length + 1)
@@ -181,14 +187,17 @@ export function takeByteRows(column: ByteColumn, field: NestedField, rows: Int32
     valueOffsets[index + 1] = total
   }
   // Not cleared: every byte is written below.
-  const data = new Uint8Array(Buffer.allocUnsafeSlow(total).buffer)
+  const data = memory?.values(total) ?? new Uint8Array(Buffer.allocUnsafeSlow(total).buffer)
+  // Not `set`, which needs a view for each value, and copies byte by byte where memory is shared.
+  const target = bufferOf(data)
+  const sources = pages.map(bufferOf)
   for (let index = 0; index < length; index++) {
     const row = rows === undefined ? index : rows[index]!
-    const page = pages[pageOf[row]!]!
+    const page = sources[pageOf[row]!]!
     const start = starts[row]!
     const size = lengths[row]!
     const to = valueOffsets[index]!
-    if (size > LOOP_BYTES) data.set(page.subarray(start, start + size), to)
+    if (size > LOOP_BYTES) page.copy(target, to, start, start + size)
     else for (let byte = 0; byte < size; byte++) data[to + byte] = page[start + byte]!
   }
   return makeData({
@@ -199,6 +208,9 @@ export function takeByteRows(column: ByteColumn, field: NestedField, rows: Int32
     data,
   } as never)
 }
+
+const bufferOf = (bytes: Uint8Array): Buffer =>
+  Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength)
 
 function takeNulls(
   definition: Uint8Array | undefined,

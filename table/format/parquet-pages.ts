@@ -25,6 +25,8 @@ export interface ChunkShape {
   /** Entries: values with nulls and empty lists. */
   readonly numValues: number
   readonly uncompressedBytes: number
+  /** Takes every page that was decompressed. */
+  readonly inflated?: Uint8Array[]
 }
 
 /** The levels of every entry of a column chunk. */
@@ -75,7 +77,7 @@ export function readPages(bytes: Uint8Array, leaf: LeafShape, chunk: ChunkShape,
       // Nobody writes a value into it that no row has; those without a row would take memory for nothing.
       if (header.count > chunk.numValues)
         throw new Error(`a dictionary of ${header.count} values for ${chunk.numValues}`)
-      sink.dictionary(inflate(compressed, header.fullSize, chunk.codec), header.count)
+      sink.dictionary(inflate(compressed, header.fullSize, chunk), header.count)
     } else if (header.kind === 'data') {
       if (header.count > chunk.numValues - levels.entries) {
         throw new Error(`a page of ${header.count} values where ${chunk.numValues - levels.entries} are left`)
@@ -105,7 +107,7 @@ function pageParts(compressed: Uint8Array, header: PageHeader, leaf: LeafShape, 
     const end = repetitionEnd + apart.definition
     if (end > compressed.length || end > fullSize) throw new Error('the levels of a page end after it')
     const rest = compressed.subarray(end)
-    const values = apart.isCompressed ? inflate(rest, fullSize - end, chunk.codec) : rest
+    const values = apart.isCompressed ? inflate(rest, fullSize - end, chunk) : rest
     return {
       entries,
       encoding,
@@ -115,7 +117,7 @@ function pageParts(compressed: Uint8Array, header: PageHeader, leaf: LeafShape, 
       values,
     }
   }
-  const page = inflate(compressed, fullSize, chunk.codec)
+  const page = inflate(compressed, fullSize, chunk)
   const view = viewOf(page)
   let at = 0
   const levels = (max: number, coding: string | undefined): readonly [number, number] => {
@@ -131,24 +133,24 @@ function pageParts(compressed: Uint8Array, header: PageHeader, leaf: LeafShape, 
   return { entries, encoding, levels: page, repetition, definition, values: page.subarray(at) }
 }
 
-function inflate(bytes: Uint8Array, length: number, codec: string): Uint8Array {
+function inflate(bytes: Uint8Array, length: number, { codec, inflated }: ChunkShape): Uint8Array {
   // Some writers leave a page of no values without even an empty frame.
   if (length === 0) return EMPTY
   const decompress = Object.hasOwn(CODECS, codec) ? CODECS[codec] : undefined
   if (decompress === undefined) throw new Error(`compressed with ${codec}`)
   const page = decompress(bytes, length)
   if (page.length !== length) throw new Error(`a page of ${page.length} bytes, expected ${length}`)
+  // What is not compressed is a view of bytes that others look at.
+  if (codec !== 'UNCOMPRESSED') inflated?.push(page)
   return page
 }
 const EMPTY = new Uint8Array(0)
 
 /**
- * Gives the memory of pages back at once, not when the collector runs, which sees little of it. Nothing may look at
- * them any more.
+ * Gives the memory of `ChunkShape.inflated` back at once, not when the collector runs. Nothing may look at the pages any
+ * more.
  */
-export function releasePages(pages: readonly Uint8Array[], codec: string): void {
-  // Pages that are no copies are views of bytes that others look at.
-  if (codec === 'UNCOMPRESSED') return
+export function releasePages(pages: readonly Uint8Array[]): void {
   for (const page of pages) {
     const { buffer, byteOffset, length } = page
     const isAlone = byteOffset === 0 && length > Buffer.poolSize && buffer.byteLength <= length + SLACK_BYTES

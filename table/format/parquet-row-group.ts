@@ -11,9 +11,11 @@ import { batchOfColumns, takeColumn } from './arrow-take.ts'
 import { assembleColumn, nullInRequired } from './parquet-assemble.ts'
 import { type ByteColumn, decodeByteColumn, isByteLeaf, takeByteRows } from './parquet-bytes.ts'
 import { type ColumnPlan, leavesOf, planColumn } from './parquet-columns.ts'
+import { corruptParquet as corrupt } from './parquet-corrupt.ts'
 import { decodeChunk, type LeafColumn } from './parquet-decode.ts'
 import type { FileNode, Footer } from './parquet-footer.ts'
 import { type ChunkShape, type LeafShape, releasePages } from './parquet-pages.ts'
+import type { ReadMemory } from './read-memory.ts'
 
 /**
  * Column chunks this close are one request, up to this many bytes of one request: a request takes the time in which
@@ -25,6 +27,8 @@ const REQUEST_BYTES = 8 * 1024 * 1024
 export interface ReadOptions extends AbortableOptions {
   /** Values of columns that are not in the file, by field id: those of `identity` partition fields. */
   readonly constants?: ReadonlyMap<number, PrimitiveValue>
+  /** Default: the garbage collector's. */
+  readonly memory?: ReadMemory | undefined
 }
 
 /** The columns of a row group as they are stored. */
@@ -36,6 +40,8 @@ export interface FetchedRowGroup {
   batch(schema: Schema): RecordBatch
   /** A batch for each of `picks`: its rows, in that order, in buffers of its own. @throws {FirnError} as `batch`. */
   batches(schema: Schema, picks: readonly Int32Array[]): readonly RecordBatch[]
+  /** Gives back what `memory` lent for the stored bytes. Results of `batch` may look into them, those of `batches` do not. */
+  release(): void
 }
 
 export interface FileContext {
@@ -53,13 +59,14 @@ export async function fetchRowGroup(
   context: FileContext,
   index: number,
   schemas: readonly Schema[],
-  { constants, ...options }: ReadOptions = {},
+  { constants, memory, ...options }: ReadOptions = {},
 ): Promise<FetchedRowGroup> {
   const { rows } = rowGroupAt(context, index)
   const plans = new Map(schemas.map((schema) => [schema, planColumns(context, schema, constants)]))
   const wanted = new Set([...plans.values()].flat().flatMap(leavesOf))
-  const chunks = rows === 0 ? undefined : await fetchChunks(context, index, [...wanted], options)
-  const group: RowGroup = { context, index, rows, chunks }
+  const lent: Uint8Array[] = []
+  const chunks = rows === 0 ? undefined : await fetchChunks(context, index, [...wanted], lent, { memory, ...options })
+  const group: RowGroup = { context, index, rows, chunks, memory }
   return {
     batch: (schema) => {
       const columns = plans.get(schema)!.map((plan) => readColumn(group, plan, ALL_ROWS)[0]!)
@@ -74,6 +81,9 @@ export async function fetchRowGroup(
           pick.length,
         ),
       )
+    },
+    release: () => {
+      for (const room of lent.splice(0)) memory?.give(room)
     },
   }
 }
@@ -98,6 +108,7 @@ interface RowGroup {
   readonly rows: number
   /** By leaf; `undefined` when there are no rows. */
   readonly chunks: ReadonlyMap<number, Uint8Array> | undefined
+  readonly memory: ReadMemory | undefined
 }
 
 /** As they stand. */
@@ -113,10 +124,13 @@ function readColumn(group: RowGroup, plan: ColumnPlan, picks: readonly (Int32Arr
     if (plan.kind === 'leaf' && (plan.field.type === 'string' || plan.field.type === 'binary')) {
       const { leaf } = plan.node
       if (isByteLeaf(leaf!)) {
-        const column = decodeLeaf(group, leaf!.index, NO_BYTES, decodeByteColumn)
+        const inflated: Uint8Array[] = []
+        const column = decodeLeaf(group, leaf!.index, NO_BYTES, (bytes, shape, chunk) =>
+          decodeByteColumn(bytes, shape, { ...chunk, inflated }),
+        )
         if (column.definition !== undefined && plan.field.required) throw nullInRequired(plan, context.where)
-        const columns = picks.map((pick) => takeByteRows(column, plan.field, pick))
-        releasePages(column.pages, rowGroupAt(context, index).columns[leaf!.index]!.codec)
+        const columns = picks.map((pick) => takeByteRows(column, plan.field, pick, group.memory))
+        releasePages(inflated)
         return columns
       }
     }
@@ -169,12 +183,13 @@ function decodeLeaf<T>(
 export const mostRows = (sizeBytes: number): number => Math.min(MAX_GROUP_ROWS, Math.max(1 << 22, sizeBytes * 256))
 const MAX_GROUP_ROWS = 1 << 27
 
-/** The bytes of column chunks, those that lie together by one request. */
+/** The bytes of column chunks, those that lie together by one request. @param lent takes what `memory` gave. */
 async function fetchChunks(
   { store, key, where, sizeBytes, footer }: FileContext,
   index: number,
   wanted: readonly number[],
-  options: AbortableOptions,
+  lent: Uint8Array[],
+  { memory, ...options }: Pick<ReadOptions, 'memory' | 'signal'>,
 ): Promise<ReadonlyMap<number, Uint8Array>> {
   const chunks = wanted.map((leaf) => {
     const { offset, compressedBytes, refused } = footer.rowGroups[index]!.columns[leaf]!
@@ -196,12 +211,12 @@ async function fetchChunks(
     } else requests.push({ start: chunk.start, end: chunk.end, chunks: [chunk] })
   }
   const fetched = requests.map(async ({ start, end, chunks: parts }) => {
-    const { bytes } = await store.get(key, { range: { start, end }, ...options })
+    const into = memory?.take(end - start)
+    const { bytes } = await store.get(key, { range: { start, end }, into, ...options })
+    // After a failure it is not given back: somebody may still write into it.
+    if (into !== undefined) lent.push(into)
     if (bytes.length !== end - start) throw corrupt(where, `got ${bytes.length} of the bytes ${start} to ${end}`)
     return parts.map((part) => [part.leaf, bytes.subarray(part.start - start, part.end - start)] as const)
   })
   return new Map((await Promise.all(fetched)).flat())
 }
-
-export const corrupt = (where: string, message: string, cause?: unknown): FirnError =>
-  new FirnError('corrupt', 'FIRN_PARQUET_CORRUPT', `${where}: ${message}`, { cause, detail: { where } })

@@ -2,6 +2,7 @@
 import type { BigIntStats } from 'node:fs'
 import { type FileHandle, mkdir, open, stat, utimes } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import type { GetOptions } from './object-store.ts'
 
 /** Bytes between two looks at the abort signal. */
 export const CHUNK_BYTES: number = 8 * 1024 * 1024
@@ -22,9 +23,10 @@ export async function readFully(
   file: FileHandle,
   start: number,
   end: number,
-  signal: AbortSignal | undefined,
+  { signal, into }: Pick<GetOptions, 'signal' | 'into'>,
 ): Promise<Uint8Array> {
-  const bytes = new Uint8Array(end - start)
+  const length = end - start
+  const bytes = into !== undefined && into.length >= length ? into.subarray(0, length) : new Uint8Array(length)
   let done = 0
   while (done < bytes.length) {
     signal?.throwIfAborted()

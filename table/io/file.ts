@@ -87,7 +87,7 @@ class FileObjectStore implements ObjectStore {
       const stats = await file.stat({ bigint: true })
       if (!stats.isFile()) throw objectNotFound(this.url, key)
       const { start, end } = clampRange(options.range, Number(stats.size))
-      return { bytes: await readFully(file, start, end, options.signal), etag: etagOf(stats) }
+      return { bytes: await readFully(file, start, end, options), etag: etagOf(stats) }
     } catch (error) {
       throw fileFailure(this.url, key, 'read', error)
     } finally {

@@ -31,6 +31,8 @@ export interface DeleteOptions extends AbortableOptions {
 
 export interface GetOptions extends AbortableOptions {
   readonly range?: ByteRange
+  /** Memory that the answer may be made in, of at least its length; an adapter that cannot do that ignores it. */
+  readonly into?: Uint8Array | undefined
 }
 
 export interface ListOptions extends AbortableOptions {

@@ -1,5 +1,6 @@
 /** From planned files to Arrow batches: one per row group, without deleted rows, filtered and projected. */
 import type { RecordBatch } from 'apache-arrow'
+import type { ReadMemory } from '../format/read-memory.ts'
 import type { AbortableOptions, ObjectStore } from '../io/object-store.ts'
 import { fieldsById, projectSchema, type Schema } from '../spec/schema.ts'
 import type { PrimitiveValue } from '../spec/types.ts'
@@ -32,6 +33,8 @@ export interface ReadInOrderOptions extends ReadTaskOptions {
   readonly batchRows: number
   /** Only rows that pass. */
   readonly keep?: RowTest | undefined
+  /** Default: the garbage collector's. */
+  readonly memory?: ReadMemory | undefined
 }
 
 /** A `FileScanTask`, or what is left of one that was sent somewhere. */

@@ -4,6 +4,7 @@ import { FirnError } from '../errors.ts'
 import { batchOfColumns, concatBatches, takeColumn } from '../format/arrow-take.ts'
 import type { ParquetFile } from '../format/parquet-reader.ts'
 import type { FetchedRowGroup } from '../format/parquet-row-group.ts'
+import type { ReadMemory } from '../format/read-memory.ts'
 import type { AbortableOptions } from '../io/object-store.ts'
 import { projectSchema, type Schema } from '../spec/schema.ts'
 import { isPrimitive, type NestedField, type PrimitiveValue } from '../spec/types.ts'
@@ -42,6 +43,7 @@ export interface OrderedRead extends AbortableOptions {
   readonly batchRows: number
   readonly where?: Expression | undefined
   readonly keep?: RowTest | undefined
+  readonly memory?: ReadMemory | undefined
 }
 
 /** @throws {FirnError} as `TaskReader.read`. */
@@ -87,7 +89,9 @@ export async function readInOrder(
   const picks: Int32Array[] = []
   for (let from = 0; from < picked.length; from += batchRows) picks.push(picked.subarray(from, from + batchRows))
   // None left: columns that were no part of the tests are not decoded.
-  return { batches: picks.length === 0 ? [] : takeBatches(opened.group, projected, opened.tests, picks), positions }
+  const batches = picks.length === 0 ? [] : takeBatches(opened.group, projected, opened.tests, picks)
+  opened.group.release()
+  return { batches, positions }
 }
 
 /** The rows of `order` that are left, and where in `order` they are when not all of them are. */
@@ -146,14 +150,14 @@ async function openRows(
   { parquet, schema, constants, deletes, starts }: OpenTask,
   rowGroup: number,
   projected: Schema,
-  { where, keep, signal }: Pick<OrderedRead, 'where' | 'keep' | 'signal'>,
+  { where, keep, memory, signal }: Pick<OrderedRead, 'where' | 'keep' | 'memory' | 'signal'>,
 ): Promise<{ readonly group: FetchedRowGroup; readonly tests: RowTests | undefined } | undefined> {
   const first = starts[rowGroup] ?? 0
   const rows = parquet.rowGroups[rowGroup]?.rows ?? 0
   // All gone: nothing of it needs to be read.
   if (rows > 0 && deletes?.positions?.hasAll(first, first + rows) === true) return undefined
   if (where !== undefined && !mayMatch(parquet, rowGroup, schema, constants, where)) return undefined
-  const read = { constants, ...(signal === undefined ? {} : { signal }) }
+  const read = { constants, memory, ...(signal === undefined ? {} : { signal }) }
   if (deletes === undefined && where === undefined && keep === undefined) {
     return { group: await parquet.fetch(rowGroup, [projected], read), tests: undefined }
   }
