@@ -4,11 +4,12 @@
  * Background: https://arrow.apache.org/blog/2022/10/17/arrow-parquet-encoding-part-3/
  */
 import { type Data, makeData } from 'apache-arrow'
-import { assertNever, FirnError } from '../errors.ts'
+import { assertNever, type FirnError } from '../errors.ts'
 import { isPrimitive } from '../spec/types.ts'
 import { constantColumn, nullColumn, PrimitiveBuilder, Validity } from './arrow-columns.ts'
 import { arrowType } from './arrow-schema.ts'
 import { type ColumnPlan, levelLeaf } from './parquet-columns.ts'
+import { corruptParquet as corrupt } from './parquet-corrupt.ts'
 import type { LeafColumn } from './parquet-decode.ts'
 import type { FileNode } from './parquet-footer.ts'
 
@@ -157,6 +158,3 @@ export const nullInRequired = (plan: ColumnPlan, where: string): FirnError =>
 
 const countsDiffer = (plan: ColumnPlan, found: number, expected: number, where: string): FirnError =>
   corrupt(where, `column ${pathOf(plan)} has ${found} values or more, expected ${expected}`)
-
-const corrupt = (where: string, message: string): FirnError =>
-  new FirnError('corrupt', 'FIRN_PARQUET_CORRUPT', `${where}: ${message}`, { detail: { where } })

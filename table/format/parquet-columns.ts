@@ -15,6 +15,7 @@ import {
   type PrimitiveValue,
 } from '../spec/types.ts'
 import { elementField, entryFields } from './arrow-schema.ts'
+import { corruptParquet } from './parquet-corrupt.ts'
 import type { FileNode } from './parquet-footer.ts'
 
 /** One physical value as the table's type wants it; `undefined` when it is so already. */
@@ -276,5 +277,4 @@ function mismatch(options: ColumnOptions, path: string, type: IcebergType, node:
   return corrupt(options, `column ${path} is ${nameOf(type)} in the table and ${found} in the file`)
 }
 
-const corrupt = ({ where }: ColumnOptions, message: string): FirnError =>
-  new FirnError('corrupt', 'FIRN_PARQUET_CORRUPT', `${where}: ${message}`, { detail: { where } })
+const corrupt = ({ where }: ColumnOptions, message: string): FirnError => corruptParquet(where, message)

@@ -2,7 +2,7 @@
  * Parquet footers: the schema as a tree with its levels, and where the column chunks are.
  * Format: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift (`FileMetaData`)
  */
-import { FirnError } from '../errors.ts'
+import { corruptParquet } from './parquet-corrupt.ts'
 import type { ChunkShape, LeafShape } from './parquet-pages.ts'
 import { readThriftStruct, type ThriftStruct } from './thrift.ts'
 
@@ -72,10 +72,7 @@ export function parseFooter(bytes: Uint8Array, where: string): Footer {
     return footerOf(readThriftStruct(bytes, bytes.length - 8 - view.getUint32(bytes.length - 8, true)).value)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new FirnError('corrupt', 'FIRN_PARQUET_CORRUPT', `${where}: the Parquet footer cannot be read: ${reason}`, {
-      cause,
-      detail: { where },
-    })
+    throw corruptParquet(where, `the Parquet footer cannot be read: ${reason}`, cause)
   }
 }
 

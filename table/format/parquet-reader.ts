@@ -8,10 +8,10 @@ import type { NameMapping } from '../spec/name-mapping.ts'
 import type { Schema } from '../spec/schema.ts'
 import { isPrimitive, type NestedField } from '../spec/types.ts'
 import type { ColumnPlan } from './parquet-columns.ts'
+import { corruptParquet as corrupt } from './parquet-corrupt.ts'
 import { type FileNode, type Footer, parseFooter } from './parquet-footer.ts'
 import { columnsWithIds } from './parquet-names.ts'
 import {
-  corrupt,
   type FetchedRowGroup,
   type FileContext,
   fetchRowGroup,
