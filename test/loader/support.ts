@@ -5,7 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RecordBatch } from 'apache-arrow'
 import { type Dataset, type DatasetOptions, openDataset } from '../../loader/index.ts'
-import { type Catalog, openCatalog, openStore, type Schema, systemClock, type Table } from '../../table/index.ts'
+import {
+  type Catalog,
+  openCatalog,
+  openStore,
+  type Schema,
+  type StoreOptions,
+  systemClock,
+  type Table,
+} from '../../table/index.ts'
 import { batchOf, type TestRow, writeRows } from '../table/support.ts'
 
 export const ROWS: Schema = {
@@ -56,8 +64,9 @@ export interface TestTable {
 export async function rowsTable(
   url: string,
   { rows = 500, fileRows = 130, rowGroupRows = 16 }: { rows?: number; fileRows?: number; rowGroupRows?: number } = {},
+  storeOptions: StoreOptions = {},
 ): Promise<TestTable> {
-  const catalog = openCatalog(openStore(url), { clock: systemClock })
+  const catalog = openCatalog(openStore(url, storeOptions), { clock: systemClock })
   const created = await catalog.createTable('t.rows', {
     schema: ROWS,
     partitionSpec: { specId: 0, fields: [] },
