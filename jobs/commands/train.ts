@@ -145,7 +145,15 @@ async function train(ctx: CommandContext, command: Parser, name: string, flags: 
       await keep?.(run, snapshotId).catch((error: unknown) => log.warn({ err: error }, 'the snapshot has no tag yet'))
     },
   }).finally(() => tellTraining({ phase: 'end', table: name }))
-  const tag = keep !== undefined && result.steps > 0 ? await keep(result.run, result.settings.snapshotId) : null
+  // The model is there: what may not be written, or cannot be reached by now, takes neither it nor its scores away.
+  const tag =
+    keep !== undefined && result.steps > 0
+      ? await keep(result.run, result.settings.snapshotId).catch((error: unknown) => {
+          if (!FirnError.is(error)) throw error
+          log.warn({ err: error }, `the snapshot has no tag train/${result.run}: expiry may take it`)
+          return null
+        })
+      : null
   ctx.print({ json: documentOf(name, resolve(flags.model), tag, result), text: textOf(flags.model, tag, result) })
 }
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BIN, bareEnvironment, complaint, type Home, makeHome, type Outcome } from '../cli-support.ts'
 import { addArticles, articlesTable, generateArticles, TABLE, TINY } from '../train/articles.ts'
@@ -133,6 +133,28 @@ describe('firn train', () => {
       code: 'FIRN_BACKEND_MISSING',
       help: 'npm install @tensorflow/tfjs-node@^4.22.0',
     })
+  })
+
+  test('gives its result where the table cannot be tagged, and says that it is not', async () => {
+    const own = makeHome()
+    try {
+      const { table } = await articlesTable(`file://${own.path('.firn/warehouse')}`, rows(40), { fileRows: 20 })
+      // version 3 is read and not written
+      const path = new URL(table.metadataLocation)
+      const metadata = await readFile(path, 'utf8')
+      const third = metadata.replace(/"format-version": *2/, '"format-version":3,"next-row-id":0')
+      expect(third).not.toBe(metadata)
+      await writeFile(path, third)
+      const args = ['train', TABLE, '--model', own.path('model'), '--steps', '2', ...QUICK]
+      const { code, stdout, stderr } = await own.firn([...args, '--output', 'json'])
+      expect({ code, stderr }).toMatchObject({
+        code: 0,
+        stderr: expect.stringContaining('the snapshot has no tag train/'),
+      })
+      expect(JSON.parse(stdout)).toMatchObject({ steps: 2, tag: null, validation_rows: 4 })
+    } finally {
+      await own.remove()
+    }
   })
 
   test('ends with the code of a signal, with a checkpoint that holds', async () => {
