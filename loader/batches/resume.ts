@@ -25,7 +25,7 @@ export function checkState(state: LoaderState, plan: LoaderPlan, options: Resolv
     differences.push(`its snapshot is ${state.snapshotId}, that of the dataset ${plan.snapshotId}`)
   } else if (state.planHash !== plan.hash) {
     // Of another snapshot the files are others, so the plan says nothing more.
-    differences.push('its plan is another one: filter, split, batch, dropLast, transform or shuffle.blockBytes')
+    differences.push('its plan is another one: filter, split, batch, dropLast or shuffle.blockBytes')
   }
   if (state.seed !== seed) differences.push(`its seed is ${state.seed}, that of the dataset ${seed}`)
   if (differences.length === 0) return
