@@ -7,7 +7,7 @@ import type { Dataset } from '../../loader/index.ts'
 import { FirnError } from '../../table/errors.ts'
 import type { IcebergValue } from '../../table/format/arrow-values.ts'
 import { snapshotId } from '../../table/ids.ts'
-import type { Table } from '../../table/index.ts'
+import type { Catalog, Table } from '../../table/index.ts'
 import type { NestedField } from '../../table/spec/types.ts'
 import { withDataset } from '../loader/support.ts'
 import { type Column, canonicalText, type Digests, digestRows, type Row } from './digest.ts'
@@ -70,6 +70,25 @@ export async function compareExpected({ name, folder, columns, snapshots }: Expe
     if (wrong !== undefined) differences.push(`${name} at ${each.id}: ${wrong}`)
   }
   return differences
+}
+
+/**
+ * An epoch through a catalog, with threads and a tag that keeps the snapshot: the catalog has the tag while the
+ * dataset is open, and no longer.
+ */
+export async function loadThroughCatalog(catalog: Catalog, name: string, wanted: Digests): Promise<string[]> {
+  const tags = async (): Promise<readonly string[]> => Object.keys((await catalog.loadTable(name)).metadata.refs)
+  const { fields } = (await catalog.loadTable(name)).schemaFor({})
+  const options = { catalog, table: name, batch: { size: BATCH_ROWS }, numWorkers: 2, pin: 'required' } as const
+  const differences = await withDataset(options, async (dataset) => {
+    const epochs = [await rowsOf(dataset, 0, fields), await rowsOf(dataset, 1, fields)]
+    const { pinned } = dataset.stats()
+    const isPinned = pinned !== undefined && (await tags()).includes(pinned)
+    return [differenceOf(fields, epochs, wanted), isPinned ? undefined : `the catalog has no tag ${pinned}`]
+  }).catch((error: unknown) => [String(error)])
+  const left = (await tags()).filter((tag) => tag.startsWith('firn-loader-'))
+  if (left.length > 0) differences.push(`${left} are left`)
+  return differences.flatMap((wrong) => (wrong === undefined ? [] : [`${name} through its catalog: ${wrong}`]))
 }
 
 function differenceOf(

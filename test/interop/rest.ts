@@ -11,6 +11,7 @@ import { readRows, writeRows } from '../table/support.ts'
 import { type Column, type Digests, digestRows, type Row } from './digest.ts'
 import { SPARK_FOR_SMALL_TABLES } from './engines.ts'
 import type { Engines, RestEngines } from './install.ts'
+import { loadThroughCatalog } from './loader-epochs.ts'
 import { changeThroughRest } from './rest-changes.ts'
 import { type RestEngine, startRestEngine, startRestFixture } from './rest-fixture.ts'
 
@@ -93,6 +94,7 @@ export async function shareTableOverRest(
     const rig: Rig = { catalog, pyiceberg, spark, written: [], differences: [] }
     await inTurns(rig)
     const conflicts = await atOnce(rig)
+    rig.differences.push(...(await loadThroughCatalog(catalog, TABLE, digestRows(COLUMNS, rig.written))))
     const { metadata } = await catalog.loadTable(TABLE)
     const changed = await changeThroughRest(catalog, DEFINITION, join(folder, 'file-catalog'))
     const differences = [...rig.differences, ...changed.differences]
