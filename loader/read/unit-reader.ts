@@ -156,9 +156,11 @@ async function readGroups(
     return { rows, draws: positions, segments: batches.filter((batch) => batch.numRows > 0) }
   }
   const parts = splitOrder(order, sizes)
+  // What is read here is copied once more, and only the copies come out.
+  const memory = read.memory && { ...read.memory, values: () => undefined }
   const results = await Promise.all(
     groups.map((group, index) =>
-      file.readInOrder(group, { ...read, order: parts[index]!.order, batchRows: SEGMENT_ROWS }),
+      file.readInOrder(group, { ...read, memory, order: parts[index]!.order, batchRows: SEGMENT_ROWS }),
     ),
   )
   return { rows, ...joinOrdered(parts, results) }

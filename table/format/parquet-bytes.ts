@@ -168,7 +168,8 @@ const LOOP_BYTES = 48
 
 /**
  * Rows of the column, in buffers of their own, or of `memory`.
- * @param rows `undefined`: all, as they stand.
+ * @param rows `undefined`: all, as they stand. Whole columns are looked at and never come out, so that nobody could give
+ *   their memory back: it is not of `memory`.
  * @throws {FirnError} `FIRN_BATCH_TOO_LARGE` (failed).
  */
 export function takeByteRows(
@@ -187,7 +188,8 @@ export function takeByteRows(
     valueOffsets[index + 1] = total
   }
   // Not cleared: every byte is written below.
-  const data = memory?.values(total) ?? new Uint8Array(Buffer.allocUnsafeSlow(total).buffer)
+  const lent = rows === undefined ? undefined : memory?.values(total)
+  const data = lent ?? new Uint8Array(Buffer.allocUnsafeSlow(total).buffer)
   // Not `set`, which needs a view for each value, and copies byte by byte where memory is shared.
   const target = bufferOf(data)
   const sources = pages.map(bufferOf)
