@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { replay } from '../../jobs/compaction/refused/replay.ts'
 import { articles, DATASET_PROPERTY } from '../../jobs/datasets/index.ts'
 import { inlineExecutor } from '../../jobs/executors/executor.ts'
+import { openDataset } from '../../loader/index.ts'
 import type { FirnError } from '../../table/errors.ts'
 import { openCatalog } from '../../table/index.ts'
 import { type Ground, onGround, STREAM, TABLE } from './ground.ts'
@@ -32,7 +33,7 @@ const DYING: Policy = {
 const DAY = 86_400_000
 
 interface Job {
-  readonly name: 'land' | 'compact' | 'maintain' | 'read'
+  readonly name: 'land' | 'compact' | 'maintain' | 'read' | 'train'
   /** What must be there before; done without a guard. */
   before(ground: Ground): Promise<void>
   /** @returns what it came to, as far as a job goes on without a permission. */
@@ -90,6 +91,55 @@ const jobs: readonly Job[] = [
       const table = await openCatalog(guardedStore(store, policy), { clock }).loadTable(TABLE)
       let rows = 0
       for await (const batch of table.scan().batches()) rows += batch.numRows
+      return rows
+    },
+  },
+  {
+    name: 'train',
+    before: async ({ publish, run }) => {
+      await publish(0, 40)
+      await run('land', ALL)
+      await run('compact', ALL)
+    },
+    run: async ({ store, clock }, policy) => {
+      const catalog = openCatalog(guardedStore(store, policy), { clock })
+      const batch = { size: 16 }
+      const dataset = await openDataset({
+        catalog,
+        table: TABLE,
+        columns: ['article_id'],
+        batch,
+        pin: 'required',
+        clock,
+      })
+      let rows = 0
+      try {
+        for await (const { numRows } of dataset.epoch()) rows += numRows
+      } finally {
+        await dataset[Symbol.asyncDispose]()
+      }
+      const table = await catalog.loadTable(TABLE)
+      await table.createTag('train/monday')
+      return { rows, refs: Object.keys((await catalog.loadTable(TABLE)).metadata.refs) }
+    },
+  },
+  {
+    // a loader that may only read goes on without a pin
+    name: 'read',
+    before: async ({ publish, run }) => {
+      await publish(0, 40)
+      await run('land', ALL)
+      await run('compact', ALL)
+    },
+    run: async ({ store, clock }, policy) => {
+      const catalog = openCatalog(guardedStore(store, policy), { clock })
+      const dataset = await openDataset({ catalog, table: TABLE, columns: ['article_id'], batch: { size: 16 }, clock })
+      let rows = 0
+      try {
+        for await (const { numRows } of dataset.epoch()) rows += numRows
+      } finally {
+        await dataset[Symbol.asyncDispose]()
+      }
       return rows
     },
   },
