@@ -23,6 +23,7 @@ export interface Provenance {
     readonly from: number
     readonly to: number
   } | null
+  /** Ids of snapshots, also where tags were named: those move. */
   readonly delta: { readonly after: string; readonly upTo: string } | null
   /** `null`: rows as they stand. */
   readonly shuffle: { readonly algorithm: string; readonly seed: number; readonly blockBytes: number } | null
@@ -53,7 +54,7 @@ export interface ProvenanceParts {
 }
 
 export function provenanceOf(parts: ProvenanceParts): Provenance {
-  const { options, plan, snapshot, columns, consumed } = parts
+  const { options, plan, table, snapshot, columns, consumed } = parts
   const { kind: _kind, ...batch } = options.batch
   const { delta } = options
   return {
@@ -66,7 +67,10 @@ export function provenanceOf(parts: ProvenanceParts): Provenance {
     columns,
     filter: plan.origin.filter ?? null,
     split: options.split ?? null,
-    delta: delta === undefined ? null : { after: textOf(delta.after), upTo: textOf(delta.upTo) },
+    delta:
+      delta === undefined
+        ? null
+        : { after: String(table?.snapshotFor(delta.after)?.snapshotId), upTo: String(plan.snapshotId) },
     shuffle: options.shuffle ?? null,
     batch,
     dropLast: options.dropLast,
@@ -75,9 +79,4 @@ export function provenanceOf(parts: ProvenanceParts): Provenance {
     rows: parts.rows ?? null,
     consumed,
   }
-}
-
-const textOf = (selector: object): string => {
-  const [value] = Object.values(selector)
-  return value === undefined ? 'current' : String(value)
 }

@@ -212,6 +212,19 @@ describe('the delta of a table whose runs stamp their rows', () => {
     expect(await read(at, { after: overwritten })).toEqual(numbers(5))
   })
 
+  it('is told by the ids of its snapshots, which tags may leave', async () => {
+    const at = await lab()
+    const first = await run(at, 1)
+    at.table = await at.table.createTag('trained', first)
+    const second = await run(at, 2)
+    const between = { after: String(first), upTo: String(second) }
+    for (const snapshot of [{ after: { tag: 'trained' } }, { after: first, upTo: second }]) {
+      await withDataset(options(at, snapshot), async (dataset) => {
+        expect(dataset.provenance()).toMatchObject({ snapshotId: String(second), delta: between })
+      })
+    }
+  })
+
   it('needs both snapshots', async () => {
     const at = await lab()
     await run(at, 1)
