@@ -168,6 +168,11 @@ function requestOf(table: Table, name: string, flags: TrainFlags): TrainingReque
   const since = flags.since === undefined ? undefined : pointId(table, flags.since, '--since')
   const { content, title, replay, batchSize, learningRate, seed, steps, epochs } = flags
   const { vocabulary, articleTokens, titleTokens, width, encoderLayers } = flags
+  if (content === title) {
+    throw new FirnError('invalid', 'FIRN_USAGE', `--content and --title both name the column ${content}`, {
+      help: 'name two columns of text',
+    })
+  }
   return {
     table: name,
     snapshotId: String(snapshot.snapshotId),

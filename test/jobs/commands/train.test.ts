@@ -118,6 +118,7 @@ describe('firn train', () => {
     ['a column that is not there', ['--title', 'headline'], 'FIRN_COLUMN_NOT_FOUND'],
     ['a column that is no text', ['--content', 'article_id', '--key', 'nothing'], 'FIRN_COLUMN_NOT_FOUND'],
     ['a rate that is none', ['--learning-rate', 'fast'], 'FIRN_USAGE'],
+    ['one column for articles and titles', ['--title', 'content'], 'FIRN_USAGE'],
   ])('refuses %s, and leaves nothing', async (_what, flags, code) => {
     const outcome = await home.firn(['train', TABLE, '--model', home.path('other'), ...QUICK, ...flags])
     expect(outcome.code).toBe(2)
