@@ -173,7 +173,7 @@ export class Dataset implements AsyncDisposable {
 
   /** What reading an epoch takes, and how well it mixes, from metadata alone. */
   explain(): Explanation {
-    return explainPlan(this.#parts.plan, this.#parts.options)
+    return { ...explainPlan(this.#parts.plan, this.#parts.options), rows: this.#rows ?? null }
   }
 
   /** What was done since the dataset was opened, over all iterations. */

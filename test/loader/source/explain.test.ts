@@ -84,6 +84,8 @@ describe('explain', () => {
         splitLeft: true,
         mixing: null,
       })
+      const counted = await dataset.count()
+      expect(dataset.explain()).toMatchObject({ rows: counted, filterLeft: true })
     })
   })
 })
