@@ -37,6 +37,8 @@ const MAGIC = 0x46_43_31_0a
 const HEADER_BYTES = 12
 /** Sub-folders, so that no folder grows long. */
 const FOLDER_DIGITS = 2
+/** Of an entry, or of one that is being written: the folder may be one that others keep files in as well. */
+const OURS = /^[0-9a-f]{62}(\.[0-9a-f]{16}\.tmp)?$/
 /** A writer that died leaves its temporary file; nobody writes for that long. */
 const ABANDONED_MILLIS = 3_600_000
 /** What stays after an eviction. */
@@ -180,6 +182,7 @@ async function listEntries(dir: string, clock: Clock): Promise<Entry[]> {
   for (const folder of await readdir(dir)) {
     if (!/^[0-9a-f]{2}$/.test(folder)) continue
     for (const name of await readdir(join(dir, folder)).catch(() => [])) {
+      if (!OURS.test(name)) continue
       const path = join(dir, folder, name)
       const facts = await stat(path).catch(() => undefined) // gone meanwhile
       if (facts === undefined || !facts.isFile()) continue

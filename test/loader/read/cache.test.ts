@@ -198,8 +198,9 @@ it.each([
 
 it('sweeps what writers that died left behind, not what others are writing', async () => {
   await mkdir(join(dir, 'ab'))
-  const old = join(dir, 'ab', 'abandoned.tmp')
-  const young = join(dir, 'ab', 'written.tmp')
+  const temporary = (digit: string): string => join(dir, 'ab', `${digit.repeat(62)}.${digit.repeat(16)}.tmp`)
+  const old = temporary('1')
+  const young = temporary('2')
   await writeFile(old, 'x')
   await writeFile(young, 'x')
   const hoursAgo = systemClock.nowMillis() / 1000 - 7200
@@ -208,6 +209,21 @@ it('sweeps what writers that died left behind, not what others are writing', asy
   const names = await entries()
   expect(names).toContain(young)
   expect(names).not.toContain(old)
+})
+
+it('leaves files alone that are not its own', async () => {
+  await mkdir(join(dir, 'ab'))
+  const others = ['notes.txt', 'old.tmp', 'c'.repeat(38)].map((name) => join(dir, 'ab', name))
+  const hoursAgo = systemClock.nowMillis() / 1000 - 7200
+  for (const path of others) {
+    await writeFile(path, 'x'.repeat(RANGE_BYTES))
+    await utimes(path, hoursAgo, hoursAgo)
+  }
+  const small = world({ clock: systemClock, limitBytes: RANGE_BYTES * 3 })
+  for (let index = 0; index < 20; index++) await read(small, index)
+  const left = await entries()
+  expect(left).toEqual(expect.arrayContaining(others))
+  expect(left.length).toBeLessThan(others.length + 4)
 })
 
 const CHILD = fileURLToPath(new URL('./cache.child.ts', import.meta.url))
