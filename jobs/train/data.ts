@@ -88,8 +88,9 @@ export async function openTraining(
   const transform = tokenize({
     tokenizer,
     columns: {
-      [content]: { to: ARTICLE_IDS, maxTokens: sizes.articleTokens },
-      [title]: { to: TITLE_IDS, maxTokens: sizes.titleTokens, eos: true },
+      // a title's first word is copied from within the article, where a space is before it
+      [content]: { to: ARTICLE_IDS, maxTokens: sizes.articleTokens, leadingSpace: true },
+      [title]: { to: TITLE_IDS, maxTokens: sizes.titleTokens, eos: true, leadingSpace: true },
     },
   })
   const common: DatasetOptions = {
@@ -184,7 +185,7 @@ function listOf(record: RecordBatch, column: string): Int32Array {
 /** Ids of an article that did not come from a dataset, as the training's are. */
 export function articleIds(tokenizer: Tokenizer, article: string, { articleTokens }: ModelSizes): Int32Array {
   const ids = new Int32Array(articleTokens)
-  const bytes = Buffer.from(article, 'utf8')
+  const bytes = Buffer.from(article === '' || article.startsWith(' ') ? article : ` ${article}`, 'utf8')
   tokenizer.encodeInto(bytes, ids, 0, articleTokens)
   return ids
 }

@@ -27,6 +27,11 @@ export interface TokenizeColumn {
   readonly bos?: boolean | string | undefined
   /** Puts `<eos>`, or the token of this name, behind the text, also behind a text that is cut. Default `false`. */
   readonly eos?: boolean | string | undefined
+  /**
+   * Puts a space before texts that begin with none, so that the first word has the ids that it has elsewhere in a text.
+   * Default `false`.
+   */
+  readonly leadingSpace?: boolean | undefined
   /** What a null is: an error (`'raise'`, the default) or a text without characters. */
   readonly nulls?: 'raise' | 'empty' | undefined
 }
@@ -46,6 +51,7 @@ export interface ColumnSettings {
   readonly pad: string | undefined
   readonly bos: string | undefined
   readonly eos: string | undefined
+  readonly leadingSpace: boolean
   readonly nulls: 'raise' | 'empty'
 }
 
@@ -84,10 +90,11 @@ function sourceOf(tokenizer: TokenizeOptions['tokenizer']): string | TokenizerJs
 
 function settingsOf(from: string, spec: TokenizeColumn): ColumnSettings {
   const name = `columns.${from}`
-  checkNames(name, spec, ['to', 'maxTokens', 'pad', 'bos', 'eos', 'nulls'])
-  const { to = from, maxTokens, nulls = 'raise' } = spec
+  checkNames(name, spec, ['to', 'maxTokens', 'pad', 'bos', 'eos', 'leadingSpace', 'nulls'])
+  const { to = from, maxTokens, leadingSpace = false, nulls = 'raise' } = spec
   if (typeof to !== 'string' || to === '') throw invalid(`${name}.to`, 'a name', to)
   if (nulls !== 'raise' && nulls !== 'empty') throw invalid(`${name}.nulls`, "'raise' or 'empty'", nulls)
+  if (typeof leadingSpace !== 'boolean') throw invalid(`${name}.leadingSpace`, 'true or false', leadingSpace)
   const pad = tokenName(`${name}.pad`, spec.pad ?? maxTokens !== undefined, '<pad>')
   const bos = tokenName(`${name}.bos`, spec.bos, '<bos>')
   const eos = tokenName(`${name}.eos`, spec.eos, '<eos>')
@@ -103,7 +110,7 @@ function settingsOf(from: string, spec: TokenizeColumn): ColumnSettings {
       maxTokens,
     )
   }
-  return { from, to, maxTokens, pad, bos, eos, nulls }
+  return { from, to, maxTokens, pad, bos, eos, leadingSpace, nulls }
 }
 
 function tokenName(option: string, value: boolean | string | undefined, usual: string): string | undefined {

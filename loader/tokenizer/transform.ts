@@ -59,7 +59,7 @@ interface RowWriter {
 
 function rowWriter(
   tokenizer: Tokenizer,
-  { from, maxTokens = Number.POSITIVE_INFINITY, nulls }: ColumnSettings,
+  { from, maxTokens = Number.POSITIVE_INFINITY, leadingSpace, nulls }: ColumnSettings,
   bos: number | undefined,
   eos: number | undefined,
 ): RowWriter {
@@ -75,10 +75,10 @@ function rowWriter(
   return {
     bound: (data, row) => {
       const offsets = data.valueOffsets as Int32Array
-      return Math.min(maxTokens, offsets[row + 1]! - offsets[row]! + framing)
+      return Math.min(maxTokens, offsets[row + 1]! - offsets[row]! + Number(leadingSpace) + framing)
     },
     write(data, row, out, at) {
-      const text = textOf(data, row)
+      const text = leadingSpace ? spaced(textOf(data, row)) : textOf(data, row)
       let to = at
       if (bos !== undefined) out[to++] = bos
       to += tokenizer.encodeInto(text, out, to, Math.min(text.length, maxTokens - framing))
@@ -89,6 +89,19 @@ function rowWriter(
 }
 
 const NO_TEXT = new Uint8Array(0)
+
+const SPACE = 32
+/** Of the text that `spaced` made last; each thread has its own. */
+let scratch = new Uint8Array(8192)
+
+/** @returns a view that holds until the next call. An empty text stays empty. */
+function spaced(text: Uint8Array): Uint8Array {
+  if (text.length === 0 || text[0] === SPACE) return text
+  if (scratch.length <= text.length) scratch = new Uint8Array(2 * text.length)
+  scratch[0] = SPACE
+  scratch.set(text, 1)
+  return scratch.subarray(0, text.length + 1)
+}
 
 /** Rows of `width` ids. */
 function padded(writer: RowWriter, width: number, pad: number): ColumnEncoder {

@@ -57,6 +57,28 @@ const rowsOf = ({ values, width, offsets }: Ids): number[][] =>
     : Array.from({ length: offsets.length - 1 }, (_, row) => [...values.subarray(offsets[row], offsets[row + 1])])
 
 describe('the transform', () => {
+  test('a leading space gives the first word the ids that it has elsewhere', async () => {
+    const columns: TokenizeColumn[] = [
+      { to: 'fixed', maxTokens: 12, eos: true, leadingSpace: true, nulls: 'empty' },
+      { to: 'whole', leadingSpace: true, nulls: 'empty' },
+    ]
+    const { fixed, whole } = (await run({ text: columns })) as { fixed: Ids; whole: Ids }
+    const expected = texts.map((text) => [...tokenizer.encode(text === null || text === '' ? '' : ` ${text}`)])
+    expect(rowsOf(whole)).toEqual(expected)
+    const cut = expected.map((ids) => [...ids.slice(0, 11), 2])
+    expect(rowsOf(fixed)).toEqual(cut.map((ids) => [...ids, ...new Array<number>(12 - ids.length).fill(0)]))
+    // one that has its space
+    const own = batchOf(
+      { schemaId: 0, identifierFieldIds: [], fields: [{ id: 1, name: 'text', required: true, type: 'string' }] },
+      [{ text: ' of' }, { text: `of ${'żółw '.repeat(3000)}` }, { text: 'x' }],
+    )
+    const { module, options } = tokenize({ tokenizer, columns: { text: { leadingSpace: true } } })
+    const { default: load } = (await import(String(module))) as { default: typeof tokenizing }
+    const { text } = (await load(options, { schema: own.schema }))(own) as unknown as { text: Ids }
+    const long = ` of ${'żółw '.repeat(3000)}`
+    expect(rowsOf(text)).toEqual([' of', long, ' x'].map((each) => [...tokenizer.encode(each)]))
+  })
+
   test('rows of fixed width: begun, cut, ended and filled', async () => {
     const { ids } = (await run({ text: { to: 'ids', maxTokens: 12, bos: true, eos: true, nulls: 'empty' } })) as {
       ids: Ids
