@@ -73,6 +73,7 @@ export class Dataset implements AsyncDisposable {
   #nextEpoch = 0
   #pinning: Promise<Pin | undefined> | undefined
   #pinned: string | undefined
+  #disposing: Promise<void> | undefined
 
   /** Use `openDataset`. @throws {FirnError} `FIRN_MEMORY_LIMIT` (invalid), and for columns that cannot be batched. */
   constructor(parts: DatasetParts) {
@@ -199,11 +200,14 @@ export class Dataset implements AsyncDisposable {
   /** Stops the worker threads; iterations that still run fail with `FIRN_DATASET_CLOSED`. Twice is no error. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(decoderClosed())
+    this.#disposing ??= this.#dispose()
+    await this.#disposing // whoever calls it again waits for the same end
+  }
+
+  async #dispose(): Promise<void> {
     await this.#decoder.close()
-    const pinning = this.#pinning
-    this.#pinning = undefined
     // What is not released expires by itself.
-    await pinning?.then((pin) => pin?.release()).catch(() => {})
+    await this.#pinning?.then((pin) => pin?.release()).catch(() => {})
   }
 
   #iterate(epoch: number, start: Progress, signal: AbortSignal | undefined): EpochIterator {

@@ -115,6 +115,19 @@ describe('a dataset', () => {
     expect(Object.keys((await table.refresh()).metadata.refs)).toEqual(['main'])
   })
 
+  it('has given its tag back when closing it ends, also for whoever closes it again meanwhile', async () => {
+    const { url, table } = await rowsTable(memoryUrl(), { rows: 60 })
+    const options = { warehouse: url, table: 't.rows', batch: { size: 8 }, pin: 'required' } as const
+    await withDataset(options, async (dataset) => {
+      await dataset.epoch(0).next()
+      expect(Object.keys((await table.refresh()).metadata.refs)).toHaveLength(2)
+      const first = dataset[Symbol.asyncDispose]()
+      await dataset[Symbol.asyncDispose]()
+      expect(Object.keys((await table.refresh()).metadata.refs)).toEqual(['main'])
+      await first
+    })
+  })
+
   it('reads on when all snapshots but the newest are expired and its files are in no other one', async () => {
     const { url, table } = await rowsTable(memoryUrl(), { rows: 60, fileRows: 20 })
     const options = { warehouse: url, table: 't.rows', batch: { size: 8 }, pin: 'required' } as const
