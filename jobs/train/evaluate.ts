@@ -17,7 +17,7 @@ export interface Evaluation {
 const BATCH = 32
 
 /**
- * Titles for articles. Gives the event loop a turn between batches, so that a signal is heard.
+ * Titles for articles, a line each. Gives the event loop a turn between batches, so that a signal is heard.
  * @throws `signal.reason`.
  */
 export async function summarize(
@@ -37,7 +37,10 @@ export async function summarize(
     texts.forEach((text, row) => {
       ids.set(articleIds(tokenizer, text, summarizer.sizes), row * articleTokens)
     })
-    for (const title of writeTitles(summarizer, ids, texts.length, marks)) titles.push(tokenizer.decode(title).trim())
+    for (const title of writeTitles(summarizer, ids, texts.length, marks)) {
+      // one line, whatever was copied
+      titles.push(tokenizer.decode(title).replace(/\s+/gu, ' ').trim())
+    }
   }
   return titles
 }
