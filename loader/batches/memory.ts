@@ -6,9 +6,9 @@ import type { LoaderPlan } from '../source/plan.ts'
 
 /**
  * Beside decoded units, whatever the table: code, footers, and batches that the consumer is done with, of which the
- * garbage collector lets some 60 MB come together.
+ * garbage collector lets up to 90 MB come together.
  */
-const BASE_BYTES = 64 * 2 ** 20
+const BASE_BYTES = 112 * 2 ** 20
 /** A thread's heap, and two units in its hands: compressed, a column's pages, and what comes out. */
 const THREAD_BYTES = 40 * 2 ** 20
 /** Of the largest unit: what is needed while it is decoded, beside its decoded size. */

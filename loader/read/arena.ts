@@ -1,10 +1,9 @@
 /**
- * Memory that one thread fills with decoded values and another one gives back, piece by piece. It is the same memory
- * over and over: what a dataset holds does not depend on when garbage collectors run, and they need not run for it,
- * because V8 does not count memory that is shared.
+ * Memory that threads fill with decoded values, and that is given back piece by piece. It is the same memory over and
+ * over: what a dataset holds does not depend on when garbage collectors run, and they need not run for it, because V8
+ * does not count memory that is shared.
  *
- * No lock, which a thread that is ended in the middle would never leave: a page is marked as used by the owner of the
- * arena only, and as free by the other side only.
+ * No lock, which a thread that is ended in the middle would never leave: pages are claimed one by one.
  */
 import type { Data, RecordBatch } from 'apache-arrow'
 import type { ReadMemory } from '../../table/index.ts'
@@ -36,7 +35,7 @@ export function createArena(bytes: number): ArenaParts | undefined {
 }
 
 /**
- * Only for the owner: the first run of pages that is long enough, so that as few of them as can be are ever touched.
+ * The first run of pages that is long enough, so that as few of them as can be are ever touched.
  * @returns undefined when there is none, or `bytes` are few.
  */
 export function takeFrom({ bytes: memory, marks }: ArenaParts, bytes: number): Uint8Array | undefined {
@@ -47,13 +46,26 @@ export function takeFrom({ bytes: memory, marks }: ArenaParts, bytes: number): U
     run = Atomics.load(marks, page) === FREE ? run + 1 : 0
     if (run < needed) continue
     const first = page + 1 - needed
-    for (let at = first; at <= page; at++) Atomics.store(marks, at, USED)
-    return new Uint8Array(memory, first * PAGE_BYTES, bytes)
+    const taken = claim(marks, first, page + 1)
+    if (taken === undefined) return new Uint8Array(memory, first * PAGE_BYTES, bytes)
+    // Another thread was faster.
+    page = taken
+    run = 0
   }
   return undefined
 }
 
-/** Only for the other side: `view` is what `takeFrom` returned, once; nobody looks at it any more. */
+/** @returns undefined when all of them are claimed; otherwise none is, and it is the page that somebody else has. */
+function claim(marks: Uint8Array, first: number, end: number): number | undefined {
+  for (let page = first; page < end; page++) {
+    if (Atomics.compareExchange(marks, page, FREE, USED) === FREE) continue
+    for (let back = first; back < page; back++) Atomics.store(marks, back, FREE)
+    return page
+  }
+  return undefined
+}
+
+/** `view` is what `takeFrom` returned, once; nobody looks at it any more. */
 export function giveBack({ marks }: ArenaParts, { byteOffset, byteLength }: Uint8Array): void {
   const end = Math.ceil((byteOffset + byteLength) / PAGE_BYTES)
   for (let page = byteOffset / PAGE_BYTES; page < end; page++) Atomics.store(marks, page, FREE)
@@ -63,20 +75,26 @@ export function giveBack({ marks }: ArenaParts, { byteOffset, byteLength }: Uint
 const KEPT_ROOMS = 4
 const ROOM_BYTES = 1 << 20
 
-/** @param arena of this thread; `undefined`: values go into memory of their own. */
-export function readMemory(arena: ArenaParts | undefined): ReadMemory {
-  const rooms: Uint8Array[] = []
+/** @param arena of all threads; `undefined`: values go into memory of their own. */
+export function readMemory(arena: ArenaParts | undefined): ReadMemory & { forget(): void } {
+  let rooms: Uint8Array[] | undefined = []
   return {
     values: (bytes) => (arena === undefined ? undefined : takeFrom(arena, bytes)),
+    drop: (values) => arena && giveBack(arena, values),
     take: (bytes) => {
-      const index = rooms.findIndex((room) => room.length >= bytes)
-      if (index >= 0) return rooms.splice(index, 1)[0]!
+      const index = rooms?.findIndex((room) => room.length >= bytes) ?? -1
+      if (index >= 0) return rooms!.splice(index, 1)[0]!
       return new Uint8Array(Math.ceil(bytes / ROOM_BYTES) * ROOM_BYTES)
     },
     give: (room) => {
+      if (rooms === undefined) return
       rooms.push(room)
       rooms.sort((a, b) => a.length - b.length)
       if (rooms.length > KEPT_ROOMS) rooms.shift()
+    },
+    /** This thread will read no more: keep no rooms. */
+    forget: () => {
+      rooms = undefined
     },
   }
 }

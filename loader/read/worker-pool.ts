@@ -8,7 +8,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import type { Schema as ArrowSchema } from 'apache-arrow'
 import { errorFromWire, FirnError } from '../../table/errors.ts'
-import { type ArenaParts, createArena, giveBack, giveBackAll } from './arena.ts'
+import { createArena, giveBack, giveBackAll, readMemory } from './arena.ts'
 import { addCounters, noCounters } from './counters.ts'
 import { type DecodedUnit, type Decoder, decoderClosed, type ReadCounters, type UnitRequest } from './decoder.ts'
 import { earlyUnits } from './early-units.ts'
@@ -22,6 +22,9 @@ import { workerFlags } from './worker-flags.ts'
 /** The sources run as they are in development (`.ts`) and compiled in the package (`.js`). */
 const WORKER_URL: URL = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
 
+/** Decoding makes few objects: without a limit, the room for them grows to three times that and is never used. */
+const YOUNG_MB = 12
+
 interface Waiting {
   readonly resolve: (unit: DecodedUnit) => void
   readonly reject: (error: unknown) => void
@@ -30,7 +33,6 @@ interface Waiting {
 interface Thread {
   readonly worker: Worker
   readonly port: MessagePort
-  readonly arena: ArenaParts | undefined
   readonly waiting: Map<number, Waiting>
 }
 
@@ -55,30 +57,38 @@ export interface WorkerDecoderOptions extends DecoderOptions {
 export function workerDecoder(options: WorkerDecoderOptions): Decoder {
   const { threads, setup, store, schema, clock, onError, arenaBytes = 0 } = options
   const ending = new AbortController()
-  const here = unitReader({ setup, store, clock, signal: ending.signal })
+  // Nothing of a transform's input comes out, and its results are small.
+  const arena = arenaBytes === 0 || setup.transform !== undefined ? undefined : createArena(arenaBytes)
+  const giveBackHere = (values: Uint8Array): void => arena && giveBack(arena, values)
+  const memory = readMemory(arena)
+  const here = unitReader({ setup, store, clock, signal: ending.signal, memory })
   const pool = new Set<Thread>()
   let nextId = 0
   /** Of units that failed in a thread. */
   let failed: ReadCounters = noCounters()
   let closing: Promise<unknown> | undefined
-  const early = earlyUnits((unit, signal) => here.decode(unit, AbortSignal.any([signal, ending.signal])))
+  const early = earlyUnits(async (wanted, signal) => {
+    const unit = await here.decode(wanted, AbortSignal.any([signal, ending.signal]))
+    return { ...unit, giveBack: giveBackHere }
+  })
 
   const receive = (thread: Thread, reply: WorkerReply): void => {
     if (reply.type === 'ready') {
+      memory.forget()
       early.handOver(decodeThere)
       return
     }
     const waiting = thread.waiting.get(reply.id)
     if (waiting === undefined) {
       // cancelled meanwhile
-      if (reply.type === 'unit') giveBackAll(unitFromWire(schema, reply.unit).segments, giverOf(thread))
+      if (reply.type === 'unit') giveBackAll(unitFromWire(schema, reply.unit).segments, giveBackHere)
       return
     }
     settle(thread, reply.id)
     if (reply.type === 'unit') {
       const unit = unitFromWire(schema, reply.unit)
       const counters = addCounters(unit.counters, here.takeCounters())
-      waiting.resolve({ ...unit, counters, giveBack: giverOf(thread) })
+      waiting.resolve({ ...unit, counters, giveBack: giveBackHere })
     } else {
       failed = addCounters(failed, reply.counters)
       waiting.reject(errorFromWire(reply.error))
@@ -95,10 +105,8 @@ export function workerDecoder(options: WorkerDecoderOptions): Decoder {
   }
   const start = (): Thread => {
     const { port1: port, port2 } = new MessageChannel()
-    // Nothing of a transform's input comes out, and its results are small.
-    const arena = arenaBytes === 0 || setup.transform !== undefined ? undefined : createArena(arenaBytes / threads)
     const worker = startWorker({ setup, port: port2, arena })
-    const thread: Thread = { worker, port, arena, waiting: new Map() }
+    const thread: Thread = { worker, port, waiting: new Map() }
     pool.add(thread)
     port.on('message', (reply: WorkerReply) => receive(thread, reply))
     worker.once('error', (cause) => drop(thread, crashed(cause)))
@@ -157,15 +165,15 @@ export function workerDecoder(options: WorkerDecoderOptions): Decoder {
   return skippingDecoder(decoder, onError)
 }
 
-const giverOf =
-  ({ arena }: Thread): ((values: Uint8Array) => void) =>
-  (values) =>
-    arena && giveBack(arena, values)
-
 function startWorker(start: WorkerStart): Worker {
   const { port } = start
   try {
-    return new Worker(WORKER_URL, { ...workerFlags(), workerData: start, transferList: [port] })
+    return new Worker(WORKER_URL, {
+      ...workerFlags(),
+      ...(start.setup.transform === undefined ? { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } } : {}),
+      workerData: start,
+      transferList: [port],
+    })
   } catch (cause) {
     port.close() // of both ends
     throw crashed(cause)

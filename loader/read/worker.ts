@@ -15,7 +15,7 @@ import { unitToWire, type WorkerReply, type WorkerRequest } from './wire.ts'
 export interface WorkerStart {
   readonly setup: ReadSetup
   readonly port: MessagePort
-  /** This thread's own. */
+  /** Of all threads. */
   readonly arena: ArenaParts | undefined
 }
 

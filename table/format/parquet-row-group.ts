@@ -73,20 +73,38 @@ export async function fetchRowGroup(
       return batchOfColumns(schema, columns, rows)
     },
     batches: (schema, picks) => {
-      const columns = plans.get(schema)!.map((plan) => readColumn(group, plan, picks))
-      return picks.map((pick, batch) =>
-        batchOfColumns(
-          schema,
-          columns.map((parts) => parts[batch]!),
-          pick.length,
-        ),
-      )
+      const taken: Uint8Array[] = []
+      try {
+        const columns = plans
+          .get(schema)!
+          .map((plan) => readColumn({ ...group, memory: memory && noting(memory, taken) }, plan, picks))
+        return picks.map((pick, batch) =>
+          batchOfColumns(
+            schema,
+            columns.map((parts) => parts[batch]!),
+            pick.length,
+          ),
+        )
+      } catch (error) {
+        for (const values of taken) memory?.drop(values)
+        throw error
+      }
     },
     release: () => {
       for (const room of lent.splice(0)) memory?.give(room)
     },
   }
 }
+
+/** `memory`, with a note in `taken` of what it gave for values. */
+const noting = (memory: ReadMemory, taken: Uint8Array[]): ReadMemory => ({
+  ...memory,
+  values: (bytes) => {
+    const values = memory.values(bytes)
+    if (values !== undefined) taken.push(values)
+    return values
+  },
+})
 
 /** @throws {FirnError} `FIRN_INVALID_OPTION` (invalid). */
 export function rowGroupAt({ footer, where }: FileContext, index: number): Footer['rowGroups'][number] {

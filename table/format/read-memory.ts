@@ -4,6 +4,8 @@
 export interface ReadMemory {
   /** Where the values of a column of bytes go. `undefined`: into memory of their own. */
   values(bytes: number): Uint8Array | undefined
+  /** Takes back what `values` returned and nobody will see, because something else could not be decoded. */
+  drop(values: Uint8Array): void
   /** Room for bytes as they are stored, given back with `give` when they are decoded. */
   take(bytes: number): Uint8Array
   give(room: Uint8Array): void

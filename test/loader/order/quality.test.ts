@@ -4,7 +4,7 @@ import { expectedQuality } from '../../../loader/order/quality.ts'
 import { fractionOf, KEY, type Quality, type SimulatedUnit, simulate } from './simulation.ts'
 
 const MiB = 2 ** 20
-const DEFAULT_BLOCK_BYTES = 320 * MiB
+const DEFAULT_BLOCK_BYTES = 280 * MiB
 const UNIT_BYTES = 10_800_000
 
 /** 4.3 GB decoded. */
@@ -66,7 +66,7 @@ describe('an epoch of a sorted table', () => {
   })
 
   it('mixes a table of a single block', () => {
-    const units = Array.from({ length: 60 }, () => ({ bytes: 5_400_000, rows: 1024 }))
+    const units = Array.from({ length: 50 }, () => ({ bytes: 5_400_000, rows: 1024 }))
     for (const quality of bySeed(units, sorted, DEFAULT_BLOCK_BYTES)) {
       expect(passes(quality), JSON.stringify(quality)).toBe(true)
       expect(quality.drift).toBeLessThan(1)
