@@ -25,7 +25,7 @@ export interface Stores {
 }
 
 export function storesOf(
-  { cache, retry }: ReadSetup,
+  { cache, retry, tableUuid = '' }: ReadSetup,
   base: ObjectStore,
   clock: Clock,
   counters: MutableCounters,
@@ -38,9 +38,9 @@ export function storesOf(
   if (cache === undefined) return { cached: () => store, fresh: () => store, deletes: () => store }
   const disk: ByteCache = diskCache({ ...cache, clock, counters })
   return {
-    cached: (file) => disk.store(store, { salt: versionOf(file) }),
-    fresh: (file) => disk.store(store, { salt: versionOf(file), fresh: true }),
-    deletes: (fresh) => disk.store(store, { salt: 'deletes', fresh }),
+    cached: (file) => disk.store(store, { salt: `${tableUuid} ${versionOf(file)}` }),
+    fresh: (file) => disk.store(store, { salt: `${tableUuid} ${versionOf(file)}`, fresh: true }),
+    deletes: (fresh) => disk.store(store, { salt: `${tableUuid} deletes`, fresh }),
   }
 }
 

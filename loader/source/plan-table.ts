@@ -71,17 +71,18 @@ export async function planTable(
     columnBytes: columnBytesOf(tasks, leavesRead(schema, projected, rowFilter, selected.split)),
     deleteFiles: new Set(tasks.flatMap(({ deletes }) => deletes.map(({ file }) => file.filePath))).size,
   }
+  const { tableUuid } = table.metadata
   const read: ReadSetup = {
     storeUrl: table.store.url,
     storeOptions,
     location: table.location,
+    tableUuid,
     schema: printSchema(schema),
     columns: projected.fields.map(({ name }) => name),
     ...(rowFilter === undefined ? {} : { where: rowFilter }),
     ...(selected.split === undefined ? {} : { split: selected.split }),
     ...sharedSetup(options),
   }
-  const { tableUuid } = table.metadata
   const hash = planHash({ tableUuid, files, units, filter: origin.filter, split }, options)
   const rowCount = rowFilter === undefined && selected.split === undefined ? rowsOf(tasks) : undefined
   return { tableUuid, snapshotId, files, units, hash, rowCount, read, schema: projected, arrow, origin }

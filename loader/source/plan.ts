@@ -47,6 +47,8 @@ export interface ReadSetup {
   readonly storeOptions: Omit<StoreOptions, 'clock'>
   /** The metadata's `location`. */
   readonly location: string
+  /** What the cache keeps is of this table only: another one may have had its place, or have it in another store. */
+  readonly tableUuid?: string
   /** `printSchema` of all columns that can be read. */
   readonly schema: object
   /** Those that are read for the batches, in schema order. */

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import type { DatasetStats } from '../../../loader/index.ts'
 import { diskCache } from '../../../loader/read/cache.ts'
 import { type MutableCounters, noCounters } from '../../../loader/read/counters.ts'
 import { inlineDecoder } from '../../../loader/read/inline-decoder.ts'
@@ -13,7 +14,7 @@ import { workerDecoder } from '../../../loader/read/worker-pool.ts'
 import { type Clock, systemClock } from '../../../table/clock.ts'
 import { arrowSchema, epochMillis, type ObjectStore } from '../../../table/index.ts'
 import { testClock } from '../../table/support.ts'
-import { folderWarehouse, memoryUrl, ROWS, rowsTable } from '../support.ts'
+import { folderWarehouse, memoryUrl, numbersOf, ROWS, rowsTable, withDataset } from '../support.ts'
 import { contentOf, RANGE_BYTES } from './cache-content.ts'
 import { decodeAll, setupOf, shown, unitsOf } from './units.ts'
 
@@ -290,6 +291,28 @@ it('is shared by the threads of a dataset and by this one', async () => {
     expect(decoded.reduce((sum, { counters }) => sum + counters.cacheHits, 0)).toBeGreaterThan(0)
   } finally {
     await decoder.close()
+    await warehouse.remove()
+  }
+})
+
+it('does not take the files of a table for those of the one that was in its place before', async () => {
+  const warehouse = await folderWarehouse()
+  const epoch = async (): Promise<DatasetStats> => {
+    await rowsTable(warehouse.url, { rows: 60 })
+    const options = { warehouse: warehouse.url, table: 't.rows', batch: { size: 20 }, cache: { dir } }
+    return withDataset(options, async (dataset) => {
+      expect((await numbersOf(dataset.epoch(0))).flat()).toHaveLength(60)
+      return dataset.stats()
+    })
+  }
+  try {
+    const first = await epoch()
+    await rm(warehouse.path, { recursive: true })
+    // files of the same names and sizes
+    const second = await epoch()
+    expect(first).toMatchObject({ cacheHits: 0 })
+    expect(second).toMatchObject({ cacheHits: 0, cacheMisses: first.cacheMisses })
+  } finally {
     await warehouse.remove()
   }
 })
