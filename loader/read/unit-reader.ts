@@ -111,12 +111,15 @@ function sizeReader(open: FileOpener): (file: FileRef, abort: AbortSignal, fresh
     const known = kept.get(file.filePath)
     if (known !== undefined) return known
     const { rowGroups } = await gate(() => orAborted(open.footer(file, fresh), abort))
+    // A file of thousands of row groups is asked for by thousands of units at the same time.
+    const meanwhile = kept.get(file.filePath)
+    if (meanwhile !== undefined) return meanwhile
     const sizes = Float64Array.from(rowGroups.flatMap(({ offset, rows }) => [offset, rows]))
     if (groups > KEPT_SIZES) {
       kept.clear()
       groups = 0
     }
-    if (!kept.has(file.filePath)) groups += rowGroups.length + 1
+    groups += rowGroups.length + 1
     kept.set(file.filePath, sizes)
     return sizes
   }
@@ -129,8 +132,14 @@ function rowsBetween(sizes: Float64Array, { start, end }: UnitSpan): number {
   return rows
 }
 
-const groupsOf = (file: TaskReader, { start, end }: UnitSpan): readonly number[] =>
-  file.rowGroups.flatMap(({ offset }, group) => (offset >= start && offset < end ? [group] : []))
+function groupsOf({ rowGroups }: TaskReader, { start, end }: UnitSpan): readonly number[] {
+  const groups: number[] = []
+  for (let group = 0; group < rowGroups.length; group++) {
+    const { offset } = rowGroups[group]!
+    if (offset >= start && offset < end) groups.push(group)
+  }
+  return groups
+}
 
 interface UnitRows {
   readonly rows: number
