@@ -40,7 +40,11 @@ export function originOf(options: DatasetOptions): Origin {
     checkWarehouse(warehouse)
     checkCatalog(options)
     if (warehouse === undefined && catalog === undefined && !isUrl(table)) {
-      throw invalid('warehouse', 'the URL of a warehouse, a catalog, or a table that is a URL itself', warehouse)
+      throw invalid(
+        'warehouse',
+        'the URL of a warehouse, a catalog, or a table that is a URL itself (file:///…, s3://…)',
+        warehouse,
+      )
     }
     return { kind: 'table', table }
   }
