@@ -118,7 +118,7 @@ export function unitFeed(options: FeedOptions): UnitFeed {
   }
   const tooSmall = (block: OpenBlock): unknown => {
     const estimated = block.slots.reduce((sum, { estimatedBytes }) => sum + estimatedBytes, 0)
-    const largest = Math.max(...block.slots.map(({ estimatedBytes }) => estimatedBytes))
+    const largest = block.slots.reduce((most, { estimatedBytes }) => Math.max(most, estimatedBytes), 0)
     const blockNeeds = (estimated + largest) * Math.max(budget.scale, 1)
     const neededBytes = Math.max(Math.ceil(blockNeeds), budget.peakBytes) + options.reserveBytes
     return memoryLimitError(neededBytes, budget.limitBytes + options.reserveBytes, 'units are larger than estimated')
