@@ -40,7 +40,9 @@ export async function weatherWarehouse(): Promise<WeatherWarehouse> {
           outgoing.end('<Error><Code>SlowDown</Code><Message>scripted</Message></Error>')
           return
         }
-        outgoing.writeHead(answer.statusCode!, answer.headers)
+        const length = given === 'cut off' ? body.length : given.length
+        const sized = incoming.method === 'HEAD' ? {} : { 'content-length': String(length) }
+        outgoing.writeHead(answer.statusCode!, { ...answer.headers, ...sized })
         if (given === 'cut off') outgoing.write(body.subarray(0, body.length >> 1), () => outgoing.destroy())
         else outgoing.end(given)
       },
