@@ -39,7 +39,7 @@ describe('the batches of an epoch', () => {
       { numWorkers: 1, prefetchBatches: 1 },
       { numWorkers: 1, prefetchBatches: 8, memoryLimit: '4GB' },
       { numWorkers: 2, prefetchBatches: 0, cache },
-      { numWorkers: 2, prefetchBatches: 8, memoryLimit: '160MB' },
+      { numWorkers: 2, prefetchBatches: 8, memoryLimit: '256MB' },
       { numWorkers: 4, prefetchBatches: 8 },
     ]
     const digests = new Set<string>()
