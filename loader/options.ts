@@ -132,7 +132,7 @@ export interface ShuffleOptions {
   /** Integer, 0 to 2^53 - 1. Same seed, same snapshot, same epoch: same order. */
   readonly seed: number
   readonly algorithm?: 'block-v1' | undefined
-  /** Decoded bytes that are mixed with each other, or a text like `'280MiB'`, which is the default. Part of the order. */
+  /** Decoded bytes that are mixed with each other, or a text like `'272MiB'`, which is the default. Part of the order. */
   readonly blockBytes?: number | string | undefined
 }
 

@@ -10,7 +10,7 @@ import type { LoaderPlan } from '../source/plan.ts'
  */
 const BASE_BYTES = 112 * 2 ** 20
 /** A thread's heap, and two units in its hands: compressed, a column's pages, and what comes out. */
-const THREAD_BYTES = 40 * 2 ** 20
+const THREAD_BYTES = 42 * 2 ** 20
 /** Of the largest unit: what is needed while it is decoded, beside its decoded size. */
 const DECODING = 0.6
 /** A batch in the making, and one that the consumer holds. */

@@ -13,7 +13,7 @@ import type {
 import { checkNames, checkPlain, integer, invalid, isText, oneOf, sizeBytes } from './check.ts'
 import { isUrl } from './origin.ts'
 
-export const DEFAULT_BLOCK_BYTES: number = 280 * 2 ** 20
+export const DEFAULT_BLOCK_BYTES: number = 272 * 2 ** 20
 const DEFAULT_CACHE_BYTES = 20e9
 const DEFAULT_ATTEMPTS = 5
 const MAX_ROWS = 1_048_576

@@ -22,7 +22,7 @@ describe('resolveOptions', () => {
       columns: undefined,
       filter: undefined,
       split: undefined,
-      shuffle: { algorithm: 'block-v1', seed: 0, blockBytes: 293_601_280 },
+      shuffle: { algorithm: 'block-v1', seed: 0, blockBytes: 285_212_672 },
       batch: { kind: 'rows', size: 64 },
       dropLast: false,
       shard: { rank: 0, worldSize: 1 },

@@ -4,7 +4,7 @@ import { expectedQuality } from '../../../loader/order/quality.ts'
 import { fractionOf, KEY, type Quality, type SimulatedUnit, simulate } from './simulation.ts'
 
 const MiB = 2 ** 20
-const DEFAULT_BLOCK_BYTES = 280 * MiB
+const DEFAULT_BLOCK_BYTES = 272 * MiB
 const UNIT_BYTES = 10_800_000
 
 /** 4.3 GB decoded. */
