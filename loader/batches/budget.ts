@@ -15,9 +15,9 @@ export interface MemoryBudget {
   readonly inFlight: number
   /** Decoded bytes over estimated ones, as far as known; 1 before anything arrived. */
   readonly scale: number
-  /** Whether a unit of `estimatedBytes` can come on top of everything else. */
+  /** Whether a unit of `estimatedBytes` can come on top of everything else, as far as reading goes ahead. */
   fits(estimatedBytes: number): boolean
-  /** Same, without room for the work of decoding: for a unit that everything waits for. */
+  /** Within the whole limit, without room for the work of decoding: for a unit that everything waits for. */
   fitsBarely(estimatedBytes: number): boolean
   request(estimatedBytes: number): void
   /** What was requested is here. */
@@ -30,8 +30,9 @@ export interface MemoryBudget {
 /**
  * Estimates are corrected by what arrives: with few columns, or a transform, a unit is far smaller than its rows.
  * @param decodedAtOnce units that are decoded at the same time; the others on their way are only queued.
+ * @param aheadBytes how much is read ahead, in estimated bytes where units are larger than that.
  */
-export function memoryBudget(limitBytes: number, decodedAtOnce: number): MemoryBudget {
+export function memoryBudget(limitBytes: number, decodedAtOnce: number, aheadBytes: number = limitBytes): MemoryBudget {
   let resident = 0
   let peak = 0
   let requested = 0
@@ -63,7 +64,10 @@ export function memoryBudget(limitBytes: number, decodedAtOnce: number): MemoryB
     get scale() {
       return scale()
     },
-    fits: (bytes) => used(requested + bytes, inFlight + 1, SCRATCH) <= limitBytes,
+    fits(bytes) {
+      const ahead = Math.min(limitBytes, aheadBytes * Math.max(1, scale()))
+      return used(requested + bytes, inFlight + 1, SCRATCH) <= ahead
+    },
     fitsBarely: (bytes) => used(requested + bytes, inFlight + 1, 0) <= limitBytes,
     request(bytes) {
       requested += bytes

@@ -13,6 +13,8 @@ const BASE_BYTES = 112 * 2 ** 20
 const THREAD_BYTES = 42 * 2 ** 20
 /** Of the largest unit: what is needed while it is decoded, beside its decoded size. */
 const DECODING = 0.6
+/** Of the largest unit: more would be held, and no batch come sooner. */
+const AHEAD = 2
 /** A batch in the making, and one that the consumer holds. */
 const BATCHES_AT_ONCE = 2
 const SHORT_ROW_TOKENS = 64
@@ -33,6 +35,8 @@ export interface MemoryUse {
 export interface MemoryPlan {
   /** For decoded units, here and on their way. */
   readonly budgetBytes: number
+  /** Of the budget, as far as reading goes ahead: a block, and what is needed to fill the next one while it drains. */
+  readonly aheadBytes: number
   readonly reserveBytes: number
   /** Of the largest block, decoded. */
   readonly blockBytes: number
@@ -70,7 +74,9 @@ export function planMemory(use: MemoryUse): MemoryPlan {
   const blockBytes = Math.min(total, Math.max(use.blockBytes, largest))
   const neededBytes = Math.ceil(blockBytes + largest * DECODING + reserveBytes)
   if (neededBytes > use.memoryLimit) throw memoryLimitError(neededBytes, use.memoryLimit, 'a block of the shuffle')
-  return { budgetBytes: use.memoryLimit - reserveBytes, reserveBytes, blockBytes, neededBytes }
+  const budgetBytes = use.memoryLimit - reserveBytes
+  const aheadBytes = Math.min(budgetBytes, Math.ceil(blockBytes + largest * AHEAD))
+  return { budgetBytes, aheadBytes, reserveBytes, blockBytes, neededBytes }
 }
 
 /** @param limitBytes `memoryLimit`, as it is set. */

@@ -43,7 +43,8 @@ export function startRun(run: RunOptions): OpenedRun {
   const { plan, options, schema, memory, start, decoder } = run
   const stop = new AbortController()
   const blocks = blocksOf(plan, options, run.epoch)
-  const budget = memoryBudget(memory.budgetBytes, options.numWorkers * UNITS_PER_THREAD || UNITS_INLINE)
+  const { budgetBytes, aheadBytes } = memory
+  const budget = memoryBudget(budgetBytes, options.numWorkers * UNITS_PER_THREAD || UNITS_INLINE, aheadBytes)
   const byTokens = options.batch.kind === 'tokens'
   const feed = unitFeed({
     blocks,

@@ -112,6 +112,9 @@ async function speed(tokenizer: string): Promise<void> {
   }
 }
 
+const perSecond = (rows: number, millis: number): string =>
+  `${Math.round(rows / (millis / 1000)).toLocaleString('en')} rows/s`
+
 async function memoryAndQuality(): Promise<void> {
   const warehouse = await buildTable(join(FOLDER, `loader-${LARGE_ROWS}`), LARGE_ROWS, LARGE_ROWS_PER_FILE, say)
   say('')
@@ -124,8 +127,23 @@ async function memoryAndQuality(): Promise<void> {
     say(
       `  an epoch, ${workers} worker${workers === 1 ? '' : 's'}: peak ${(peakBytes / MB).toFixed(0)} MB, ` +
         `${(above / MB).toFixed(0)} MB above the idle process, ${(above / 512e6).toFixed(2)} of the limit, ` +
-        `${Math.round(rows / (millis / 1000)).toLocaleString('en')} rows/s`,
+        perSecond(rows, millis),
     )
+  }
+  // the start of threads and processes counts for little here
+  const folder = join(fileURLToPath(warehouse), 'bench', 'articles', 'data')
+  const firn = (workers: number): readonly string[] => ['strings', warehouse, 'time', String(workers)]
+  const readers: readonly (readonly [string, string, readonly string[]])[] = [
+    ['firn shuffled, strings, 1 worker', 'firn', firn(1)],
+    ['firn shuffled, strings, 2 workers', 'firn', firn(2)],
+    ...['parquet-wasm', 'hyparquet', 'duckdb'].map(
+      (name) => [`${name} in sequence, strings`, 'peers', [name, folder, 'time']] as const,
+    ),
+  ]
+  for (const [name, file, args] of readers) {
+    const { stdout, peakBytes } = await measure(script(file), args)
+    const { rows, millis } = JSON.parse(stdout) as PeerReport
+    say(`  ${name.padEnd(36)}${perSecond(rows, millis).padStart(18)}, peak ${(peakBytes / MB).toFixed(0)} MB`)
   }
   const small = String(24 * MB)
   const lanes: readonly (readonly [string, readonly string[]])[] = [

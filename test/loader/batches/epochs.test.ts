@@ -39,8 +39,16 @@ describe('an epoch', () => {
         async (world, size, dropLast, depth) => {
           const expected = cut(expectedRows(world), size)
           if (dropLast && (expected.at(-1)?.length ?? size) < size) expected.pop()
-          for (const limitBytes of [leastBytes(world), Number.POSITIVE_INFINITY]) {
-            const { iterator, budget } = epochOf(world, { size, dropLast, depth, limitBytes })
+          const least = leastBytes(world)
+          const memories = [
+            { limitBytes: least },
+            { limitBytes: Number.POSITIVE_INFINITY },
+            // so little that every unit is asked for when it is waited for
+            { limitBytes: least, aheadBytes: 1 },
+            { limitBytes: 3 * least, aheadBytes: least },
+          ]
+          for (const { limitBytes, aheadBytes = limitBytes } of memories) {
+            const { iterator, budget } = epochOf(world, { size, dropLast, depth, limitBytes, aheadBytes })
             expect(await rowsIn(iterator)).toEqual(expected)
             expect(budget.peakBytes).toBeLessThanOrEqual(limitBytes)
             // nothing is counted that is not there

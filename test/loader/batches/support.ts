@@ -144,6 +144,7 @@ export interface EpochOptions {
   readonly shard?: Shard
   readonly depth?: number
   readonly limitBytes?: number
+  readonly aheadBytes?: number
   readonly start?: Progress
   readonly lastBatch?: number
   readonly signal?: AbortSignal
@@ -162,7 +163,8 @@ export interface TestEpoch {
 export function epochOf(world: World, options: EpochOptions = {}): TestEpoch {
   const { size = 4, batching, dropLast = false, shard = { rank: 0, worldSize: 1 }, start = BEGINNING } = options
   const { decoder, asked, aborted } = fakeDecoder(world)
-  const budget = memoryBudget(options.limitBytes ?? Number.POSITIVE_INFINITY, 4)
+  const { limitBytes = Number.POSITIVE_INFINITY, aheadBytes } = options
+  const budget = memoryBudget(limitBytes, 4, aheadBytes)
   const stop = new AbortController()
   const iterator = epochIterator({
     depth: options.depth ?? 0,
