@@ -10,6 +10,7 @@ import { planRewrite, runRewrite } from '../../table/maintenance/rewrite.ts'
 import type { DataFile } from '../../table/manifest/data-file.ts'
 import type { Schema } from '../../table/spec/schema.ts'
 import { createDataFileWriter } from '../../table/write/writer.ts'
+import { generator } from './generator.ts'
 import type { RunReport } from './rewrite.ts'
 
 const TABLE = 'bench.articles'
@@ -28,17 +29,6 @@ const SCHEMA: Schema = {
     { id: 3, name: 'title', required: false, type: 'string' },
     { id: 4, name: 'content', required: false, type: 'string' },
   ],
-}
-
-/** Numbers that are the same on every machine. */
-function generator(seed: number): (below: number) => number {
-  let state = (Math.imul(seed, 2654435761) ^ 0x9e3779b9) >>> 0 || 1
-  return (below) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
 }
 
 const nextLetters = generator(7)

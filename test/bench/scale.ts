@@ -10,6 +10,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { CompactResult } from '../../jobs/compaction/index.ts'
+import { generator } from './generator.ts'
 import type { TableCheck } from './scale-check.ts'
 
 const ROWS = (process.env['ROWS'] ?? '200000').split(',').map(Number)
@@ -35,17 +36,6 @@ interface Finished {
   readonly stdout: string
   readonly seconds: number
   readonly usage: readonly Usage[]
-}
-
-/** Numbers that are the same on every machine. */
-function generator(seed: number): (below: number) => number {
-  let state = (Math.imul(seed, 2654435761) ^ 0x9e3779b9) >>> 0 || 1
-  return (below) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
 }
 
 const letters = generator(7)

@@ -22,6 +22,7 @@ import {
   systemClock,
 } from '../../table/index.ts'
 import { appendRows, rowsTable } from '../loader/support.ts'
+import { seedOf, uniform } from '../sim/random.ts'
 import type { Arena, ArenaOptions } from './arena.ts'
 import type { VictimLine } from './training-victim.ts'
 
@@ -47,16 +48,6 @@ async function read(
   const [code, signal] = await closed
   if (code !== 0 && signal !== 'SIGKILL') throw new Error(`the training program ended with ${code ?? signal}`)
   return { lines, ended: code === 0 }
-}
-
-function randomOf(seed: number): (limit: number) => number {
-  let state = (Math.imul(seed, 2654435761) ^ 0x9e3779b9) >>> 0 || 1
-  return (limit) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % limit
-  }
 }
 
 /** One after the other, again and again. */
@@ -85,7 +76,7 @@ async function disturb(url: string, turn: number, spillFolder: string): Promise<
 export const training: Arena = async ({ folder, points, seed, say }: ArenaOptions) => {
   const url = pathToFileURL(join(folder, 'warehouse')).href
   const { table } = await rowsTable(url, { rows: ROWS, ...FILES })
-  const random = randomOf(seed)
+  const random = uniform(seedOf(seed, 'training'))
   const options = (workers: number, prefetch: number, cached: boolean): object => ({
     warehouse: url,
     table: 't.rows',
@@ -107,7 +98,7 @@ export const training: Arena = async ({ folder, points, seed, say }: ArenaOption
   let kills = 0
   for (let ended = false; !ended; ) {
     const next = options(kills % 3, [0, 1, 8][kills % 3]!, kills % 2 === 1)
-    const killAfterLines = kills < points ? 1 + random(2 * least) : -1
+    const killAfterLines = kills < points ? 1 + Math.floor(random() * 2 * least) : -1
     const run = await read(next, found.at(-1)?.token, killAfterLines)
     found.push(...run.lines)
     ended = run.ended

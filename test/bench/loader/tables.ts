@@ -14,6 +14,7 @@ import { openStore } from '../../../table/io/open-store.ts'
 import type { DataFile } from '../../../table/manifest/data-file.ts'
 import type { Schema } from '../../../table/spec/schema.ts'
 import { createDataFileWriter } from '../../../table/write/writer.ts'
+import { generator } from '../generator.ts'
 
 export const TABLE = 'bench.articles'
 /** Of the writer: a unit of the shuffle. */
@@ -36,19 +37,6 @@ const SCHEMA: Schema = {
     { id: 5, name: 'word_count', required: false, type: 'int' },
     { id: 6, name: 'position', required: false, type: 'int' },
   ],
-}
-
-type Below = (limit: number) => number
-
-/** Numbers that are the same on every machine. */
-function generator(seed: number): Below {
-  let state = (Math.imul(seed, 2654435761) ^ 0x9e3779b9) >>> 0 || 1
-  return (limit) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % limit
-  }
 }
 
 interface Text {
