@@ -11,6 +11,7 @@ export {
   tableFolder,
 } from './catalog/open.ts'
 export { openRestCatalog, type RestCatalog, type RestCatalogOptions, type SigV4Options } from './catalog/rest.ts'
+export { untilAborted } from './catalog/until-aborted.ts'
 export { type Clock, newRunId, newSnapshotId, newUuid, systemClock } from './clock.ts'
 export type { Change } from './commit/commit.ts'
 export {

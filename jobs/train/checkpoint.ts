@@ -76,9 +76,8 @@ export async function saveCheckpoint(modelFolder: string, checkpoint: Checkpoint
 
 /** @returns the newest; `undefined` when there is none. @throws {FirnError} `FIRN_CHECKPOINT_INVALID` (corrupt). */
 export async function loadCheckpoint(tf: Tf, modelFolder: string): Promise<Checkpoint | undefined> {
-  const name = (await checkpointNames(modelFolder)).at(-1)
-  if (name === undefined) return undefined
-  const folder = join(modelFolder, FOLDER, name)
+  const folder = await newestCheckpoint(modelFolder)
+  if (folder === undefined) return undefined
   const invalid = (why: string, cause?: unknown): FirnError =>
     new FirnError('corrupt', 'FIRN_CHECKPOINT_INVALID', `the checkpoint ${folder} ${why}`, {
       help: 'remove the folder to go on from the one before it',

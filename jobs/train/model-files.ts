@@ -23,8 +23,8 @@ export interface SavedModel {
   readonly metadata: ModelMetadata
 }
 
-export const MODEL_FILE = 'model.json'
-export const TOKENIZER_FILE = 'tokenizer.json'
+const MODEL_FILE = 'model.json'
+const TOKENIZER_FILE = 'tokenizer.json'
 
 /**
  * Replaces the model of a folder. Whoever reads meanwhile sees the old one or the new one: the weights have a name of
@@ -47,8 +47,7 @@ export async function saveModel(
 
 /** @throws {FirnError} `FIRN_MODEL_NOT_FOUND` (not-found), `FIRN_MODEL_INVALID` (corrupt); of the tokenizer. */
 export async function loadModel(tf: Tf, folder: string): Promise<SavedModel> {
-  const metadata = await readMetadata(folder)
-  const { weightsManifest } = JSON.parse(await readFile(join(folder, MODEL_FILE), 'utf8')) as ModelJson
+  const { metadata, weightsManifest } = await readModelJson(folder)
   const tokenizer = await loadTokenizer(join(folder, TOKENIZER_FILE))
   const summarizer = buildSummarizer(tf, metadata.sizes)
   const [group] = weightsManifest
@@ -67,15 +66,16 @@ export async function loadModel(tf: Tf, folder: string): Promise<SavedModel> {
 }
 
 /** @throws {FirnError} `FIRN_MODEL_NOT_FOUND` (not-found), `FIRN_MODEL_INVALID` (corrupt). */
-export async function readMetadata(folder: string): Promise<ModelMetadata> {
+async function readModelJson(folder: string): Promise<ModelJson & { readonly metadata: ModelMetadata }> {
   const text = await readFile(join(folder, MODEL_FILE), 'utf8').catch((cause: unknown) => {
     throw new FirnError('not-found', 'FIRN_MODEL_NOT_FOUND', `there is no model in ${folder}`, {
       help: 'name the folder that firn train --model made',
       cause,
     })
   })
-  const metadata = metadataIn(text)
-  if (metadata?.schema === 'firn.model/1') return metadata
+  const json = modelIn(text)
+  const metadata = json?.userDefinedMetadata
+  if (json !== undefined && metadata?.schema === 'firn.model/1') return { ...json, metadata }
   throw new FirnError('corrupt', 'FIRN_MODEL_INVALID', `the model in ${folder} is none that firn train made`, {
     help: 'name the folder that firn train --model made',
   })
@@ -122,9 +122,9 @@ interface ModelJson {
   readonly userDefinedMetadata?: ModelMetadata
 }
 
-function metadataIn(text: string): ModelMetadata | undefined {
+function modelIn(text: string): ModelJson | undefined {
   try {
-    return (JSON.parse(text) as ModelJson).userDefinedMetadata
+    return JSON.parse(text) as ModelJson
   } catch {
     return undefined
   }
@@ -151,5 +151,5 @@ async function artifactsOf(
   return made!
 }
 
-export const arrayBufferOf = (bytes: Uint8Array): ArrayBuffer =>
+const arrayBufferOf = (bytes: Uint8Array): ArrayBuffer =>
   bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer

@@ -109,7 +109,7 @@ export interface IdBatch {
 }
 
 /** What the decoder has written before each word: the mark of the beginning, then the title without its last. */
-export function shiftedTitles(titles: Int32Array, titleTokens: number, begin: number): Int32Array {
+function shiftedTitles(titles: Int32Array, titleTokens: number, begin: number): Int32Array {
   const shifted = new Int32Array(titles.length)
   for (let from = 0; from < titles.length; from += titleTokens) {
     shifted[from] = begin

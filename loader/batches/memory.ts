@@ -19,7 +19,7 @@ const AHEAD = 2
 const BATCHES_AT_ONCE = 2
 const SHORT_ROW_TOKENS = 64
 
-export interface MemoryUse {
+interface MemoryUse {
   readonly memoryLimit: number
   /** Estimated decoded bytes of each unit. */
   readonly unitBytes: readonly number[]
@@ -60,7 +60,7 @@ export function planMemoryOf(plan: LoaderPlan, options: ResolvedOptions): Memory
 }
 
 /** @throws {FirnError} `FIRN_MEMORY_LIMIT` (invalid) when a block does not fit, naming the limit that would do. */
-export function planMemory(use: MemoryUse): MemoryPlan {
+function planMemory(use: MemoryUse): MemoryPlan {
   let total = 0
   let largest = 0
   for (const bytes of use.unitBytes) {

@@ -87,16 +87,3 @@ export function createGate(width: number): <T>(run: () => Promise<T>) => Promise
     }
   }
 }
-
-/** Stops waiting; what is waited for goes on, because others wait for it too. Its error may then be nobody's. */
-export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) {
-    promise.catch(() => {})
-    return Promise.reject(signal.reason)
-  }
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
-}

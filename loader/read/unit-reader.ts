@@ -11,6 +11,7 @@ import {
   type ReadMemory,
   type RowTest,
   type TaskReader,
+  untilAborted,
 } from '../../table/index.ts'
 import { rowOrder } from '../order/rows.ts'
 import type { FileRef, ReadSetup } from '../source/plan.ts'
@@ -19,7 +20,6 @@ import { noCounters, takeCounters } from './counters.ts'
 import {
   createGate,
   type DecodedUnit,
-  orAborted,
   type ReadCounters,
   SEGMENT_ROWS,
   type UnitRequest,
@@ -78,7 +78,7 @@ export function unitReader({ setup, store, clock, signal, memory }: UnitReaderOp
     }
   }
   const decode = async (request: UnitRequest, abort: AbortSignal, fresh: boolean): Promise<DecodedUnit> => {
-    const file = await orAborted(open.withDeletes(request.file, fresh), abort)
+    const file = await untilAborted(open.withDeletes(request.file, fresh), abort)
     const run = await transformOnce()
     const groups = groupsOf(file, request)
     const { rows, ...read } = await readGroups(file, groups, request.key, {
@@ -110,7 +110,7 @@ function sizeReader(open: FileOpener): (file: FileRef, abort: AbortSignal, fresh
   return async (file, abort, fresh) => {
     const known = kept.get(file.filePath)
     if (known !== undefined) return known
-    const { rowGroups } = await gate(() => orAborted(open.footer(file, fresh), abort))
+    const { rowGroups } = await gate(() => untilAborted(open.footer(file, fresh), abort))
     // A file of thousands of row groups is asked for by thousands of units at the same time.
     const meanwhile = kept.get(file.filePath)
     if (meanwhile !== undefined) return meanwhile

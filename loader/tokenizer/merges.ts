@@ -14,7 +14,7 @@ export interface MergeTable {
   readonly results: Int32Array
 }
 
-export const NO_MERGE = 0x7fff_ffff
+const NO_MERGE = 0x7fff_ffff
 
 export function mergeTable(merges: readonly Merge[]): MergeTable {
   let capacity = 16
